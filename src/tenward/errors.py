@@ -1,0 +1,128 @@
+"""Every error a user can meet, in one tree.
+
+::
+
+    TenwardError                     message + hint + exit code
+    ├── UsageError                   2  the request cannot be right as written
+    │   ├── DocumentError               a YAML or JSON file says something it may not (file, line, field)
+    │   ├── UnknownNameError            a rubric, judge or model name that no library holds
+    │   └── TargetError                 the thing to judge cannot be read as text
+    └── SystemicError                3  the request was right, the machine or a service was not
+        ├── JudgeUnavailableError       no key, wrong model name, endpoint not reachable, no log-probabilities
+        ├── EngineError                 the embedded engine is missing or cannot load the model
+        ├── ModelStoreError             a model cannot be downloaded, stored or verified
+        └── GateError                   a gate's command could not be started
+
+A judge that fails on *one* case raises nothing: the case is *unscored*, with a
+:class:`tenward.judges.Failure` that says why. Exceptions are for faults that every further case would share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = [
+    "DocumentError",
+    "EngineError",
+    "GateError",
+    "JudgeUnavailableError",
+    "ModelStoreError",
+    "Problem",
+    "SystemicError",
+    "TargetError",
+    "TenwardError",
+    "UnknownNameError",
+    "UsageError",
+]
+
+
+class TenwardError(Exception):
+    """Root of the tree: what went wrong, and what the user can do about it.
+
+    Attributes:
+        message: One or more lines, without a final full stop on one-sentence messages.
+        hint: What to do next; printed as a ``hint:`` line. Empty when nothing can be advised.
+        exit_code: The exit status of the command line for this class of error.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class UsageError(TenwardError):
+    """The request cannot be right as it was written."""
+
+    exit_code = 2
+
+
+class Problem:
+    """One fault in a document, as a person needs it to mend the file.
+
+    Attributes:
+        line: 1-based line in the file; None when the fault is about the whole file.
+        field: Dotted path of the field, such as ``criteria.clarity.weight``; empty for the whole file.
+        found: What stands there.
+        expected: What may stand there.
+        hint: How to mend it; may be empty.
+    """
+
+    def __init__(self, *, line: int | None, field: str, found: str, expected: str, hint: str = "") -> None:
+        self.line = line
+        self.field = field
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+
+
+class DocumentError(UsageError):
+    """A YAML or JSON document says something it may not."""
+
+    def __init__(self, path: Path | str, problems: Sequence[Problem]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        lines: list[str] = []
+        for problem in self.problems:
+            where = f"{path}:{problem.line}" if problem.line else str(path)
+            field = f" {problem.field}:" if problem.field else ""
+            lines.append(f"{where}:{field} found {problem.found}, expected {problem.expected}")
+        hints = dict.fromkeys(problem.hint for problem in self.problems if problem.hint)
+        super().__init__("\n".join(lines), hint="; ".join(hints))
+
+
+class UnknownNameError(UsageError):
+    """A name that neither the workspace nor the shipped library holds."""
+
+
+class TargetError(UsageError):
+    """The thing to judge cannot be read as text: missing, empty, binary, too large, no such revision."""
+
+
+class SystemicError(TenwardError):
+    """The request was right; the machine or a service was not."""
+
+
+class JudgeUnavailableError(SystemicError):
+    """No further case could be judged either: key, model name, endpoint or capability is missing."""
+
+
+class EngineError(SystemicError):
+    """The embedded engine is not installed, or cannot load the model."""
+
+
+class ModelStoreError(SystemicError):
+    """A model cannot be downloaded, stored or verified."""
+
+
+class GateError(SystemicError):
+    """A gate's command could not be started at all; says nothing about the candidate."""

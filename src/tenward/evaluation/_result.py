@@ -1,0 +1,86 @@
+"""One case scored: gates, then the judge, then the arithmetic."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenward.rubrics import GateResult, Score, compute_score, run_gates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenward.datasets import Case
+    from tenward.judges import Judge, Step, Verdict
+    from tenward.rubrics import Rubric
+
+__all__ = ["Result", "evaluate_case"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What became of one case."""
+
+    case: Case
+    rubric: Rubric
+    gates: tuple[GateResult, ...]
+    """What each gate found, in the rubric's order."""
+
+    verdict: Verdict | None
+    """What the judge said; None where a gate failed, since no model was asked then."""
+
+    score: Score | None
+    """The arithmetic on the verdict; None where a gate failed."""
+
+    @property
+    def status(self) -> str:
+        """``scored``, ``gated`` (a gate failed) or ``unscored`` (the judge gave too little to go by)."""
+        if self.score is None:
+            return "gated"
+        return "scored" if self.score.scored else "unscored"
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is a score, every gate passed and no criterion fell below its floor."""
+        return self.score is not None and self.score.scored and not self.score.below_floor
+
+    @property
+    def quality(self) -> int | None:
+        """Whole number from 1 to 10; None when there is no score."""
+        return self.score.quality if self.score is not None else None
+
+    @property
+    def value(self) -> float | None:
+        """The scalar from 0 to 1; None when there is no score."""
+        return self.score.value if self.score is not None else None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The judge's steps to 10, the most rewarding first: by weight times headroom of their criterion."""
+        if self.verdict is None or self.score is None:
+            return ()
+        headroom = {part.criterion: part.headroom for part in self.score.parts}
+        return tuple(sorted(self.verdict.steps_to_10, key=lambda step: headroom.get(step.criterion, 0.0), reverse=True))
+
+
+async def evaluate_case(
+    case: Case, rubric: Rubric, judge: Judge, *, explain: bool = False, folder: Path | None = None
+) -> Result:
+    """Run the gates; when all pass, ask the judge and do the arithmetic.
+
+    Args:
+        case: What to judge.
+        rubric: What good is.
+        judge: Who says so.
+        explain: Ask for words as well, where the judge does not give them anyway.
+        folder: Where the rubric's ``run`` gates run; a temporary folder if None.
+
+    Raises:
+        SystemicError: A gate's command or the judge cannot work at all, for this or any other case.
+    """
+    gates = await asyncio.to_thread(run_gates, rubric, case.output, folder=folder) if rubric.gates else ()
+    if not all(gate.passed for gate in gates):
+        return Result(case=case, rubric=rubric, gates=gates, verdict=None, score=None)
+    verdict = await judge.judge(case, rubric, explain=explain)
+    return Result(case=case, rubric=rubric, gates=gates, verdict=verdict, score=compute_score(rubric, verdict.scores))

@@ -1,0 +1,96 @@
+"""``tenward.score``: a text in, a result out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tenward.datasets import Case
+from tenward.errors import TargetError, UsageError
+from tenward.evaluation._result import Result, evaluate_case
+from tenward.judges import Judge
+from tenward.rubrics import Rubric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["ascore", "score"]
+
+
+async def ascore(
+    text: str,
+    *,
+    rubric: Rubric | str | Path,
+    judge: Judge | str | Path = "local",
+    input: str = "",  # noqa: A002 - the design's word for what a candidate answers
+    references: Sequence[str] = (),
+    context: str = "",
+    explain: bool = False,
+) -> Result:
+    """Judge one text against a rubric.
+
+    Args:
+        text: The candidate.
+        rubric: A rubric, its name, or the path of its YAML file.
+        judge: A judge, its name, or the path of its YAML file.
+        input: What the candidate answers: a task, a source text, a diff.
+        references: Known good outputs.
+        context: Anything else the judge should see.
+        explain: Also ask for reasons, evidence, ``why_not_2_lower`` and steps.
+
+    Raises:
+        TargetError: ``text`` is empty.
+        UsageError: An unknown name or an invalid file.
+        SystemicError: The judge cannot work at all.
+    """
+    if not text.strip():
+        raise TargetError("found an empty text, expected something to judge")
+    loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
+    who = judge if isinstance(judge, Judge) else Judge.load(judge)
+    case = Case(id="text", output=text, input=input, references=tuple(references), context=context)
+    try:
+        return await evaluate_case(case, loaded, who, explain=explain)
+    finally:
+        if who is not judge:
+            await who.aclose()
+
+
+def score(
+    text: str,
+    *,
+    rubric: Rubric | str | Path,
+    judge: Judge | str | Path = "local",
+    input: str = "",  # noqa: A002 - as in ascore
+    references: Sequence[str] = (),
+    context: str = "",
+    explain: bool = False,
+) -> Result:
+    """Judge one text against a rubric; :func:`ascore` without the await.
+
+    Raises:
+        UsageError: Called inside a running event loop, or as :func:`ascore`.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError("score() was called inside a running event loop", hint="await tenward.ascore(...) there")
+
+    async def run() -> Result:
+        who = judge if isinstance(judge, Judge) else Judge.load(judge)
+        try:
+            return await ascore(
+                text,
+                rubric=rubric,
+                judge=who,
+                input=input,
+                references=references,
+                context=context,
+                explain=explain,
+            )
+        finally:
+            await who.aclose()  # the loop ends here, and the connections belong to it
+
+    return asyncio.run(run())

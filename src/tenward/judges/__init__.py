@@ -1,0 +1,21 @@
+"""Who says so: judges, the verdicts they give, and the failures they report instead of guessing."""
+
+from tenward.judges._connection import KEY_VARIABLES
+from tenward.judges._judge import Judge
+from tenward.judges._model_judge import ModelJudge
+from tenward.judges._spec import JudgeSpec, Price
+from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
+
+__all__ = [
+    "KEY_VARIABLES",
+    "CriterionVerdict",
+    "Failure",
+    "FailureKind",
+    "Judge",
+    "JudgeSpec",
+    "ModelJudge",
+    "Price",
+    "Step",
+    "Usage",
+    "Verdict",
+]

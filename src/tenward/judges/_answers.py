@@ -1,0 +1,221 @@
+"""The structured answer of a judge: the schema it is asked for, and the check of what came back.
+
+The schema that the model sees carries every bound; the parsing side accepts any JSON of the right shape and checks
+each criterion by itself, so that one bad criterion costs one criterion and not the verdict. Nothing is ever read
+out of prose, and nothing is clamped.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
+
+from tenward.judges._verdict import Failure, Step
+
+if TYPE_CHECKING:
+    from tenward.rubrics import Rubric, Scale
+
+__all__ = ["Checked", "Words", "answer_model", "check_score", "check_text", "check_words", "plain"]
+
+_QUOTE_EDGES = "\"'`“”‘’«»„…. \t\n"
+_MIN_LETTERS = 8
+_MIN_QUOTE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What is asked for in words, in the order the judge writes it."""
+
+    criteria: tuple[str, ...]
+    """Criteria to give evidence and reason for."""
+
+    scores: bool
+    """Whether the judge states a score after each reason."""
+
+    overall: bool
+    """Whether ``why_not_2_lower`` and ``steps_to_10`` are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """One criterion's words after the check."""
+
+    score: int | None
+    reason: str
+    evidence: tuple[str, ...]
+    failure: Failure | None
+
+
+def answer_model(rubric: Rubric, words: Words) -> type[BaseModel]:
+    """The response model: one required field per criterion, evidence before reason before score.
+
+    Then ``why_not_2_lower`` and ``steps_to_10``, each step naming its criterion.
+    """
+    return _answer_model(rubric.scale.lo, rubric.scale.hi, tuple(rubric.criteria), words)
+
+
+@lru_cache(maxsize=256)
+def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[BaseModel]:
+    # A model that already is an instructor schema is not rebuilt by instructor on every call.
+    from instructor import OpenAISchema
+
+    score = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": lo, "maximum": hi}), Field()]
+    parts: dict[str, Any] = {
+        "evidence": (Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})], ...),
+        "reason": (Annotated[Any, WithJsonSchema({"type": "string"})], ...),
+    }
+    if words.scores:
+        parts["score"] = (score, ...)
+    criterion = create_model("CriterionAnswer", **parts)
+    fields: dict[str, Any] = {
+        # Criterion ids such as `copy` or `json` would shadow methods of the model; the alias keeps them legal.
+        f"criterion_{index}": (criterion, Field(alias=name))
+        for index, name in enumerate(words.criteria)
+    }
+    if words.overall:
+        fields["why_not_2_lower"] = (Annotated[Any, WithJsonSchema({"type": "string"})], ...)
+        step = {
+            "type": "object",
+            "properties": {"criterion": {"type": "string", "enum": list(ids)}, "step": {"type": "string"}},
+            "required": ["criterion", "step"],
+            "additionalProperties": False,
+        }
+        fields["steps_to_10"] = (Annotated[Any, WithJsonSchema({"type": "array", "items": step})], ...)
+    model = create_model("Verdict", __base__=OpenAISchema, **fields)
+    model.__doc__ = "The verdict on one candidate."
+    return cast("type[BaseModel]", model)
+
+
+def check_words(
+    answer: BaseModel, words: Words, *, rubric: Rubric, candidate: str, prompt: str
+) -> tuple[dict[str, Checked], str, tuple[Step, ...], list[str]]:
+    """Check a parsed answer against the candidate and the scale.
+
+    Args:
+        answer: What the model returned, parsed into :func:`answer_model`.
+        words: What was asked for.
+        rubric: Its scale bounds a stated score, its criteria may have steps.
+        candidate: The judged text; evidence must stand in it word for word (white space and quotes apart).
+        prompt: Everything the judge was told; words copied from it are no answer.
+
+    Returns:
+        The criteria, ``why_not_2_lower`` (empty when unfit), the fit steps, and the faults in short sentences.
+    """
+    data = answer.model_dump(by_alias=True)
+    faults: list[str] = []
+    checked: dict[str, Checked] = {}
+    haystack = plain(candidate)
+    for name in words.criteria:
+        checked[name] = _check_criterion(data[name], words, rubric.scale, haystack, prompt)
+        failure = checked[name].failure
+        if failure is not None:
+            faults.append(f"{name}: {failure.detail}")
+    if not words.overall:
+        return checked, "", (), faults
+    why = data["why_not_2_lower"]
+    fault = check_text(why, prompt)
+    if fault:
+        faults.append(f"why_not_2_lower: {fault}")
+    steps: list[Step] = []
+    raw: Any = data["steps_to_10"]
+    for entry in _mappings(raw):
+        text, criterion = entry.get("step"), entry.get("criterion")
+        if criterion in rubric.criteria and not check_text(text, prompt):
+            steps.append(Step(criterion=str(criterion), text=_tidy(str(text))))
+    if not steps:
+        faults.append("steps_to_10: found no step that names a criterion and says something new")
+    return checked, "" if fault else _tidy(str(why)), tuple(steps), faults
+
+
+def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack: str, prompt: str) -> Checked:
+    reason = part["reason"]
+    fault = check_text(reason, prompt)
+    quotes = _strings(part["evidence"])
+    real = tuple(dict.fromkeys(_tidy(q) for q in quotes if _is_quote(q, haystack)))
+    invented = [q for q in quotes if q.strip(_QUOTE_EDGES) and not _is_quote(q, haystack)]
+    score: int | None = None
+    failure: Failure | None = None
+    if words.scores:
+        score, failure = check_score(part["score"], scale)
+    if failure is None and fault:
+        failure = Failure(kind="schema", detail=f"reason: {fault}")
+    if failure is None and invented:
+        failure = Failure(kind="bad_quote", detail=f"the candidate does not contain {_tidy(invented[0])[:80]!r}")
+    return Checked(
+        score=None if failure else score,
+        reason="" if fault else _tidy(str(reason)),
+        evidence=real,
+        failure=failure,
+    )
+
+
+def check_score(value: object, scale: Scale) -> tuple[int | None, Failure | None]:
+    """A whole number on the scale, or the failure; never a conversion, never a clamp."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None, Failure(kind="schema", detail=f"score must be a whole number, not {str(value)[:40]!r}")
+    if not scale.holds(value):
+        return None, Failure(kind="off_scale", detail=f"score {value} is off the scale {scale.lo} to {scale.hi}")
+    return value, None
+
+
+def check_text(value: object, prompt: str) -> str:
+    """Why ``value`` is no real content, in a few words; empty when it is.
+
+    Empty strings, braces, placeholders, single words and copies of the prompt are no content.
+    """
+    if not isinstance(value, str):
+        return "must be text"
+    letters = sum(character.isalpha() for character in value)
+    if letters < _MIN_LETTERS:
+        return "is empty or no sentence"
+    if value.strip()[:1] in "{[<" and value.strip()[-1:] in "}]>":
+        return "is markup, not a sentence"
+    if plain(value).strip(_QUOTE_EDGES) in plain(prompt):
+        return "repeats the instructions"
+    words = value.split()
+    if len(words) >= 12 and len({word.lower() for word in words}) * 4 < len(words):
+        return "repeats itself"
+    return ""
+
+
+def plain(text: str) -> str:
+    """Fold white space, quotes, dashes and case, so that a quote matches however it was typed."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = folded.translate(_FOLD)
+    return re.sub(r"\s+", " ", folded).strip()
+
+
+_FOLD = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-", "‑": "-", "…": "..."})
+
+
+def _is_quote(quote: str, haystack: str) -> bool:
+    """Whether the quote stands in the text; an ellipsis inside it joins two passages in that order."""
+    pieces = [piece.strip(_QUOTE_EDGES) for piece in re.split(r"\.{3,}|\[\.\.\.\]", plain(quote))]
+    pieces = [piece for piece in pieces if piece]
+    if sum(map(len, pieces)) < _MIN_QUOTE:
+        return False
+    start = 0
+    for piece in pieces:
+        found = haystack.find(piece, start)
+        if found < 0:
+            return False
+        start = found + len(piece)
+    return True
+
+
+def _strings(value: Any) -> list[str]:
+    return [item for item in cast("list[Any]", value) if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in cast("list[Any]", value) if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _tidy(text: str) -> str:
+    """One line, without control characters: it goes to terminals and reports."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

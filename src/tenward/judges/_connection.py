@@ -1,0 +1,312 @@
+"""One model behind one address: structured answers through instructor, first-token probabilities without it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from tenward.errors import JudgeUnavailableError
+from tenward.judges._engine import engine_for
+from tenward.judges._failures import classify
+from tenward.judges._retry import CallFailedError, call_with_retries
+from tenward.judges._verdict import Failure, Usage
+from tenward.judges.models import ModelStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import BaseModel
+
+    from tenward.judges._retry import Deadline
+    from tenward.judges._spec import JudgeSpec
+
+__all__ = ["KEY_VARIABLES", "Connection", "FirstToken", "Message"]
+
+Message = dict[str, str]
+
+KEY_VARIABLES: Mapping[str, str] = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "google": "GOOGLE_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "cohere": "COHERE_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "together": "TOGETHER_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "fireworks": "FIREWORKS_API_KEY",
+    "cerebras": "CEREBRAS_API_KEY",
+    "perplexity": "PERPLEXITY_API_KEY",
+    "xai": "XAI_API_KEY",
+    "writer": "WRITER_API_KEY",
+    "azure_openai": "AZURE_OPENAI_API_KEY",
+}
+"""Environment variable each provider's key is read from; values are never stored or printed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstToken:
+    """The distribution of the first token of an answer."""
+
+    probabilities: Mapping[str, float]
+    """Probability per token, as far down as the endpoint reports; stripped of white space, 0 to 1."""
+
+    usage: Usage
+    timings: Mapping[str, float]
+    """The embedded engine's own counters; empty for other endpoints."""
+
+
+class Connection:
+    """Calls one model, with retries, a deadline, and one client per event loop."""
+
+    def __init__(self, spec: JudgeSpec) -> None:
+        self._spec = spec
+        self._client: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._key_env = (
+            "" if spec.local else spec.api_key_env or ("" if spec.base_url else KEY_VARIABLES.get(spec.provider, ""))
+        )
+        self._where = spec.base_url or ("the embedded engine" if spec.local else spec.provider)
+
+    async def structured(
+        self, messages: list[Message], model: type[BaseModel], *, deadline: Deadline, max_tokens: int
+    ) -> tuple[BaseModel | None, Usage, Failure | None]:
+        """One structured answer; a schema fault is returned as a failure, for the caller to ask again.
+
+        Raises:
+            CallFailedError: The call failed for good.
+            JudgeUnavailableError: No further call could succeed.
+        """
+        client = await self._instructor()
+        spent: list[Usage] = []
+
+        async def call() -> tuple[BaseModel | None, Failure | None]:
+            from instructor.core import InstructorRetryException
+
+            try:
+                answer, raw = await client.create_with_completion(
+                    response_model=model,
+                    messages=[dict(message) for message in messages],
+                    max_retries=0,
+                    **self._arguments(max_tokens),
+                )
+            except InstructorRetryException as error:
+                spent.append(self._usage(error.last_completion))
+                fault = _fault_in_answer(error)
+                if fault is None:
+                    raise
+                if fault.kind != "schema":
+                    raise CallFailedError(fault) from error
+                return None, fault
+            spent.append(self._usage(raw))
+            return cast("BaseModel", answer), None
+
+        answer, failure = await self._call(call, deadline)
+        total = Usage()
+        for usage in spent:
+            total += usage
+        return answer, total, failure
+
+    async def first_token(self, messages: list[Message], *, deadline: Deadline) -> FirstToken:
+        """The distribution of the first token of the answer to ``messages``.
+
+        Raises:
+            CallFailedError: The call failed for good.
+            JudgeUnavailableError: No further call could succeed, or the endpoint returns no log-probabilities.
+        """
+        client = await self._raw_client()
+
+        async def call() -> Any:
+            return await client.chat.completions.create(
+                model=self._spec.model_name,
+                messages=messages,
+                logprobs=True,
+                top_logprobs=20,
+                temperature=0,
+                extra_body=self._spec.extra_body or None,
+                **{self._limit_name(): 1},
+            )
+
+        reply = await self._call(call, deadline)
+        choice = reply.choices[0] if getattr(reply, "choices", None) else None
+        if choice is None:
+            raise CallFailedError(Failure(kind="transport", detail=f"{self._where} sent an answer without choices"))
+        if getattr(choice.message, "refusal", None) or choice.finish_reason == "content_filter":
+            raise CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
+        tokens = choice.logprobs.content if choice.logprobs is not None else None
+        if not tokens:
+            raise JudgeUnavailableError(
+                f"{self._where} returns no log-probabilities for {self._spec.model}, which read: distribution needs",
+                hint="use an endpoint that supports logprobs and top_logprobs, or write read: stated",
+            )
+        probabilities: dict[str, float] = {}
+        for token in tokens[0].top_logprobs:
+            label = token.token.strip()
+            probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, token.logprob))
+        extra: dict[str, Any] = reply.model_extra or {}
+        timings: dict[str, Any] = extra.get("timings") or {}
+        return FirstToken(
+            probabilities=probabilities,
+            usage=self._usage(reply),
+            timings={name: float(value) for name, value in timings.items() if isinstance(value, int | float)},
+        )
+
+    async def aclose(self) -> None:
+        """Close the client of the current event loop."""
+        client, self._client, self._loop = self._client, None, None
+        if client is not None and hasattr(client, "close"):
+            closed = client.close()
+            if asyncio.iscoroutine(closed):
+                await closed
+
+    async def _call(self, call: Any, deadline: Deadline) -> Any:
+        spec = self._spec
+        return await call_with_retries(
+            call,
+            classify=lambda error: classify(error, model=spec.model, where=self._where, key_env=self._key_env),
+            retries=spec.retries,
+            timeout=spec.timeout,
+            deadline=deadline,
+        )
+
+    async def _raw_client(self) -> Any:
+        """The SDK's own client, made once per event loop: its connections belong to the loop that opened them."""
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:
+            self._client = await self._connect()
+            self._loop = loop
+        return self._client
+
+    async def _connect(self) -> Any:
+        spec = self._spec
+        if spec.local:
+            path = ModelStore().resolve(spec.model_name)
+            engine = await asyncio.to_thread(engine_for, path, context_tokens=spec.context_tokens)
+            return _openai_client(engine.base_url, engine.api_key)
+        key = self._key()
+        if spec.base_url is not None or spec.provider == "openai":
+            return _openai_client(spec.base_url, key)
+        return self._from_provider(key)
+
+    async def _instructor(self) -> Any:
+        client = await self._raw_client()
+        if hasattr(client, "create_with_completion"):
+            return client
+        import instructor
+
+        logging.getLogger("instructor").setLevel(logging.CRITICAL)
+        served = self._spec.local or self._spec.base_url is not None
+        # Local servers follow a JSON schema and often lack tools; hosted providers have tools first.
+        mode = self._mode() or (instructor.Mode.JSON_SCHEMA if served else instructor.Mode.TOOLS)
+        return instructor.from_openai(client, mode=mode, model=self._spec.model_name)
+
+    def _from_provider(self, key: str | None) -> Any:
+        import instructor
+
+        logging.getLogger("instructor").setLevel(logging.CRITICAL)
+        spec = self._spec
+        from instructor.core import ConfigurationError
+
+        build: Any = instructor.from_provider
+        try:
+            client: Any = build(spec.model, async_client=True, mode=self._mode(), **({"api_key": key} if key else {}))
+        except (ImportError, ConfigurationError) as error:
+            raise JudgeUnavailableError(
+                f"provider {spec.provider!r} cannot be used: {' '.join(str(error).split())[:300]}",
+                hint=f"pip install 'tenward[{spec.provider}]', or check the provider's name",
+            ) from error
+        if spec.read == "distribution":
+            inner = getattr(client, "client", None)
+            if not hasattr(getattr(inner, "chat", None), "completions"):
+                raise JudgeUnavailableError(
+                    f"provider {spec.provider!r} reports no log-probabilities, which read: distribution needs",
+                    hint="write read: stated, or use an OpenAI-compatible endpoint that returns logprobs",
+                )
+            return inner
+        return client
+
+    def _mode(self) -> Any:
+        if self._spec.mode is None:
+            return None
+        import instructor
+
+        try:
+            return instructor.Mode(self._spec.mode)
+        except ValueError as error:
+            names = ", ".join(mode.value for mode in instructor.Mode)
+            raise JudgeUnavailableError(
+                f"found mode {self._spec.mode!r}, expected an instructor mode", hint=f"one of {names}"
+            ) from error
+
+    def _key(self) -> str | None:
+        spec = self._spec
+        if not self._key_env:
+            return "none" if spec.base_url else None
+        key = os.environ.get(self._key_env, "").strip()
+        if not key:
+            raise JudgeUnavailableError(
+                f"judge {spec.judge} needs a key for {spec.provider}, and {self._key_env} is not set",
+                hint=f"export {self._key_env}=…, or use --judge local, which needs no key",
+            )
+        return key
+
+    def _limit_name(self) -> str:
+        hosted = self._spec.provider == "openai" and self._spec.base_url is None
+        return "max_completion_tokens" if hosted else "max_tokens"
+
+    def _arguments(self, max_tokens: int) -> dict[str, Any]:
+        spec = self._spec
+        arguments: dict[str, Any] = {self._limit_name(): min(max_tokens, spec.max_tokens)}
+        # The embedded engine is deterministic unless a judge file asks for something else.
+        temperature = 0.0 if spec.local and spec.temperature is None else spec.temperature
+        if temperature is not None:
+            arguments["temperature"] = temperature
+        if spec.seed is not None:
+            arguments["seed"] = spec.seed
+        if spec.extra_body:
+            arguments["extra_body"] = dict(spec.extra_body)
+        return arguments
+
+    def _usage(self, raw: Any) -> Usage:
+        usage = getattr(raw, "usage", None)
+        prompt = getattr(usage, "prompt_tokens", None) or getattr(usage, "input_tokens", None) or 0
+        completion = getattr(usage, "completion_tokens", None) or getattr(usage, "output_tokens", None) or 0
+        details = getattr(usage, "prompt_tokens_details", None)
+        cached = getattr(details, "cached_tokens", None) or getattr(usage, "cache_read_input_tokens", None) or 0
+        price = self._spec.price
+        cost: float | None = None
+        if self._spec.local:
+            cost = 0.0
+        elif price is not None:
+            reused = price.input if price.cached_input is None else price.cached_input
+            cost = ((prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
+        return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
+
+
+def _openai_client(base_url: str | None, key: str | None) -> Any:
+    import openai
+
+    # Retries are ours: they know the deadline and the failure classes.
+    return openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=None)
+
+
+def _fault_in_answer(error: Any) -> Failure | None:
+    """The failure in what the model said; None when the call itself failed."""
+    raw = error.last_completion
+    if raw is None:
+        return None
+    choice = next(iter(getattr(raw, "choices", None) or ()), None)
+    message = getattr(choice, "message", None)
+    if (
+        getattr(message, "refusal", None)
+        or getattr(choice, "finish_reason", None) == "content_filter"
+        or getattr(raw, "stop_reason", None) == "refusal"
+    ):
+        return Failure(kind="refused", detail="the model refused to answer")
+    if getattr(choice, "finish_reason", None) == "length":
+        return Failure(kind="truncated", detail="the answer was cut off at the token limit")
+    return Failure(kind="schema", detail="the answer was not JSON of the schema asked for")

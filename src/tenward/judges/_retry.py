@@ -1,0 +1,89 @@
+"""Trying again: capped, jittered back-off under one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from tenward.judges._failures import RETRYABLE, Broken
+from tenward.judges._verdict import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["CallFailedError", "Deadline", "call_with_retries"]
+
+T = TypeVar("T")
+
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 30.0
+
+
+class CallFailedError(Exception):
+    """One call failed for good; the case (or the criterion) it was for is unscored. Never reaches a user."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.detail}")
+        self.failure = failure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """The time one verdict may take, all calls and waits included."""
+
+    seconds: float
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds left; at most 0 once it has passed."""
+        return self.started + self.seconds - time.monotonic()
+
+
+async def call_with_retries(
+    call: Callable[[], Awaitable[T]],
+    *,
+    classify: Callable[[BaseException], Broken],
+    retries: int,
+    timeout: float,  # noqa: ASYNC109 - one of two limits; the deadline is the other
+    deadline: Deadline,
+) -> T:
+    """Await ``call()`` until it answers, fails for good, or the deadline passes.
+
+    Waits ``0.5 · 2^n`` seconds, halved at random and capped at 30, or what the endpoint asked for with
+    ``Retry-After`` where that is longer.
+
+    Raises:
+        CallFailedError: With the last failure, or ``timeout`` when the deadline left no time.
+        JudgeUnavailableError: From ``classify``: no further case could be judged either.
+    """
+    attempt = 0
+    while True:
+        limit = min(timeout, deadline.left)
+        if limit <= 0:
+            raise CallFailedError(
+                Failure(kind="timeout", detail=f"the deadline of {deadline.seconds:g} s for one case has passed")
+            )
+        try:
+            return await asyncio.wait_for(call(), limit)
+        except CallFailedError as error:
+            broken = Broken(failure=error.failure)
+        except Exception as error:  # noqa: BLE001 - every fault of an SDK is sorted, and unknown ones re-raised
+            broken = classify(error)
+        if broken.failure.kind not in RETRYABLE or attempt >= retries:
+            raise CallFailedError(_after(broken.failure, attempt + 1))
+        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        wait = max(wait, broken.retry_after or 0.0)
+        if wait >= deadline.left:
+            raise CallFailedError(_after(broken.failure, attempt + 1))
+        await asyncio.sleep(wait)
+        attempt += 1
+
+
+def _after(failure: Failure, tries: int) -> Failure:
+    if tries == 1:
+        return failure
+    return Failure(kind=failure.kind, detail=f"{failure.detail}, {tries} tries")

@@ -1,0 +1,157 @@
+"""The judge as it stands in a YAML file: a model and how to read it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from tenward.documents import Document, FieldError, VersionedName
+
+__all__ = ["JudgeSpec", "Price"]
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Price(Document):
+    """US dollars per million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    output: Annotated[float, Field(ge=0)]
+    cached_input: Annotated[float, Field(ge=0)] | None = None
+    """Price of prompt tokens served from the provider's prefix cache; as ``input`` when left out."""
+
+
+class JudgeSpec(Document):
+    """Who says so: a model, where it runs, and how its answer becomes a score."""
+
+    judge: VersionedName
+    """Name and version, such as ``local/v1``."""
+
+    model: Annotated[str, Field(min_length=3, max_length=200)]
+    """``provider/model``: ``local/…`` for the embedded engine, or any provider instructor knows (``openai/…``)."""
+
+    about: str = ""
+    """What this judge is good for; shown by ``tenward doctor`` and in reports."""
+
+    base_url: str | None = None
+    """Address of an OpenAI-compatible endpoint (vLLM, Ollama, LM Studio, a gateway)."""
+
+    api_key_env: str | None = None
+    """Environment variable that holds the key; with ``base_url`` no other key is ever sent."""
+
+    read: Literal["stated", "distribution"] = "stated"
+    """``stated``: the number the model writes; ``distribution``: the expected value over the scale's labels."""
+
+    explain: Literal["always", "on-demand"] | None = None
+    """When a ``distribution`` judge also writes words; a ``stated`` one always does. Default: on demand."""
+
+    ask: Literal["together", "one-by-one"] = "together"
+    """Structured answers: one call for all criteria, or one call each (small models, and to avoid halo)."""
+
+    samples: Annotated[int, Field(ge=1, le=50)] = 1
+    """Stated answers per case; their mean counts and their spread is kept."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Sampling temperature; left to the provider when not given, since some models refuse one."""
+
+    seed: int | None = None
+    max_tokens: Annotated[int, Field(ge=64, le=200_000)] = 4096
+    """Upper bound on one structured answer, in tokens."""
+
+    context_tokens: Annotated[int, Field(ge=1024, le=262_144)] = 16_384
+    """Embedded engine only: tokens of prompt and answer it makes room for."""
+
+    timeout: Seconds = 120.0
+    """Seconds for one call."""
+
+    deadline: Seconds = 600.0
+    """Seconds for one case, all calls, retries and waits included."""
+
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    """How often a rate limit, a time-out or a broken connection is tried again."""
+
+    mode: str | None = None
+    """instructor mode for structured answers, such as ``json_schema_mode``; chosen by provider when left out."""
+
+    price: Price | None = None
+    """What tokens cost; without it the cost is reported as unknown, never as 0."""
+
+    extra_body: dict[str, Any] = Field(default_factory=dict[str, Any])
+    """Further fields of the request body, passed through as they are."""
+
+    @property
+    def local(self) -> bool:
+        """Whether the embedded engine runs the model."""
+        return self.provider == "local"
+
+    @property
+    def provider(self) -> str:
+        """The part of ``model`` before the first slash."""
+        return self.model.partition("/")[0]
+
+    @property
+    def model_name(self) -> str:
+        """The part of ``model`` after the first slash."""
+        return self.model.partition("/")[2]
+
+    @property
+    def writes_words(self) -> bool:
+        """Whether every verdict comes with words, asked for or not."""
+        return self.read == "stated" or self.explain == "always"
+
+    @field_validator("model")
+    @classmethod
+    def _provider_and_model(cls, value: str) -> str:
+        provider, _, model = value.partition("/")
+        if not provider or not model:
+            raise FieldError(
+                found=repr(value),
+                expected="provider/model",
+                hint="such as local/qwen2.5-coder-1.5b-instruct or openai/gpt-4.1-mini",
+            )
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise FieldError(found=repr(value), expected="an http:// or https:// address")
+        if value is not None and "@" in value.partition("//")[2].partition("/")[0]:
+            raise FieldError(
+                found="an address with a user name or key in it",
+                expected="an address without one",
+                hint="name the variable that holds the key in api_key_env",
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> JudgeSpec:
+        if self.local and self.base_url is not None:
+            raise FieldError(
+                "base_url",
+                found="an address beside a local model",
+                expected="one of the two",
+                hint="write model: openai/NAME for an OpenAI-compatible server at base_url",
+            )
+        if self.read == "stated" and self.explain is not None:
+            raise FieldError(
+                "explain",
+                found=f"explain: {self.explain} beside read: stated",
+                expected="explain only with read: distribution",
+                hint="a stated score always comes with its words",
+            )
+        if self.read == "distribution" and self.samples > 1:
+            raise FieldError(
+                "samples",
+                found=f"{self.samples} samples of a distribution",
+                expected="1",
+                hint="the distribution is read exactly; sampling adds nothing",
+            )
+        if self.samples > 1 and self.temperature == 0:
+            raise FieldError(
+                "samples",
+                found=f"{self.samples} samples at temperature 0",
+                expected="a temperature above 0, or 1 sample",
+            )
+        return self

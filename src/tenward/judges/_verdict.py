@@ -1,0 +1,142 @@
+"""What a judge said of one case, and why where it said nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CriterionVerdict", "Failure", "FailureKind", "Step", "Usage", "Verdict"]
+
+FailureKind = Literal[
+    "rate_limited",
+    "timeout",
+    "transport",
+    "refused",
+    "truncated",
+    "off_scale",
+    "schema",
+    "bad_quote",
+    "budget",
+]
+"""Why there is no score. ``rate_limited``, ``timeout`` and ``transport`` were retried; ``off_scale``, ``schema`` and
+``bad_quote`` were asked again; none of them ever becomes a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why a criterion or a whole case is unscored."""
+
+    kind: FailureKind
+    detail: str
+    """One line for a person; never holds a key or a whole completion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What judging took. Adding two usages sums them; an unknown cost stays unknown."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Prompt tokens the endpoint reported as reused from its prefix cache; part of ``prompt_tokens``."""
+
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+    """US dollars by the judge file's price; None when the file states no price."""
+
+    def __add__(self, other: Usage) -> Usage:
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step towards the top of the scale."""
+
+    criterion: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriterionVerdict:
+    """One criterion's part of a verdict: a score or a failure, never both."""
+
+    criterion: str
+    score: float | None = None
+    """On the rubric's scale; an expected value when it was read from a distribution."""
+
+    failure: Failure | None = None
+    reason: str = ""
+    """The judge's words; empty when none were asked for, or none were fit to show."""
+
+    evidence: tuple[str, ...] = ()
+    """Quotes that were found in the candidate, word for word."""
+
+    distribution: Mapping[float, float] = field(default_factory=dict[float, float])
+    """Probability per position on the scale, summing to 1; empty for a stated score."""
+
+    spread: float | None = None
+    """Standard deviation, in points of the scale: of the distribution, or of repeated samples."""
+
+    label_mass: float | None = None
+    """Share of the answer's probability that lay on the scale's labels, 0 to 1; low means a confused judge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a judge said of one case."""
+
+    judge: str
+    """Name of the judge, such as ``local/v1``."""
+
+    model: str
+    criteria: tuple[CriterionVerdict, ...]
+    """One per criterion, in the rubric's order."""
+
+    why_not_2_lower: str = ""
+    """The argument against a score two lower; empty when no words were asked for."""
+
+    steps_to_10: tuple[Step, ...] = ()
+    """What would lift the candidate to the top, as the judge listed it."""
+
+    words_failure: Failure | None = None
+    """Why there are no words although they were asked for; the scores stand without them."""
+
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+    """Wall time, in seconds."""
+
+    fingerprint: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Hash of every component that defines the scores; two verdicts compare only where all of them agree."""
+
+    engine: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Counters of the embedded engine, where it is used: tokens computed and reused, milliseconds."""
+
+    @property
+    def scores(self) -> dict[str, float | None]:
+        """Score per criterion; None for an unscored one."""
+        return {item.criterion: item.score for item in self.criteria}
+
+    @property
+    def failures(self) -> dict[str, Failure]:
+        """Failure per unscored criterion."""
+        return {item.criterion: item.failure for item in self.criteria if item.failure is not None}
+
+    @classmethod
+    def of_failure(cls, failure: Failure, *, judge: str, model: str, criteria: tuple[str, ...], **rest: Any) -> Verdict:
+        """A verdict in which every criterion is unscored for the same reason."""
+        return cls(
+            judge=judge,
+            model=model,
+            criteria=tuple(CriterionVerdict(criterion=name, failure=failure) for name in criteria),
+            **rest,
+        )

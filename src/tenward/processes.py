@@ -1,0 +1,101 @@
+"""Commands of the user's, run without a shell, in their own process group, with a scrubbed environment."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["Completed", "run_command", "scrubbed_environment"]
+
+_TAIL_BYTES = 4000
+_KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "SYSTEMROOT",
+    "VIRTUAL_ENV",
+    "TZ",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """How a command ended."""
+
+    status: int | None
+    """Exit status; negative for a signal; None when it was stopped at its timeout."""
+
+    tail: str
+    """The last part of what it printed, at most 4,000 bytes."""
+
+    seconds: float
+    """Wall time, in seconds."""
+
+
+def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The few variables a command needs to find its tools; nothing that could be a secret, plus ``extra``."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | dict(extra or {})
+
+
+def run_command(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    timeout: float,
+    env: Mapping[str, str],
+    stdin: str = "",
+) -> Completed:
+    """Run ``command`` to its end or its timeout; whatever it started is killed with it.
+
+    Raises:
+        OSError: The command could not be started.
+    """
+    began = time.monotonic()
+    # Files, not pipes: a grandchild that keeps a pipe open would make the reader wait for ever.
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
+        given.write(stdin.encode("utf-8", "surrogateescape"))
+        given.seek(0)
+        process = subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=dict(env),
+            stdin=given,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        status: int | None
+        try:
+            status = process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            _kill_group(process)
+        size = printed.seek(0, os.SEEK_END)
+        printed.seek(max(0, size - _TAIL_BYTES))
+        tail = printed.read().decode("utf-8", "replace")
+    return Completed(status=status, tail=tail.strip(), seconds=time.monotonic() - began)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:  # pragma: no cover - no process groups on this platform
+        process.kill()
+    process.wait()

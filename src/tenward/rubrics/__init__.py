@@ -1,0 +1,20 @@
+"""What good is: rubrics, the gates that run before a judge, and the arithmetic that follows it."""
+
+from tenward.rubrics._arithmetic import Part, Score, compute_score, round_half_up
+from tenward.rubrics._gates import GateResult, run_gates
+from tenward.rubrics._model import METRIC_NAMES, Criterion, Gate, Mix, Rubric, Scale
+
+__all__ = [
+    "METRIC_NAMES",
+    "Criterion",
+    "Gate",
+    "GateResult",
+    "Mix",
+    "Part",
+    "Rubric",
+    "Scale",
+    "Score",
+    "compute_score",
+    "round_half_up",
+    "run_gates",
+]

@@ -1,0 +1,91 @@
+"""Gates: checks by plain code that run before any model call, and that no average can undo."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenward.errors import GateError
+from tenward.processes import run_command, scrubbed_environment
+
+if TYPE_CHECKING:
+    from tenward.rubrics._model import Gate, Rubric
+
+__all__ = ["GateResult", "run_gates"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """What one gate found."""
+
+    gate: str
+    """The check as the rubric writes it, such as ``max_words: 400``."""
+
+    passed: bool
+    detail: str
+    """What was found; for a command, how it ended and the end of what it printed."""
+
+
+def run_gates(rubric: Rubric, candidate: str, *, folder: Path | None = None) -> tuple[GateResult, ...]:
+    """Run every gate of ``rubric`` on ``candidate``.
+
+    A command runs in ``folder`` (a temporary one if None) without a shell, with the candidate's text on standard
+    input and its path in ``TENWARD_CANDIDATE``, and sees none of the caller's secrets.
+
+    Raises:
+        GateError: A command could not be started, which says nothing about the candidate.
+    """
+    return tuple(_run(gate, candidate, folder) for gate in rubric.gates)
+
+
+def _run(gate: Gate, candidate: str, folder: Path | None) -> GateResult:
+    if gate.run is not None:
+        return _run_command(gate.run, gate.timeout, candidate, folder)
+    words, chars = len(candidate.split()), len(candidate)
+    for name, limit, count, unit, at_most in (
+        ("max_words", gate.max_words, words, "words", True),
+        ("min_words", gate.min_words, words, "words", False),
+        ("max_chars", gate.max_chars, chars, "characters", True),
+        ("min_chars", gate.min_chars, chars, "characters", False),
+    ):
+        if limit is not None:
+            passed = count <= limit if at_most else count >= limit
+            return GateResult(gate=f"{name}: {limit}", passed=passed, detail=f"{count:,} {unit}")
+    if gate.matches is not None:
+        found = re.search(gate.matches, candidate, re.MULTILINE)
+        return GateResult(gate=f"matches: {gate.matches}", passed=bool(found), detail="found" if found else "not found")
+    pattern = gate.forbids or ""
+    hit = re.search(pattern, candidate, re.MULTILINE)
+    detail = f"found {hit.group()[:60]!r}" if hit else "not found"
+    return GateResult(gate=f"forbids: {pattern}", passed=hit is None, detail=detail)
+
+
+def _run_command(line: str, timeout: float, candidate: str, folder: Path | None) -> GateResult:
+    try:
+        command = shlex.split(line)
+    except ValueError as error:
+        raise GateError(f"gate 'run: {line}': {error}", hint="balance the quotes of the command") from error
+    with tempfile.TemporaryDirectory(prefix="tenward-gate-") as scratch:
+        path = Path(scratch) / "candidate.txt"
+        path.write_text(candidate, encoding="utf-8")
+        try:
+            ended = run_command(
+                command,
+                cwd=folder or Path(scratch),
+                timeout=timeout,
+                env=scrubbed_environment({"TENWARD_CANDIDATE": str(path)}),
+                stdin=candidate,
+            )
+        except OSError as error:
+            raise GateError(
+                f"gate 'run: {line}' could not be started: {error.strerror or error}",
+                hint=f"is '{command[0]}' installed and on PATH? commands run without a shell",
+            ) from error
+    detail = f"stopped after {timeout:g} s" if ended.status is None else f"exit status {ended.status}"
+    if ended.status != 0 and ended.tail:
+        detail += f": {ended.tail.splitlines()[-1][:200]}"
+    return GateResult(gate=f"run: {line}", passed=ended.status == 0, detail=detail)

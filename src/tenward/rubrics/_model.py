@@ -1,0 +1,234 @@
+"""The rubric as it stands in a YAML file: scale, weighted criteria, anchored levels, floors, gates, mix."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from pydantic import Field, field_validator, model_validator
+
+from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document
+from tenward.workspace import Library, require_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["METRIC_NAMES", "Criterion", "Gate", "Mix", "Rubric", "Scale"]
+
+METRIC_NAMES = ("bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor")
+MetricName = Literal["bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor"]
+
+_CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MAX_LEVELS = 11
+
+Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
+
+
+class Scale(Document):
+    """The whole numbers a judge may give, both ends included.
+
+    One object makes the sentence in the prompt, the bounds in the JSON schema and the check of the answer, so the
+    three cannot drift apart.
+    """
+
+    lo: int
+    hi: int
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Every score the scale allows, ascending."""
+        return tuple(range(self.lo, self.hi + 1))
+
+    def holds(self, score: float) -> bool:
+        """Whether ``score`` lies on the scale; off-scale answers are errors, never clamped."""
+        return self.lo <= score <= self.hi
+
+
+class Criterion(Document):
+    """One question about the candidate, and what its answers mean."""
+
+    ask: Text
+    """The question the judge answers with a level of the scale."""
+
+    weight: Weight = 1.0
+    """Relative importance; weights are ratios, so 25/30/45 and 5/6/9 are the same."""
+
+    levels: dict[int, Text] = Field(default_factory=dict[int, str])
+    """What a level of the scale means in words; levels left out lie between their neighbours."""
+
+    floor: int | None = None
+    """A score below this level fails the candidate, whatever the other criteria say."""
+
+
+class Gate(Document):
+    """A check by plain code, run before any model call. Exactly one kind of check per gate."""
+
+    run: Text | None = None
+    """Command line, split like a shell would but run without one; exit status 0 passes."""
+
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    """Seconds after which a ``run`` gate fails."""
+
+    max_words: Annotated[int, Field(ge=1)] | None = None
+    min_words: Annotated[int, Field(ge=1)] | None = None
+    max_chars: Annotated[int, Field(ge=1)] | None = None
+    min_chars: Annotated[int, Field(ge=1)] | None = None
+    matches: Text | None = None
+    """Regular expression that must be found in the candidate."""
+
+    forbids: Text | None = None
+    """Regular expression that must not be found in the candidate."""
+
+    @model_validator(mode="after")
+    def _one_check(self) -> Gate:
+        given = [name for name in Gate.model_fields if name != "timeout" and getattr(self, name) is not None]
+        if len(given) != 1:
+            checks = ", ".join(name for name in Gate.model_fields if name != "timeout")
+            raise FieldError(
+                found=" and ".join(given) or "no check",
+                expected=f"exactly one of {checks}",
+                hint="write one list entry per check",
+            )
+        if "timeout" in self.model_fields_set and self.run is None:
+            raise FieldError("timeout", found="a timeout without run", expected="timeout only beside run")
+        for name in ("matches", "forbids"):
+            pattern = getattr(self, name)
+            if pattern is not None:
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    raise FieldError(name, found=repr(pattern), expected=f"a regular expression ({error})") from None
+        return self
+
+
+class Mix(Document):
+    """Shares of judge and reference metrics in ``value``; used only where a case has references."""
+
+    judge: Weight = 1.0
+    references: Weight = 0.0
+
+    @model_validator(mode="after")
+    def _not_nothing(self) -> Mix:
+        if self.judge + self.references <= 0:
+            raise FieldError(found="shares that are all 0", expected="at least one share above 0")
+        return self
+
+
+class Rubric(Document):
+    """What good is: criteria with weights and anchored levels, read from YAML by :meth:`load`."""
+
+    rubric: VersionedName
+    """Name and version, such as ``code-review/v1``."""
+
+    about: Text
+    """The question the whole rubric answers, in one sentence; the judge reads it first."""
+
+    scale: Scale = Scale(lo=1, hi=5)
+    """Lowest and highest score, written ``[1, 5]``; at most 0 to 10."""
+
+    criteria: Annotated[dict[str, Criterion], Field(min_length=1, max_length=24)]
+    """The criteria by name; the shorthand ``name: question`` means weight 1 and no anchors."""
+
+    gates: tuple[Gate, ...] = ()
+    """Checks by plain code that run before any model call."""
+
+    references: dict[MetricName, Weight] = Field(default_factory=dict[MetricName, float])
+    """Reference metrics and their weights among each other."""
+
+    mix: Mix = Mix()
+    """How judge and reference metrics are blended into ``value``."""
+
+    normalize: Literal["max", "range"] = "max"
+    """``max`` divides the weighted sum by the top of the scale; ``range`` maps the scale's bottom to 0."""
+
+    min_coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    """Share of the weight that must be scored for the case to be scored at all."""
+
+    @classmethod
+    def load(cls, name: str | Path, *, library: Library | None = None) -> Rubric:
+        """Load a rubric by name (workspace first, then the shipped library) or by path.
+
+        Raises:
+            UnknownNameError: No library holds that name.
+            DocumentError: The file is not a valid rubric.
+        """
+        library = library or Library.discover()
+        path = library.find("rubrics", name)
+        rubric = load_document(path, cls)
+        require_version(name, rubric.rubric, path)
+        return rubric
+
+    @classmethod
+    def parse(cls, text: str, *, source: str = "<text>") -> Rubric:
+        """Read a rubric from YAML text; ``source`` names it in errors.
+
+        Raises:
+            DocumentError: The text is not a valid rubric.
+        """
+        return parse_document(text, cls, source)
+
+    @property
+    def shares(self) -> Mapping[str, Fraction]:
+        """Each criterion's exact share of the total weight; they sum to 1."""
+        weights = {name: Fraction(str(criterion.weight)) for name, criterion in self.criteria.items()}
+        total = sum(weights.values())
+        return {name: weight / total for name, weight in weights.items()}
+
+    @field_validator("scale", mode="before")
+    @classmethod
+    def _read_scale(cls, value: Any) -> Any:
+        if isinstance(value, Scale):
+            return value
+        shown = repr(cast("object", value))
+        ends = cast("list[Any]", value) if isinstance(value, list) else []
+        if len(ends) != 2 or not all(type(end) is int for end in ends):
+            raise FieldError(found=shown, expected="two whole numbers, lowest and highest score", hint="such as [1, 5]")
+        lo, hi = ends
+        if not 0 <= lo < hi or hi - lo >= _MAX_LEVELS:
+            raise FieldError(
+                found=f"[{lo}, {hi}]",
+                expected="lowest below highest, neither below 0, at most 11 levels",
+                hint="[1, 5] and [0, 10] are usual",
+            )
+        return {"lo": lo, "hi": hi}
+
+    @field_validator("criteria", mode="before")
+    @classmethod
+    def _read_criteria(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        criteria = cast("dict[Any, Any]", value)
+        for name in criteria:
+            if not (isinstance(name, str) and _CRITERION_ID.fullmatch(name)):
+                raise FieldError(
+                    str(name),
+                    found=f"the name {name!r}",
+                    expected="lower-case letters, digits and _, at most 40",
+                    hint="start with a letter",
+                )
+        return {name: {"ask": item} if isinstance(item, str) else item for name, item in criteria.items()}
+
+    @model_validator(mode="after")
+    def _agree(self) -> Rubric:
+        if not any(criterion.weight > 0 for criterion in self.criteria.values()):
+            raise FieldError("criteria", found="weights that are all 0", expected="at least one weight above 0")
+        span = f"levels of the scale, {self.scale.lo} to {self.scale.hi}"
+        for name, criterion in self.criteria.items():
+            for level in criterion.levels:
+                if not self.scale.holds(level):
+                    raise FieldError("criteria", name, "levels", str(level), found=str(level), expected=span)
+            if criterion.floor is not None and not self.scale.holds(criterion.floor):
+                raise FieldError("criteria", name, "floor", found=str(criterion.floor), expected=span)
+        if self.references and not any(self.references.values()):
+            raise FieldError("references", found="weights that are all 0", expected="at least one weight above 0")
+        if self.mix.references > 0 and not self.references:
+            raise FieldError(
+                "mix",
+                found="a share for references, but no references",
+                expected="references: beside a mix that uses them",
+                hint="name metrics, such as references: {rouge_l: 1}",
+            )
+        return self
