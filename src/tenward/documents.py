@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import InitErrorDetails
 
 from tenward.errors import DocumentError, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 __all__ = [
@@ -28,11 +30,13 @@ __all__ = [
     "VersionedName",
     "load_document",
     "parse_document",
+    "raise_faults",
 ]
 
 MAX_DOCUMENT_BYTES = 1_000_000
 _MAX_PROBLEMS = 12
 _MAX_NODES = 100_000
+_MAX_DEPTH = 20
 
 M = TypeVar("M", bound=BaseModel)
 _Path = tuple[str | int, ...]
@@ -62,6 +66,17 @@ class FieldError(ValueError):
         self.found = found
         self.expected = expected
         self.hint = hint
+
+
+def raise_faults(faults: Sequence[FieldError]) -> None:
+    """Let a validator report several faults at once; does nothing when there are none.
+
+    Raises:
+        ValidationError: There is at least one fault.
+    """
+    if faults:
+        details = [InitErrorDetails(type="value_error", input=None, ctx={"error": fault}) for fault in faults]
+        raise ValidationError.from_exception_data("faults", details)
 
 
 def _versioned(name: str) -> str:
@@ -107,39 +122,65 @@ def parse_document(text: str, model: type[M], source: Path | str) -> M:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise _syntax(source, error) from error
+        raise _syntax(source, error, text) from error
+    except RecursionError:
+        found, expected = "brackets or blocks nested without end", f"at most {_MAX_DEPTH} levels"
+        raise _whole(source, found, expected) from None
+    except (ValueError, OverflowError) as error:  # PyYAML lets chr() fail on an escape such as "\\UFFFFFFFF"
+        raise _whole(source, f"an escape YAML cannot read ({error})", "characters of Unicode") from error
     if root is None:
         raise _whole(source, "an empty file", f"the keys of a {_kind(model)}", hint=_first_keys(model))
     lines: dict[_Path, int] = {}
-    problems = list(_walk(root, (), lines, [0]))
-    if problems:
-        raise DocumentError(source, problems[:_MAX_PROBLEMS])
+    problems = list(_walk(source, root, (), lines, [0]))
     try:
         data: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except yaml.YAMLError as error:
+        raise _syntax(source, error, text) from error
+    except (ValueError, OverflowError) as error:
         raise _whole(source, f"a value YAML cannot build ({error})", "plain YAML values") from error
     if not isinstance(root, yaml.MappingNode):
         raise _whole(source, _show(data), f"a mapping with the keys of a {_kind(model)}", hint=_first_keys(model))
     try:
-        return model.model_validate(data)
+        document = model.model_validate(data)
     except ValidationError as error:
-        found = [_problem(detail, model, lines) for detail in error.errors(include_url=False)]
-        raise DocumentError(source, sorted(found, key=lambda p: p.line or 0)[:_MAX_PROBLEMS]) from None
+        problems += [_problem(detail, model, lines) for detail in error.errors(include_url=False)]
+    else:
+        if not problems:
+            return document
+    raise DocumentError(source, sorted(problems, key=lambda p: p.line or 0)[:_MAX_PROBLEMS])
 
 
-def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], seen: list[int]) -> Iterator[Problem]:
-    """Note the line of every field, and report duplicate keys, aliases that loop and oversized trees."""
+def _walk(
+    source: Path | str, node: yaml.Node, path: _Path, lines: dict[_Path, int], seen: list[int]
+) -> Iterator[Problem]:
+    """Note the line of every field and report duplicate keys.
+
+    Raises:
+        DocumentError: The tree is too deep or, with its aliases expanded, too large to go on.
+    """
     seen[0] += 1
     line = node.start_mark.line + 1
-    if seen[0] > _MAX_NODES or len(path) > 20:
-        yield Problem(
-            line=line, field=_dotted(path[:6]), found="aliases that expand without end", expected="plain YAML"
+    if seen[0] > _MAX_NODES or len(path) > _MAX_DEPTH:
+        deep = len(path) > _MAX_DEPTH
+        limit = f"{_MAX_DEPTH} levels of nesting" if deep else f"{_MAX_NODES:,} values"
+        problem = Problem(
+            line=line,
+            field=_dotted(path[:6]),
+            found=f"more than {limit}",
+            expected="a document a person can read",
+            hint="an alias (*name) inside its own anchor (&name), or aliases of aliases, expand without end",
         )
-        return
+        raise DocumentError(source, [problem])
     lines.setdefault(path, line)
     if isinstance(node, yaml.MappingNode):
         keys: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                problem = Problem(
+                    line=line, field=_dotted(path), found="a list or mapping as a key", expected="a name as a key"
+                )
+                raise DocumentError(source, [problem])
             name = str(key.value)
             at = (*path, name)
             lines[at] = key.start_mark.line + 1
@@ -152,19 +193,18 @@ def _walk(node: yaml.Node, path: _Path, lines: dict[_Path, int], seen: list[int]
                     hint="rename or remove one of them",
                 )
             keys.add(name)
-            yield from _walk(value, at, lines, seen)
-            if seen[0] > _MAX_NODES:
-                return
+            yield from _walk(source, value, at, lines, seen)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _walk(item, (*path, index), lines, seen)
-            if seen[0] > _MAX_NODES:
-                return
+            yield from _walk(source, item, (*path, index), lines, seen)
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], lines: dict[_Path, int]) -> Problem:
-    path: _Path = tuple(str(p) if isinstance(p, str) else p for p in detail["loc"])
-    path = tuple(p for p in path if not (isinstance(p, str) and _is_branch(p)))
+    parts: list[str | int] = []
+    for part in detail["loc"]:
+        if (*parts, part) in lines or not _is_branch(part):
+            parts.append(part)
+    path: _Path = tuple(parts)
     fault = detail.get("ctx", {}).get("error")
     if isinstance(fault, FieldError):
         path += fault.field
@@ -173,50 +213,76 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], lines: dict[_Path, in
         known = known[:-1]
     line = lines.get(known) or lines.get(tuple(map(str, known)))
     if isinstance(fault, FieldError):
-        return Problem(line=line, field=_dotted(path), found=fault.found, expected=fault.expected, hint=fault.hint)
+        return Problem(
+            line=line, field=_dotted(path), found=_short(fault.found), expected=fault.expected, hint=fault.hint
+        )
     kind = detail["type"]
     if kind == "extra_forbidden":
         allowed = _fields_at(model, path[:-1])
-        close = difflib.get_close_matches(str(path[-1]), allowed, n=1, cutoff=0.5)
-        hint = f"did you mean '{close[0]}'?" if close else ""
+        hint = _did_you_mean(str(path[-1]), allowed)
         expected = "one of " + ", ".join(allowed) if allowed else "no such key"
         return Problem(line=line, field=_dotted(path), found="an unknown key", expected=expected, hint=hint)
     if kind == "missing":
         return Problem(line=line, field=_dotted(path), found="nothing", expected="a value (the key is required)")
+    context = detail.get("ctx", {})
+    hint = ""
+    if kind == "literal_error":
+        hint = _did_you_mean(str(detail["input"]), re.findall(r"'([^']*)'", str(context.get("expected"))))
+    return Problem(
+        line=line, field=_dotted(path), found=_show(detail["input"]), expected=_expected(detail, context), hint=hint
+    )
+
+
+def _expected(detail: ErrorDetails, context: Mapping[str, Any]) -> str:
+    """Pydantic's message in the words of someone who writes YAML."""
+    one, many = ("character", "characters") if detail["type"].startswith("string") else ("entry", "entries")
+    for bound, words in (("min_length", "at least"), ("max_length", "at most")):
+        if bound in context:
+            return f"{words} {context[bound]:,} {one if context[bound] == 1 else many}"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = re.sub(r" or instance of \w+$", "", message)
     message = message.replace("a valid dictionary", "a mapping of names to values")
-    message = message.replace("a valid tuple", "a list")
-    return Problem(line=line, field=_dotted(path), found=_show(detail["input"]), expected=message)
+    return message.replace("a valid tuple", "a list")
 
 
-def _is_branch(part: str) -> bool:
+def _did_you_mean(name: str, allowed: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, allowed, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def _is_branch(part: str | int) -> bool:
     """Pydantic adds the name of a union's branch to the path of an error; people do not know those names."""
-    return part.startswith(("function-", "tagged-union", "is-instance", "lax-or-strict")) or part == "[key]"
+    branches = ("function-", "tagged-union", "is-instance", "lax-or-strict")
+    return isinstance(part, str) and (part.startswith(branches) or part == "[key]")
 
 
 def _fields_at(model: type[BaseModel], path: _Path) -> list[str]:
-    current: Any = model
+    current: object = model
     for part in path:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(part))
-            current = field.annotation if field else None
-        else:  # an entry of a dict, tuple or union: the model inside it, if any
-            current = _model_inside(current)
-    current = _model_inside(current)
-    return [] if current is None else [field.alias or name for name, field in current.model_fields.items()]
+        fields = _fields(current)
+        # An entry of a dict, tuple or union is described by the model inside it, if any.
+        current = fields[str(part)].annotation if str(part) in fields else _model_inside(current)
+    return [field.alias or name for name, field in _fields(_model_inside(current)).items()]
 
 
-def _model_inside(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _fields(annotation: object) -> dict[str, FieldInfo]:
+    return getattr(annotation, "model_fields", {})
+
+
+def _model_inside(annotation: object) -> object:
+    if _fields(annotation):
         return annotation
-    inside = (_model_inside(argument) for argument in getattr(annotation, "__args__", ()))
+    arguments: tuple[object, ...] = getattr(annotation, "__args__", ())
+    inside = (_model_inside(argument) for argument in arguments)
     return next((model for model in inside if model is not None), None)
 
 
-def _syntax(source: Path | str, error: yaml.YAMLError) -> DocumentError:
+def _syntax(source: Path | str, error: yaml.YAMLError, text: str) -> DocumentError:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or str(error).splitlines()[0]
     line = mark.line + 1 if mark is not None else None
+    if isinstance(error, yaml.reader.ReaderError):
+        line = text.count("\n", 0, error.position) + 1
     hint = "put texts that hold ':', '#' or (inside braces) '?' in quotes, and indent with spaces"
     return DocumentError(
         source,
@@ -241,8 +307,15 @@ def _dotted(path: _Path) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-def _show(value: object) -> str:
+def _show(value: Any) -> str:
     if value is None:
         return "nothing"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print integers of more than some thousand digits
+        return "a number of thousands of digits"
+    return _short(text)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -64,11 +64,12 @@ def run_command(
 
     Raises:
         OSError: The command could not be started.
+        ValueError: The command or a variable holds a NUL character.
     """
     began = time.monotonic()
     # Files, not pipes: a grandchild that keeps a pipe open would make the reader wait for ever.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
-        given.write(stdin.encode("utf-8", "surrogateescape"))
+        given.write(stdin.encode("utf-8", "surrogatepass"))
         given.seek(0)
         process = subprocess.Popen(
             list(command),

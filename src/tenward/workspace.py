@@ -69,7 +69,7 @@ class Library:
             return path
         if looks_like_path and not _is_versioned(str(name)):
             raise UnknownNameError(
-                f"{name}: no such file",
+                f"{name}: found a folder, expected a YAML file" if path.is_dir() else f"{name}: no such file",
                 hint=f"give the path of a YAML file, or one of the names: {', '.join(self.names(folder))}",
             )
         known = self.names(folder)

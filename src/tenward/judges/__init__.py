@@ -1,8 +1,10 @@
 """Who says so: judges, the verdicts they give, and the failures they report instead of guessing."""
 
 from tenward.judges._connection import KEY_VARIABLES
+from tenward.judges._engine import engine_for
 from tenward.judges._judge import Judge
 from tenward.judges._model_judge import ModelJudge
+from tenward.judges._schema import judge_schema
 from tenward.judges._spec import JudgeSpec, Price
 from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
 
@@ -18,4 +20,6 @@ __all__ = [
     "Step",
     "Usage",
     "Verdict",
+    "engine_for",
+    "judge_schema",
 ]

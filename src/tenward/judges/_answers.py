@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BaseModel, Field, WithJsonSchema, create_model
 
+from tenward.guards import is_list, is_mapping
 from tenward.judges._verdict import Failure, Step
 
 if TYPE_CHECKING:
@@ -208,12 +209,12 @@ def _is_quote(quote: str, haystack: str) -> bool:
     return True
 
 
-def _strings(value: Any) -> list[str]:
-    return [item for item in cast("list[Any]", value) if isinstance(item, str)] if isinstance(value, list) else []
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if is_list(value) else []
 
 
-def _mappings(value: Any) -> list[dict[str, Any]]:
-    return [item for item in cast("list[Any]", value) if isinstance(item, dict)] if isinstance(value, list) else []
+def _mappings(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if is_mapping(item)] if is_list(value) else []
 
 
 def _tidy(text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from tenward.errors import JudgeUnavailableError
+from tenward.guards import is_mapping
 from tenward.judges._verdict import Failure
 
 __all__ = ["RETRYABLE", "Broken", "classify"]
@@ -126,6 +127,6 @@ def _broken(kind: str, detail: str) -> Broken:
 
 def _short(cause: BaseException) -> str:
     body: Any = getattr(cause, "body", None)
-    message = cast("dict[str, Any]", body).get("message") if isinstance(body, dict) else None
+    message = body.get("message") if is_mapping(body) else None
     text = str(message or "") or str(cause) or type(cause).__name__
     return _SECRET.sub("[secret]", " ".join(text.split()))[:200]

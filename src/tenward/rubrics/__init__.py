@@ -3,6 +3,7 @@
 from tenward.rubrics._arithmetic import Part, Score, compute_score, round_half_up
 from tenward.rubrics._gates import GateResult, run_gates
 from tenward.rubrics._model import METRIC_NAMES, Criterion, Gate, Mix, Rubric, Scale
+from tenward.rubrics._schema import rubric_schema
 
 __all__ = [
     "METRIC_NAMES",
@@ -16,5 +17,6 @@ __all__ = [
     "Score",
     "compute_score",
     "round_half_up",
+    "rubric_schema",
     "run_gates",
 ]

@@ -69,9 +69,11 @@ def _run_command(line: str, timeout: float, candidate: str, folder: Path | None)
         command = shlex.split(line)
     except ValueError as error:
         raise GateError(f"gate 'run: {line}': {error}", hint="balance the quotes of the command") from error
+    if not command:
+        raise GateError(f"gate 'run: {line}': found an empty command", hint="name a program, such as run: make test")
     with tempfile.TemporaryDirectory(prefix="tenward-gate-") as scratch:
         path = Path(scratch) / "candidate.txt"
-        path.write_text(candidate, encoding="utf-8")
+        path.write_bytes(candidate.encode("utf-8", "surrogatepass"))
         try:
             ended = run_command(
                 command,
@@ -80,9 +82,10 @@ def _run_command(line: str, timeout: float, candidate: str, folder: Path | None)
                 env=scrubbed_environment({"TENWARD_CANDIDATE": str(path)}),
                 stdin=candidate,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL character in the command
+            reason = getattr(error, "strerror", None) or error
             raise GateError(
-                f"gate 'run: {line}' could not be started: {error.strerror or error}",
+                f"gate 'run: {line}' could not be started: {reason}",
                 hint=f"is '{command[0]}' installed and on PATH? commands run without a shell",
             ) from error
     detail = f"stopped after {timeout:g} s" if ended.status is None else f"exit status {ended.status}"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document
+from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document, raise_faults
+from tenward.guards import is_list, is_mapping
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["METRIC_NAMES", "Criterion", "Gate", "Mix", "Rubric", "Scale"]
@@ -25,6 +26,7 @@ _MAX_LEVELS = 11
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class Scale(Document):
@@ -59,7 +61,7 @@ class Criterion(Document):
     levels: dict[int, Text] = Field(default_factory=dict[int, str])
     """What a level of the scale means in words; levels left out lie between their neighbours."""
 
-    floor: int | None = None
+    floor: Annotated[int, Field(strict=True)] | None = None
     """A score below this level fails the candidate, whatever the other criteria say."""
 
 
@@ -69,13 +71,13 @@ class Gate(Document):
     run: Text | None = None
     """Command line, split like a shell would but run without one; exit status 0 passes."""
 
-    timeout: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    timeout: Annotated[float, Field(gt=0, le=86_400, strict=True)] = 60.0
     """Seconds after which a ``run`` gate fails."""
 
-    max_words: Annotated[int, Field(ge=1)] | None = None
-    min_words: Annotated[int, Field(ge=1)] | None = None
-    max_chars: Annotated[int, Field(ge=1)] | None = None
-    min_chars: Annotated[int, Field(ge=1)] | None = None
+    max_words: Count | None = None
+    min_words: Count | None = None
+    max_chars: Count | None = None
+    min_chars: Count | None = None
     matches: Text | None = None
     """Regular expression that must be found in the candidate."""
 
@@ -99,7 +101,7 @@ class Gate(Document):
             if pattern is not None:
                 try:
                     re.compile(pattern)
-                except re.error as error:
+                except (re.error, OverflowError, RecursionError) as error:
                     raise FieldError(name, found=repr(pattern), expected=f"a regular expression ({error})") from None
         return self
 
@@ -144,7 +146,7 @@ class Rubric(Document):
     normalize: Literal["max", "range"] = "max"
     """``max`` divides the weighted sum by the top of the scale; ``range`` maps the scale's bottom to 0."""
 
-    min_coverage: Annotated[float, Field(gt=0, le=1)] = 0.8
+    min_coverage: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.8
     """Share of the weight that must be scored for the case to be scored at all."""
 
     @classmethod
@@ -182,10 +184,11 @@ class Rubric(Document):
     def _read_scale(cls, value: Any) -> Any:
         if isinstance(value, Scale):
             return value
-        shown = repr(cast("object", value))
-        ends = cast("list[Any]", value) if isinstance(value, list) else []
+        ends = value if is_list(value) else []
         if len(ends) != 2 or not all(type(end) is int for end in ends):
-            raise FieldError(found=shown, expected="two whole numbers, lowest and highest score", hint="such as [1, 5]")
+            raise FieldError(
+                found=repr(value), expected="two whole numbers, lowest and highest score", hint="such as [1, 5]"
+            )
         lo, hi = ends
         if not 0 <= lo < hi or hi - lo >= _MAX_LEVELS:
             raise FieldError(
@@ -198,37 +201,46 @@ class Rubric(Document):
     @field_validator("criteria", mode="before")
     @classmethod
     def _read_criteria(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
+        if not is_mapping(value):
             return value
-        criteria = cast("dict[Any, Any]", value)
-        for name in criteria:
-            if not (isinstance(name, str) and _CRITERION_ID.fullmatch(name)):
-                raise FieldError(
+        raise_faults(
+            [
+                FieldError(
                     str(name),
                     found=f"the name {name!r}",
                     expected="lower-case letters, digits and _, at most 40",
                     hint="start with a letter",
                 )
-        return {name: {"ask": item} if isinstance(item, str) else item for name, item in criteria.items()}
+                for name in value
+                if not (isinstance(name, str) and _CRITERION_ID.fullmatch(name))
+            ]
+        )
+        return {name: {"ask": item} if isinstance(item, str) else item for name, item in value.items()}
 
     @model_validator(mode="after")
     def _agree(self) -> Rubric:
-        if not any(criterion.weight > 0 for criterion in self.criteria.values()):
-            raise FieldError("criteria", found="weights that are all 0", expected="at least one weight above 0")
+        raise_faults([*self._scale_faults(), *self._share_faults()])
+        return self
+
+    def _scale_faults(self) -> Iterator[FieldError]:
         span = f"levels of the scale, {self.scale.lo} to {self.scale.hi}"
         for name, criterion in self.criteria.items():
             for level in criterion.levels:
                 if not self.scale.holds(level):
-                    raise FieldError("criteria", name, "levels", str(level), found=str(level), expected=span)
+                    yield FieldError("criteria", name, "levels", str(level), found=str(level), expected=span)
             if criterion.floor is not None and not self.scale.holds(criterion.floor):
-                raise FieldError("criteria", name, "floor", found=str(criterion.floor), expected=span)
+                yield FieldError("criteria", name, "floor", found=str(criterion.floor), expected=span)
+
+    def _share_faults(self) -> Iterator[FieldError]:
+        zeros, one = "weights that are all 0", "at least one weight above 0"
+        if not any(criterion.weight > 0 for criterion in self.criteria.values()):
+            yield FieldError("criteria", found=zeros, expected=one)
         if self.references and not any(self.references.values()):
-            raise FieldError("references", found="weights that are all 0", expected="at least one weight above 0")
+            yield FieldError("references", found=zeros, expected=one)
         if self.mix.references > 0 and not self.references:
-            raise FieldError(
+            yield FieldError(
                 "mix",
                 found="a share for references, but no references",
                 expected="references: beside a mix that uses them",
                 hint="name metrics, such as references: {rouge_l: 1}",
             )
-        return self

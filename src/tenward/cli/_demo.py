@@ -1,0 +1,75 @@
+"""``tenward demo``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from tenward.cli._console import note, print_json, working
+from tenward.cli._demo_program import BASE, GOOD, POOR, TASK
+from tenward.cli._model import DEFAULT_MODEL, pull_model
+from tenward.cli._score import score_targets, show_results
+from tenward.datasets import read_target
+from tenward.errors import TenwardError
+from tenward.evaluation import result_as_dict
+from tenward.judges import Judge
+from tenward.judges.models import ModelStore
+from tenward.rubrics import Rubric
+from tenward.workspace import Library
+
+__all__ = ["command"]
+
+
+@click.command("demo")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
+def command(*, as_json: bool) -> None:
+    """Score a good and a poor revision of a small program, with a real model.
+
+    Pulls the model first, about 1.1 GB, unless it is already here. Needs no key, and nothing you have is touched.
+    """
+    try:
+        ModelStore().path(DEFAULT_MODEL)
+    except TenwardError:
+        note(f"pulling {DEFAULT_MODEL} (1.1 GB, once) ...")
+        pull_model(DEFAULT_MODEL)
+    # The shipped rubric and judge, whatever the current workspace holds.
+    library = Library(roots=(Library.discover().shipped,))
+    rubric, judge = Rubric.load("code-review", library=library), Judge.load("local", library=library)
+    with tempfile.TemporaryDirectory(prefix="tenward-demo-") as folder:
+        repository = Path(folder)
+        _make_repository(repository)
+        note("The task, as the commit message of both revisions says it:\n")
+        note("    " + TASK.replace("\n", "\n    ").rstrip() + "\n")
+        targets = [read_target(branch, cwd=repository) for branch in ("good", "poor")]
+        note("judging two revisions with a model on this machine; a minute or two on two cores ...\n")
+        with working("judging ..."):
+            results = asyncio.run(score_targets(targets, rubric, judge, explain=True))
+    if as_json:
+        print_json({"rubric": rubric.rubric, "judge": judge.name, "results": [result_as_dict(r) for r in results]})
+        return
+    show_results(results, judge=judge.name)
+    if sys.stdout.isatty():
+        note("\nNext: tenward score FILE --rubric code-review --explain, or tenward rubric show")
+
+
+def _make_repository(folder: Path) -> None:
+    import git
+
+    author = git.Actor("Tenward demo", "demo@tenward.invalid")
+    with git.Repo.init(folder, initial_branch="main") as repository:
+        program = folder / "durations.py"
+
+        def commit(text: str, message: str) -> None:
+            program.write_text(text, encoding="utf-8")
+            repository.index.add(["durations.py"])
+            repository.index.commit(message, author=author, committer=author, skip_hooks=True)
+
+        commit(BASE, "Start the durations module")
+        base = repository.head.commit
+        for branch, text in (("poor", POOR), ("good", GOOD)):
+            repository.create_head(branch, base).checkout(force=True)
+            commit(text, TASK)

@@ -1,0 +1,71 @@
+"""``tenward init``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tenward.errors import UsageError
+from tenward.workspace import CONTENT_FOLDERS, Library
+
+__all__ = ["command"]
+
+_RUBRIC = """\
+# yaml-language-server: $schema=rubric.schema.json
+rubric: my-rubric/v1
+about: Is this answer good enough to send?
+scale: [1, 5]
+criteria:
+  correct:
+    weight: 60
+    ask: Is everything the text says true?
+    levels:
+      1: a central statement is false
+      3: true in the main, with a slip that a reader would notice
+      5: every statement is true
+    floor: 2            # below this the text fails, whatever the rest says
+  clear:
+    weight: 40
+    ask: Can the reader act on the text after one reading?
+    levels:
+      1: the reader cannot tell what to do
+      3: clear after a second reading
+      5: clear at first reading
+gates:                  # plain code, run before any model is asked
+  - {max_words: 400}
+"""
+
+_ABOUT = {
+    "rubrics": "What good is: one YAML file per rubric. `tenward rubric show NAME` explains one.",
+    "judges": "Who says so: one YAML file per judge. `tenward judge show NAME` explains one.",
+    "datasets": "On what: one JSON line per case (id, input, output, references, context, human, group).",
+    "loop": "What may change, and when it is kept.",
+    "reports": "Where reports are written.",
+}
+
+
+@click.command("init")
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+def command(folder: Path) -> None:
+    """Make a workspace in FOLDER (default: here). Files that exist are left as they are."""
+    shipped = Library.discover().shipped
+    files = {f"{name}/README.md": f"{_ABOUT[name]}\n" for name in CONTENT_FOLDERS}
+    files["rubrics/my-rubric.yaml"] = _RUBRIC
+    files["rubrics/rubric.schema.json"] = (shipped / "rubrics" / "rubric.schema.json").read_text(encoding="utf-8")
+    files["judges/judge.schema.json"] = (shipped / "judges" / "judge.schema.json").read_text(encoding="utf-8")
+    files["judges/local.yaml"] = (shipped / "judges" / "local.yaml").read_text(encoding="utf-8")
+    for name, text in files.items():
+        path = folder / name
+        if path.exists():
+            click.echo(f"kept     {path}")
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {path} ({error.strerror})", hint="choose a folder that can be written"
+            ) from error
+        click.echo(f"created  {path}")
+    click.echo("\nNext: tenward model pull, then tenward score SOME-FILE --rubric my-rubric")

@@ -1,0 +1,135 @@
+"""``tenward score``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tenward.cli._console import note, out, print_json, working
+from tenward.datasets import Target, read_target
+from tenward.errors import UsageError
+from tenward.evaluation import Result, evaluate_case, result_as_dict
+from tenward.judges import Judge
+from tenward.rubrics import Rubric
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["command", "score_targets", "show_results"]
+
+_AT_ONCE = 8
+
+
+@click.command("score")
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option("-r", "--rubric", required=True, metavar="R", help="Rubric: a name, or the path of a YAML file.")
+@click.option(
+    "-j", "--judge", default="local", show_default=True, metavar="J", help="Judge: a name or the path of a YAML file."
+)
+@click.option("--input", "input_", metavar="TEXT", help="What the target answers, such as the task; @FILE reads a file.")
+@click.option("--reference", "references", multiple=True, metavar="TEXT", help="A known good output; @FILE; repeatable.")
+@click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(1, 10),
+    metavar="Q",
+    help="Exit with 1 if any quality is below Q (1 to 10), or any target fails a gate or a floor.",
+)
+def command(
+    targets: tuple[str, ...],
+    rubric: str,
+    judge: str,
+    input_: str | None,
+    references: tuple[str, ...],
+    explain: bool,
+    as_json: bool,
+    fail_under: float | None,
+) -> int:
+    """Score one or more targets against a rubric.
+
+    TARGET is a file, a folder, "-" for standard input, a git revision (the change it makes) or a range A..B.
+    Several targets are ranked.
+
+    \b
+        tenward score README.md --rubric prompt
+        git diff | tenward score - --rubric code-review
+        tenward score main..my-branch --rubric code-review --explain
+    """
+    loaded = Rubric.load(rubric)
+    who = Judge.load(judge)
+    given_input = _text(input_, "--input") if input_ is not None else None
+    given_references = [_text(reference, "--reference") for reference in references]
+    if targets.count("-") > 1:
+        raise UsageError("found '-' twice, expected standard input once", hint="save the text in a file")
+    read = [read_target(target, input=given_input, references=given_references) for target in targets]
+    for target in read:
+        for line in target.notes:
+            note(f"note: {target.case.id}: {line}")
+    with working(f"judging with {who.name} ..."):
+        results = asyncio.run(score_targets(read, loaded, who, explain=explain))
+    if as_json:
+        print_json(
+            {"rubric": loaded.rubric, "judge": who.name, "results": [result_as_dict(result) for result in results]}
+        )
+    else:
+        show_results(results, judge=who.name)
+    return _exit_code(results, fail_under)
+
+
+async def score_targets(
+    targets: Sequence[Target], rubric: Rubric, judge: Judge, *, explain: bool = False
+) -> list[Result]:
+    """Score the targets, a few at once, and return the results in the order given."""
+    slots = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(target: Target) -> Result:
+        async with slots:
+            return await evaluate_case(target.case, rubric, judge, explain=explain, folder=target.folder)
+
+    try:
+        return list(await asyncio.gather(*(one(target) for target in targets)))
+    finally:
+        await judge.aclose()
+
+
+def show_results(results: Sequence[Result], *, judge: str) -> None:
+    """Print each result, and the ranking where there is more than one."""
+    from tenward.cli._views import ranking, result_view
+
+    console = out()
+    if len(results) > 1:
+        for result in results:
+            if result.verdict is not None and (result.verdict.why_not_2_lower or result.status != "scored"):
+                console.print(result_view(result, judge=judge))
+        console.print(ranking(results, judge=judge))
+        return
+    console.print(result_view(results[0], judge=judge))
+
+
+def _exit_code(results: Sequence[Result], fail_under: float | None) -> int:
+    unscored = [result for result in results if result.status == "unscored"]
+    for result in unscored:
+        assert result.verdict is not None
+        for name, failure in result.verdict.failures.items():
+            note(f"unscored: {result.case.id}: {name}: {failure.kind} ({failure.detail})")
+    if unscored:
+        return 3
+    if fail_under is None:
+        return 0
+    return int(any(not result.passed or (result.quality or 0) < fail_under for result in results))
+
+
+def _text(value: str, option: str) -> str:
+    if not value.startswith("@"):
+        return value
+    path = Path(value[1:])
+    if value == "@-":
+        return sys.stdin.read()
+    if not path.is_file():
+        raise UsageError(f"{option}: found no file {path}", hint="write the text itself, or @ and a path")
+    return read_target(str(path)).case.output

@@ -1,0 +1,75 @@
+"""Results as plain data, for ``--json`` and for files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tenward.evaluation._result import Result
+    from tenward.judges import CriterionVerdict, Failure, Usage
+
+__all__ = ["result_as_dict"]
+
+
+def result_as_dict(result: Result) -> dict[str, Any]:
+    """A result as JSON-ready data: numbers first, then words, then what it took. The judged text is left out."""
+    verdict, score = result.verdict, result.score
+    data: dict[str, Any] = {
+        "target": result.case.id,
+        "status": result.status,
+        "passed": result.passed,
+        "quality": result.quality,
+        "value": result.value,
+        "weighted_sum": score.weighted_sum if score else None,
+        "normalized": score.normalized if score else None,
+        "references": score.references if score else None,
+        "coverage": score.coverage if score else None,
+        "below_floor": list(score.below_floor) if score else [],
+        "gates": [{"gate": gate.gate, "passed": gate.passed, "detail": gate.detail} for gate in result.gates],
+        "criteria": {},
+    }
+    if verdict is None or score is None:
+        return data
+    parts = {part.criterion: part for part in score.parts}
+    for item in verdict.criteria:
+        part = parts[item.criterion]
+        data["criteria"][item.criterion] = _criterion(item) | {
+            "share": part.share,
+            "effective_share": part.effective_share,
+            "headroom": part.headroom,
+        }
+    data["arithmetic"] = list(score.arithmetic)
+    data["why_not_2_lower"] = verdict.why_not_2_lower or None
+    data["steps_to_10"] = [{"criterion": step.criterion, "step": step.text} for step in result.steps]
+    data["words_failure"] = _failure(verdict.words_failure)
+    data["model"] = verdict.model
+    data["seconds"] = round(verdict.seconds, 3)
+    data["usage"] = _usage(verdict.usage)
+    data["fingerprint"] = dict(verdict.fingerprint)
+    return data
+
+
+def _criterion(item: CriterionVerdict) -> dict[str, Any]:
+    return {
+        "score": item.score,
+        "failure": _failure(item.failure),
+        "reason": item.reason or None,
+        "evidence": list(item.evidence),
+        "spread": item.spread,
+        "distribution": {f"{position:g}": share for position, share in item.distribution.items()},
+        "label_mass": item.label_mass,
+    }
+
+
+def _failure(failure: Failure | None) -> dict[str, str] | None:
+    return None if failure is None else {"kind": failure.kind, "detail": failure.detail}
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "calls": usage.calls,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "cost_usd": usage.cost_usd,
+    }

@@ -1,0 +1,43 @@
+"""Fakes for tests of anything that calls a model: a scripted OpenAI-compatible server and its replies.
+
+Needs neither a key nor a network: the server binds to the loopback interface. Its answers and faults travel
+over real HTTP, so the client under test is the one that runs in production.
+"""
+
+from __future__ import annotations
+
+from tenward.testing._autojudge import AutoJudge
+from tenward.testing._faults import Cut, Garbage, Hang, Status
+from tenward.testing._replies import (
+    ContentFilter,
+    FinishReason,
+    Json,
+    Logprobs,
+    NoLogprobs,
+    Refusal,
+    Text,
+    Truncated,
+)
+from tenward.testing._server import StubServer
+from tenward.testing._wire import Answer, Reply, Request, Responder
+
+__all__ = [
+    "Answer",
+    "AutoJudge",
+    "ContentFilter",
+    "Cut",
+    "FinishReason",
+    "Garbage",
+    "Hang",
+    "Json",
+    "Logprobs",
+    "NoLogprobs",
+    "Refusal",
+    "Reply",
+    "Request",
+    "Responder",
+    "Status",
+    "StubServer",
+    "Text",
+    "Truncated",
+]
