@@ -122,6 +122,7 @@ class StubServer:
 
         Raises:
             UsageError: The server was started before.
+            OSError: The system has no port or file descriptor left.
         """
         if self._thread is not None:
             raise UsageError("the stub server was started before", hint="make a new StubServer for each use")
@@ -146,8 +147,13 @@ class StubServer:
         self.close()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            runner.run(self._serve())
+        try:
+            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+                runner.run(self._serve())
+        except OSError as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()

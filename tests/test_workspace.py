@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tenward.errors import UnknownNameError
+from tenward.rubrics import Rubric
+from tenward.workspace import Library, require_version
+
+RUBRIC = "rubric: {name}\nabout: {about}\ncriteria: {{clarity: Is it clear?}}\n"
+
+
+def put(root: Path, name: str, *, about: str = "What?", declared: str = "", folder: str = "rubrics") -> Path:
+    """Write one rubric and return its file."""
+    path = root / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(RUBRIC.format(name=declared or f"{path.stem}/v1", about=about), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> tuple[Path, Path]:
+    """Return an empty workspace and an empty shipped library."""
+    roots = tmp_path / "workspace", tmp_path / "shipped"
+    for root in roots:
+        root.mkdir()
+    return roots
+
+
+@pytest.fixture
+def library(roots: tuple[Path, Path]) -> Library:
+    """Return a library of the two roots."""
+    return Library(roots=roots)
+
+
+def complaint(library: Library, name: str | Path) -> UnknownNameError:
+    """Return what the look-up of a rubric complains about."""
+    with pytest.raises(UnknownNameError) as caught:
+        library.find("rubrics", name)
+    return caught.value
+
+
+def test_the_workspace_shadows_the_shipped_library(library: Library, roots: tuple[Path, Path]) -> None:
+    """A name in both roots means the workspace's file; a name in one of them is found there."""
+    put(roots[1], "review.yaml")
+    put(roots[1], "prompt.yaml")
+    mine = put(roots[0], "review.yaml")
+    assert library.find("rubrics", "review") == mine
+    assert library.find("rubrics", "prompt") == roots[1] / "rubrics/prompt.yaml"
+    assert library.shipped == roots[1]
+
+
+def test_names_are_sorted_and_each_once(library: Library, roots: tuple[Path, Path]) -> None:
+    """The names of both roots are one sorted mapping, the workspace's file for a name in both."""
+    put(roots[1], "zeal.yaml")
+    put(roots[1], "alpha.yaml")
+    mine = put(roots[0], "zeal.yml")
+    assert list(library.names("rubrics").items()) == [("alpha", roots[1] / "rubrics/alpha.yaml"), ("zeal", mine)]
+
+
+def test_other_files_in_a_content_folder_are_no_content(library: Library, roots: tuple[Path, Path]) -> None:
+    """A README, an editor's backup, a sub-folder and a folder named like a file are not content."""
+    put(roots[0], "review.yaml")
+    folder = roots[0] / "rubrics"
+    for name in ("README.md", "review.yaml~", "notes.txt"):
+        (folder / name).write_text("text", encoding="utf-8")
+    (folder / "drafts").mkdir()
+    put(folder / "drafts", "hidden.yaml", folder=".")
+    (folder / "folder.yaml").mkdir()
+    assert list(library.names("rubrics")) == ["review"]
+
+
+def test_kinds_of_content_do_not_mix(library: Library, roots: tuple[Path, Path]) -> None:
+    """A judge is not found among the rubrics, and a missing folder holds nothing."""
+    put(roots[0], "local.yaml", folder="judges")
+    assert list(library.names("judges")) == ["local"]
+    assert library.names("rubrics") == {}
+    assert "expected one of: (none)" in complaint(library, "local").message
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest(library: Library, roots: tuple[Path, Path]) -> None:
+    """The error names what was asked, everything there is, and the nearest name."""
+    put(roots[0], "code-review.yaml")
+    put(roots[1], "prompt.yaml")
+    error = complaint(library, "code-reveiw")
+    assert error.message == "found no rubric named 'code-reveiw', expected one of: code-review, prompt"
+    assert error.hint == "did you mean 'code-review'?"
+    assert complaint(library, "xyz").hint == "a path to a YAML file works too"
+    assert "found no rubric named ''" in complaint(library, "").message
+
+
+def test_a_path_is_used_as_it_is(library: Library, roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An absolute path, a relative one and a bare file name with its suffix all mean that very file."""
+    put(roots[1], "mine.yaml")
+    path = put(roots[0], "mine.yaml", folder="elsewhere")
+    monkeypatch.chdir(path.parent)
+    assert library.find("rubrics", path) == path
+    assert library.find("rubrics", str(path)) == path
+    assert library.find("rubrics", "../elsewhere/mine.yaml") == Path("../elsewhere/mine.yaml")
+    assert library.find("rubrics", "mine.yaml") == Path("mine.yaml")
+
+
+def test_a_path_that_leads_nowhere_lists_the_names(library: Library, roots: tuple[Path, Path]) -> None:
+    """A path without a file is refused with the names that would work."""
+    put(roots[0], "review.yaml")
+    error = complaint(library, "no/such.yaml")
+    assert error.message == "no/such.yaml: no such file"
+    assert error.hint == "give the path of a YAML file, or one of the names: review"
+
+
+def test_a_path_to_a_folder_says_so(library: Library, roots: tuple[Path, Path]) -> None:
+    """A folder in place of a file is called a folder, not a missing file."""
+    assert complaint(library, roots[0]).message == f"{roots[0]}: found a folder, expected a YAML file"
+
+
+def test_a_name_that_is_also_a_folder_stays_a_name(
+    library: Library, roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of the rubric's name in the current folder does not hide the rubric, with a version or without."""
+    path = put(roots[0], "review.yaml")
+    (roots[0] / "review").mkdir()
+    monkeypatch.chdir(roots[0])
+    assert library.find("rubrics", "review") == path
+    assert library.find("rubrics", "review/v1") == path
+
+
+def test_a_version_must_be_the_one_in_the_file(library: Library, roots: tuple[Path, Path]) -> None:
+    """Asking for a version loads that version or fails, naming both; the bare name takes any."""
+    path = put(roots[0], "code-review.yaml", declared="code-review/v2")
+    assert Rubric.load("code-review", library=library).rubric == "code-review/v2"
+    assert Rubric.load("code-review/v2", library=library).rubric == "code-review/v2"
+    with pytest.raises(UnknownNameError) as caught:
+        Rubric.load("code-review/v9", library=library)
+    assert caught.value.message == f"{path}: found code-review/v2, expected code-review/v9"
+    assert caught.value.hint == "ask for 'code-review/v2', or for 'code-review' to take any version"
+
+
+def test_a_path_asks_for_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose path looks like a versioned name is a file, whatever version it declares."""
+    path = put(tmp_path, "v9", folder="review", declared="review/v1")
+    monkeypatch.chdir(tmp_path)
+    require_version("review/v9", "review/v1", path)
+    require_version(path, "review/v1", path)
+
+
+def test_an_unknown_name_with_a_version_is_unknown(library: Library, roots: tuple[Path, Path]) -> None:
+    """A version does not turn a misspelt name into a path."""
+    put(roots[0], "code-review.yaml")
+    error = complaint(library, "code-reveiw/v1")
+    assert "found no rubric named 'code-reveiw/v1'" in error.message
+    assert error.hint == "did you mean 'code-review'?"
+
+
+def test_discovery_goes_up_to_the_nearest_workspace(tmp_path: Path) -> None:
+    """The nearest folder upwards that holds content is the workspace, then comes the shipped library."""
+    put(tmp_path, "outer.yaml")
+    put(tmp_path / "inner", "local.yaml", folder="judges")
+    start = tmp_path / "inner/src/deep"
+    start.mkdir(parents=True)
+    assert Library.discover(start).roots[0] == tmp_path / "inner"
+    assert Library.discover(tmp_path).roots[0] == tmp_path
+    assert len(Library.discover(start).roots) == 2
+
+
+def test_discovery_starts_at_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a start the current folder counts."""
+    path = put(tmp_path, "mine.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert Library.discover().find("rubrics", "mine") == path
+
+
+def test_discovery_includes_the_top_of_the_repository_and_stops_there(tmp_path: Path) -> None:
+    """Content beside .git is found from below, content above it is not."""
+    put(tmp_path, "outside.yaml")
+    top = tmp_path / "repository"
+    (top / "src").mkdir(parents=True)
+    (top / ".git").mkdir()
+    assert tmp_path not in Library.discover(top / "src").roots
+    put(top, "inside.yaml")
+    assert Library.discover(top / "src").roots[0] == top
+
+
+def test_discovery_stops_at_a_linked_worktree_too(tmp_path: Path) -> None:
+    """In a worktree or a submodule .git is a file; it marks the top as well."""
+    put(tmp_path, "outside.yaml")
+    top = tmp_path / "worktree"
+    top.mkdir()
+    (top / ".git").write_text("gitdir: elsewhere\n", encoding="utf-8")
+    assert tmp_path not in Library.discover(top).roots
+
+
+def test_folders_without_content_are_no_workspace(tmp_path: Path) -> None:
+    """A folder that is called judges but holds no YAML file does not make a workspace."""
+    put(tmp_path, "outer.yaml")
+    inner = tmp_path / "inner"
+    for name in ("rubrics", "judges"):
+        (inner / name).mkdir(parents=True)
+        (inner / name / "README.md").write_text("text", encoding="utf-8")
+    assert Library.discover(inner).roots[0] == tmp_path
