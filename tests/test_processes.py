@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -109,8 +110,11 @@ def test_the_environment_holds_no_secrets(monkeypatch: pytest.MonkeyPatch) -> No
 
 def assert_ends(pid: int) -> None:
     """Fail unless the process is gone; a zombie that waits for its new parent is gone as well."""
+    state = ""
     for _ in range(100):
-        ended = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        if ended.stdout.strip()[:1] in {"", "Z"}:
+        shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        state = shown.stdout.strip()
+        if state[:1] in {"", "Z"}:
             return
-    pytest.fail(f"process {pid} still runs: {ended.stdout}")
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail(f"process {pid} still runs, in state {state}")

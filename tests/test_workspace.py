@@ -8,7 +8,7 @@ from tenward.errors import UnknownNameError
 from tenward.rubrics import Rubric
 from tenward.workspace import Library, require_version
 
-RUBRIC = "rubric: {name}\nabout: {about}\ncriteria: {{clarity: Is it clear?}}\n"
+RUBRIC = "rubric: {name}\nabout: {about}\ncriteria:\n  clarity: Is it clear?\n"
 
 
 def put(root: Path, name: str, *, about: str = "What?", declared: str = "", folder: str = "rubrics") -> Path:

@@ -109,7 +109,8 @@ def load_document(path: Path, model: type[M]) -> M:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _whole(path, f"a byte that is not UTF-8 at offset {error.start}", "UTF-8 text") from error
+        found, line = f"the byte 0x{raw[error.start]:02x}, which is not UTF-8", raw.count(b"\n", 0, error.start) + 1
+        raise _whole(path, found, "UTF-8 text", line=line) from error
     return parse_document(text, model, path)
 
 
@@ -126,7 +127,7 @@ def parse_document(text: str, model: type[M], source: Path | str) -> M:
     except RecursionError:
         found, expected = "brackets or blocks nested without end", f"at most {_MAX_DEPTH} levels"
         raise _whole(source, found, expected) from None
-    except (ValueError, OverflowError) as error:  # PyYAML lets chr() fail on an escape such as "\\UFFFFFFFF"
+    except (ValueError, OverflowError) as error:  # PyYAML lets chr() fail on an escape such as "\UFFFFFFFF"
         raise _whole(source, f"an escape YAML cannot read ({error})", "characters of Unicode") from error
     if root is None:
         raise _whole(source, "an empty file", f"the keys of a {_kind(model)}", hint=_first_keys(model))
@@ -136,7 +137,11 @@ def parse_document(text: str, model: type[M], source: Path | str) -> M:
         data: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise _syntax(source, error, text) from error
-    except (ValueError, OverflowError) as error:
+    except (
+        ValueError,
+        LookupError,
+        AttributeError,
+    ) as error:  # PyYAML's own on `!!bool x`, `!!timestamp x`, `!!int ''`
         raise _whole(source, f"a value YAML cannot build ({error})", "plain YAML values") from error
     if not isinstance(root, yaml.MappingNode):
         raise _whole(source, _show(data), f"a mapping with the keys of a {_kind(model)}", hint=_first_keys(model))
@@ -290,8 +295,8 @@ def _syntax(source: Path | str, error: yaml.YAMLError, text: str) -> DocumentErr
     )
 
 
-def _whole(source: Path | str, found: str, expected: str, *, hint: str = "") -> DocumentError:
-    return DocumentError(source, [Problem(line=None, field="", found=found, expected=expected, hint=hint)])
+def _whole(source: Path | str, found: str, expected: str, *, line: int | None = None, hint: str = "") -> DocumentError:
+    return DocumentError(source, [Problem(line=line, field="", found=found, expected=expected, hint=hint)])
 
 
 def _kind(model: type[BaseModel]) -> str:

@@ -15,11 +15,11 @@ rubric: example/v1
 about: Is the review good?
 scale: [1, 5]
 criteria:
-  correctness: {ask: Is it right?, weight: 25}
-  clarity: {ask: Is it clear?, weight: 30}
-  depth: {ask: Is it deep?, weight: 20}
-  tone: {ask: Is it kind?, weight: 15}
-  brevity: {ask: Is it short?, weight: 10}
+  correctness: {ask: 'Is it right?', weight: 25}
+  clarity: {ask: 'Is it clear?', weight: 30}
+  depth: {ask: 'Is it deep?', weight: 20}
+  tone: {ask: 'Is it kind?', weight: 15}
+  brevity: {ask: 'Is it short?', weight: 10}
 """
 SCORES = {"correctness": 4.0, "clarity": 3.0, "depth": 4.0, "tone": 3.0, "brevity": 2.0}
 
@@ -250,7 +250,7 @@ def test_every_number_stays_in_its_bounds(
         assert result.quality in range(1, 11)
 
 
-@given(judged(gaps=True), st.sampled_from([2.0, 7.0, 1000.0, 0.5, 0.1]))
+@given(judged(gaps=True), st.sampled_from([2.0, 7.0, 900.0, 0.5, 0.1]))
 def test_weights_are_ratios(case: tuple[Rubric, dict[str, float | None]], factor: float) -> None:
     """Scaling all weights by the same factor changes no number at all."""
     rubric, scores = case
@@ -261,12 +261,11 @@ def test_weights_are_ratios(case: tuple[Rubric, dict[str, float | None]], factor
     assert compute_score(scaled, scores) == compute_score(plain, scores)
 
 
-@given(judged(gaps=True), st.randoms(use_true_random=False))
-def test_order_does_not_matter(case: tuple[Rubric, dict[str, float | None]], random: st.randoms) -> None:  # type: ignore[valid-type]
+@given(judged(gaps=True), st.data())
+def test_order_does_not_matter(case: tuple[Rubric, dict[str, float | None]], data: st.DataObject) -> None:
     """Neither the order of the criteria nor that of the scores changes a digit."""
     rubric, scores = case
-    names = list(scores)
-    random.shuffle(names)  # type: ignore[attr-defined]
+    names = data.draw(st.permutations(list(scores)))
     shuffled = rubric.model_copy(update={"criteria": {name: rubric.criteria[name] for name in names}})
     one = compute_score(rubric, scores)
     other = compute_score(shuffled, {name: scores[name] for name in reversed(names)})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -160,9 +161,11 @@ def test_a_command_line_that_cannot_be_run(line: str, message: str, hint: str) -
 
 def assert_ends(pid: int) -> None:
     """Fail unless the process is gone; a zombie that waits for its new parent is gone as well."""
+    state = ""
     for _ in range(100):
-        ended = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        if ended.stdout.strip()[:1] in {"", "Z"}:
+        shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        state = shown.stdout.strip()
+        if state[:1] in {"", "Z"}:
             return
-    os.kill(pid, 9)
-    pytest.fail(f"process {pid} still runs")
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail(f"process {pid} still runs, in state {state}")

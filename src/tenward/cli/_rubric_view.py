@@ -55,7 +55,9 @@ def _mix(rubric: Rubric) -> list[str]:
     if rubric.references and rubric.mix.references:
         weights = sum(rubric.references.values())
         parts = ", ".join(f"{name} {weight / weights:.0%}" for name, weight in rubric.references.items())
-        lines.append(f"with references: {rubric.mix.judge / total:.0%} judge, {rubric.mix.references / total:.0%} {parts}")
+        lines.append(
+            f"with references: {rubric.mix.judge / total:.0%} judge, {rubric.mix.references / total:.0%} {parts}"
+        )
         lines.append("without references: the judge alone")
     else:
         lines.append("the judge alone; no reference metric takes part")

@@ -30,8 +30,12 @@ _AT_ONCE = 8
 @click.option(
     "-j", "--judge", default="local", show_default=True, metavar="J", help="Judge: a name or the path of a YAML file."
 )
-@click.option("--input", "input_", metavar="TEXT", help="What the target answers, such as the task; @FILE reads a file.")
-@click.option("--reference", "references", multiple=True, metavar="TEXT", help="A known good output; @FILE; repeatable.")
+@click.option(
+    "--input", "input_", metavar="TEXT", help="What the target answers, such as the task; @FILE reads a file."
+)
+@click.option(
+    "--reference", "references", multiple=True, metavar="TEXT", help="A known good output; @FILE; repeatable."
+)
 @click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 @click.option(

@@ -31,8 +31,10 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
     """One result: criteria with bars and words, the arithmetic, why not 2 lower, steps to 10, and what it took."""
     blocks: list[RenderableType] = [_title(result, judge)]
     blocks.extend(
-        Text(f"  gate {printable(gate.gate)}: {'passed' if gate.passed else 'FAILED'} ({printable(gate.detail)})",
-             style="" if gate.passed else "bold red")
+        Text(
+            f"  gate {printable(gate.gate)}: {'passed' if gate.passed else 'FAILED'} ({printable(gate.detail)})",
+            style="" if gate.passed else "bold red",
+        )
         for gate in result.gates
     )
     verdict, score = result.verdict, result.score

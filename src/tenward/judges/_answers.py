@@ -26,6 +26,7 @@ __all__ = ["Checked", "Words", "answer_model", "check_score", "check_text", "che
 _QUOTE_EDGES = "\"'`“”‘’«»„…. \t\n"
 _MIN_LETTERS = 8
 _MIN_QUOTE = 3
+_MOST_STEPS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +39,14 @@ class Words:
     scores: bool
     """Whether the judge states a score after each reason."""
 
-    overall: bool
-    """Whether ``why_not_2_lower`` and ``steps_to_10`` are asked for."""
+    why: bool
+    """Whether ``why_not_2_lower`` is asked for."""
+
+    steps: bool
+    """Whether ``steps_to_10`` is asked for."""
+
+    passages: tuple[str, ...] = ()
+    """Verbatim passages the evidence is chosen from; empty where the judge copies its quotes itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +74,7 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
 
     score = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": lo, "maximum": hi}), Field()]
     parts: dict[str, Any] = {
-        "evidence": (Annotated[Any, WithJsonSchema({"type": "array", "items": {"type": "string"}})], ...),
+        "evidence": (Annotated[Any, WithJsonSchema(_evidence_schema(words))], ...),
         "reason": (Annotated[Any, WithJsonSchema({"type": "string"})], ...),
     }
     if words.scores:
@@ -78,18 +85,26 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
         f"criterion_{index}": (criterion, Field(alias=name))
         for index, name in enumerate(words.criteria)
     }
-    if words.overall:
+    if words.why:
         fields["why_not_2_lower"] = (Annotated[Any, WithJsonSchema({"type": "string"})], ...)
+    if words.steps:
         step = {
             "type": "object",
             "properties": {"criterion": {"type": "string", "enum": list(ids)}, "step": {"type": "string"}},
             "required": ["criterion", "step"],
             "additionalProperties": False,
         }
-        fields["steps_to_10"] = (Annotated[Any, WithJsonSchema({"type": "array", "items": step})], ...)
+        steps = {"type": "array", "items": step, "minItems": 1, "maxItems": _MOST_STEPS}
+        fields["steps_to_10"] = (Annotated[Any, WithJsonSchema(steps)], ...)
     model = create_model("Verdict", __base__=OpenAISchema, **fields)
     model.__doc__ = "The verdict on one candidate."
     return cast("type[BaseModel]", model)
+
+
+def _evidence_schema(words: Words) -> dict[str, Any]:
+    if words.passages:
+        return {"type": "array", "items": {"enum": list(words.passages)}, "minItems": 1, "maxItems": 2}
+    return {"type": "array", "items": {"type": "string"}}
 
 
 def check_words(
@@ -116,21 +131,21 @@ def check_words(
         failure = checked[name].failure
         if failure is not None:
             faults.append(f"{name}: {failure.detail}")
-    if not words.overall:
-        return checked, "", (), faults
-    why = data["why_not_2_lower"]
-    fault = check_text(why, prompt)
-    if fault:
-        faults.append(f"why_not_2_lower: {fault}")
+    why = ""
+    if words.why:
+        fault = check_text(data["why_not_2_lower"], prompt)
+        if fault:
+            faults.append(f"why_not_2_lower: {fault}")
+        else:
+            why = _tidy(str(data["why_not_2_lower"]))
     steps: list[Step] = []
-    raw: Any = data["steps_to_10"]
-    for entry in _mappings(raw):
+    for entry in _mappings(data["steps_to_10"]) if words.steps else ():
         text, criterion = entry.get("step"), entry.get("criterion")
         if criterion in rubric.criteria and not check_text(text, prompt):
             steps.append(Step(criterion=str(criterion), text=_tidy(str(text))))
-    if not steps:
-        faults.append("steps_to_10: found no step that names a criterion and says something new")
-    return checked, "" if fault else _tidy(str(why)), tuple(steps), faults
+    if words.steps and not steps:
+        faults.append("steps_to_10: no step names a criterion and says something of its own")
+    return checked, why, tuple(steps), faults
 
 
 def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack: str, prompt: str) -> Checked:

@@ -12,38 +12,42 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["Labels", "Reading", "labels_for", "question_score", "read_distribution"]
+__all__ = ["Probe", "Reading", "join_readings", "probes_for", "read_distribution"]
 
 _LOW_MASS = 0.02
+_OPEN_QUESTIONS = ("how", "what", "which", "why", "when", "where", "who")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labels:
-    """Single-token names for positions on a scale."""
+class Probe:
+    """One question that is answered by one token, and what each answer means."""
 
+    question: str
     positions: Mapping[str, float]
-    """Position on the rubric's scale per label."""
-
-    @property
-    def first(self) -> str:
-        """Label of the bottom of the scale."""
-        return next(iter(self.positions))
-
-    @property
-    def last(self) -> str:
-        """Label of the top of the scale."""
-        return list(self.positions)[-1]
-
-    def nearest(self, level: float) -> str:
-        """The label closest to a level of the scale."""
-        return min(self.positions, key=lambda label: abs(self.positions[label] - level))
+    """Position on the rubric's scale per label; labels are compared in lower case."""
 
 
-def labels_for(scale: Scale) -> Labels:
+def probes_for(rubric: Rubric, criterion: str, kinds: Sequence[str]) -> tuple[Probe, ...]:
+    """The probes of one criterion; at least one.
+
+    A ``yes-no`` probe is left out where the question cannot be answered so ("How clear ...?"), unless no other kind
+    was asked for; then ``digits`` takes its place.
+    """
+    ask = rubric.criteria[criterion].ask
+    answerable = ask.split(maxsplit=1)[0].lower() not in _OPEN_QUESTIONS
+    chosen = [kind for kind in kinds if kind != "yes-no" or answerable] or ["digits"]
+    return tuple(_yes_no(ask, rubric.scale) if kind == "yes-no" else _digits(ask, rubric.scale) for kind in chosen)
+
+
+def _yes_no(ask: str, scale: Scale) -> Probe:
+    return Probe(question=f"{ask}\nAnswer Yes or No.", positions={"no": float(scale.lo), "yes": float(scale.hi)})
+
+
+def _digits(ask: str, scale: Scale) -> Probe:
     """Digits for the scale's levels, so that every label is one token of any tokenizer.
 
     Levels up to 9 are their own labels. 1 to 10 becomes 0 to 9. A scale of eleven levels, 0 to 10, is asked on ten
@@ -51,11 +55,17 @@ def labels_for(scale: Scale) -> Labels:
     """
     levels = scale.levels
     if scale.hi <= 9:
-        return Labels(positions={str(level): float(level) for level in levels})
-    if len(levels) <= 10:
-        return Labels(positions={str(level - scale.lo): float(level) for level in levels})
-    step = (scale.hi - scale.lo) / 9
-    return Labels(positions={str(digit): scale.lo + digit * step for digit in range(10)})
+        positions = {str(level): float(level) for level in levels}
+    elif len(levels) <= 10:
+        positions = {str(level - scale.lo): float(level) for level in levels}
+    else:
+        step = (scale.hi - scale.lo) / 9
+        positions = {str(digit): scale.lo + digit * step for digit in range(10)}
+    first, last = min(positions), max(positions)
+    return Probe(
+        question=f"{ask}\nRate from {first} (not at all) to {last} (fully). Answer with one digit.",
+        positions=positions,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,28 +85,37 @@ class Reading:
     """Share of the token's probability that lay on labels, 0 to 1."""
 
 
-def read_distribution(probabilities: Mapping[str, float], labels: Labels) -> Reading | None:
+def read_distribution(probabilities: Mapping[str, float], probe: Probe) -> Reading | None:
     """Expected value over the labels, renormalised; None where almost nothing lies on them.
 
     Args:
         probabilities: Probability per first token, stripped of white space.
-        labels: The labels that were asked for.
+        probe: The probe that was asked.
     """
-    raw = {label: probabilities.get(label, 0.0) for label in labels.positions}
+    raw = dict.fromkeys(probe.positions, 0.0)
+    for token, share in probabilities.items():
+        label = token.lower()
+        if label in raw:
+            raw[label] += share
     mass = math.fsum(raw.values())
     if mass < _LOW_MASS:
         return None
-    shares = {labels.positions[label]: share / mass for label, share in raw.items()}
+    return _reading({probe.positions[label]: share / mass for label, share in raw.items()}, min(1.0, mass))
+
+
+def join_readings(readings: Sequence[Reading]) -> Reading:
+    """The average of the readings' distributions; its expected value is the mean of theirs."""
+    if len(readings) == 1:
+        return readings[0]
+    joined: dict[float, float] = {}
+    for reading in readings:
+        for position, share in reading.distribution.items():
+            joined[position] = joined.get(position, 0.0) + share / len(readings)
+    return _reading(dict(sorted(joined.items())), min(reading.label_mass for reading in readings))
+
+
+def _reading(shares: Mapping[float, float], mass: float) -> Reading:
     mean = math.fsum(position * share for position, share in shares.items())
-    lo, hi = min(shares), max(shares)
-    mean = min(hi, max(lo, mean))  # only rounding can leave the interval
+    mean = min(max(shares), max(min(shares), mean))  # only rounding can leave the interval
     variance = math.fsum(share * (position - mean) ** 2 for position, share in shares.items())
-    return Reading(score=mean, spread=math.sqrt(variance), distribution=shares, label_mass=min(1.0, mass))
-
-
-def question_score(rubric: Rubric, criterion: str, labels: Labels) -> str:
-    """Ask for one label; the last and only lines that differ between the criteria of one candidate."""
-    return (
-        f"{criterion}: {rubric.criteria[criterion].ask}\n"
-        f"Answer with one digit from {labels.first} (worst) to {labels.last} (best)."
-    )
+    return Reading(score=mean, spread=math.sqrt(variance), distribution=shares, label_mass=mass)

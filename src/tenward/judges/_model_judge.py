@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from tenward.judges._answers import Words, answer_model
 from tenward.judges._connection import Connection
-from tenward.judges._distribution import labels_for, question_score, read_distribution
+from tenward.judges._distribution import join_readings, probes_for, read_distribution
 from tenward.judges._judge import Judge
+from tenward.judges._passages import passages
 from tenward.judges._prompts import PROMPT_VERSION, build_prompt
 from tenward.judges._retry import CallFailedError, Deadline
 from tenward.judges._verdict import CriterionVerdict, Failure, Step, Usage, Verdict
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from tenward.datasets import Case
+    from tenward.judges._distribution import Reading
     from tenward.judges._prompts import Prompt
     from tenward.judges._spec import JudgeSpec
     from tenward.rubrics import Rubric
@@ -54,7 +56,7 @@ class ModelJudge(Judge):
         """Judge one case; see :meth:`Judge.judge`."""
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
-        prompt = build_prompt(rubric, case)
+        prompt = build_prompt(rubric, case, anchors=self.spec.anchors)
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline)
         else:
@@ -64,29 +66,31 @@ class ModelJudge(Judge):
         return replace(verdict, seconds=time.monotonic() - began, fingerprint=fingerprint(self.spec, rubric))
 
     async def _distribution(self, rubric: Rubric, prompt: Prompt, deadline: Deadline) -> Verdict:
-        labels = labels_for(rubric.scale)
         engine: list[Mapping[str, float]] = []
         spent: list[Usage] = []
 
         async def read(criterion: str) -> CriterionVerdict:
-            question = prompt.asking(question_score(rubric, criterion, labels))
-            try:
-                token = await self._connection.first_token(question, deadline=deadline)
-            except CallFailedError as error:
-                return CriterionVerdict(criterion=criterion, failure=error.failure)
-            spent.append(token.usage)
-            engine.append(token.timings)
-            reading = read_distribution(token.probabilities, labels)
-            if reading is None:
-                said = max(token.probabilities, key=token.probabilities.__getitem__, default="")
-                detail = f"the answer starts with {said[:20]!r}, not with a label of the scale"
-                return CriterionVerdict(criterion=criterion, failure=Failure(kind="schema", detail=detail))
+            readings: list[Reading] = []
+            for probe in probes_for(rubric, criterion, self.spec.probes):
+                try:
+                    token = await self._connection.first_token(prompt.asking(probe.question), deadline=deadline)
+                except CallFailedError as error:
+                    return CriterionVerdict(criterion=criterion, failure=error.failure)
+                spent.append(token.usage)
+                engine.append(token.timings)
+                reading = read_distribution(token.probabilities, probe)
+                if reading is None:
+                    said = max(token.probabilities, key=token.probabilities.__getitem__, default="")
+                    detail = f"the answer starts with {said[:20]!r}, not with a label of the scale"
+                    return CriterionVerdict(criterion=criterion, failure=Failure(kind="schema", detail=detail))
+                readings.append(reading)
+            joined = join_readings(readings)
             return CriterionVerdict(
                 criterion=criterion,
-                score=reading.score,
-                distribution=reading.distribution,
-                spread=reading.spread,
-                label_mass=reading.label_mass,
+                score=joined.score,
+                distribution=joined.distribution,
+                spread=joined.spread,
+                label_mass=joined.label_mass,
             )
 
         names = list(rubric.criteria)
@@ -154,10 +158,14 @@ class ModelJudge(Judge):
     ) -> list[Answered]:
         stated = not scores
         if self.spec.ask == "together":
-            asked = [Words(criteria=criteria, scores=stated, overall=True)]
+            asked = [Words(criteria=criteria, scores=stated, why=True, steps=True)]
         else:
-            asked = [Words(criteria=(name,), scores=stated, overall=False) for name in criteria]
-            asked.append(Words(criteria=(), scores=False, overall=True))
+            choice = passages(case.output) if self.spec.local else ()
+            asked = [
+                Words(criteria=(name,), scores=stated, why=False, steps=False, passages=choice) for name in criteria
+            ]
+            asked.append(Words(criteria=(), scores=False, why=True, steps=False))
+            asked.append(Words(criteria=(), scores=False, why=False, steps=True))
 
         def ask(words: Words) -> Awaitable[Answered]:
             return ask_words(
@@ -185,14 +193,14 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         "about": rubric.about,
         "scale": [rubric.scale.lo, rubric.scale.hi],
         "criteria": {
-            name: [criterion.ask, sorted(criterion.levels.items())] for name, criterion in rubric.criteria.items()
+            name: [criterion.ask, sorted(criterion.levels.items()) if spec.anchors else []]
+            for name, criterion in rubric.criteria.items()
         },
     }
     if spec.read == "distribution":
-        labels = labels_for(rubric.scale)
-        schema: Any = [question_score(rubric, name, labels) for name in rubric.criteria]
+        schema: Any = [[probe.question for probe in probes_for(rubric, name, spec.probes)] for name in rubric.criteria]
     else:
-        words = Words(criteria=tuple(rubric.criteria), scores=True, overall=True)
+        words = Words(criteria=tuple(rubric.criteria), scores=True, why=True, steps=True)
         schema = answer_model(rubric, words).model_json_schema()
     sampling = [spec.temperature, spec.seed, spec.max_tokens, spec.mode, spec.extra_body]
     return {
@@ -201,7 +209,7 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         "schema": _digest(schema),
         "model": spec.model,
         "endpoint": spec.base_url or spec.provider,
-        "reading": f"{spec.read}/{spec.ask}/{spec.samples}",
+        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{'+'.join(spec.probes)}",
         "sampling": _digest(sampling),
     }
 

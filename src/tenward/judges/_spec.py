@@ -43,6 +43,15 @@ class JudgeSpec(Document):
     read: Literal["stated", "distribution"] = "stated"
     """``stated``: the number the model writes; ``distribution``: the expected value over the scale's labels."""
 
+    probes: Annotated[tuple[Literal["digits", "yes-no"], ...], Field(min_length=1)] = ("digits",)
+    """What a ``distribution`` judge asks per criterion; the distributions of several probes are averaged.
+    ``digits``: one digit of the scale; ``yes-no``: the criterion's question as it stands, when it can be answered
+    so, where Yes is the top of the scale and No the bottom."""
+
+    anchors: bool = True
+    """Whether the judge is shown the criteria with their levels before the case. Small models order texts better
+    when they see the bare question only."""
+
     explain: Literal["always", "on-demand"] | None = None
     """When a ``distribution`` judge also writes words; a ``stated`` one always does. Default: on demand."""
 
@@ -141,6 +150,10 @@ class JudgeSpec(Document):
                 expected="explain only with read: distribution",
                 hint="a stated score always comes with its words",
             )
+        if len(set(self.probes)) < len(self.probes):
+            raise FieldError("probes", found="the same probe twice", expected="each probe once")
+        if self.read == "stated" and "probes" in self.model_fields_set:
+            raise FieldError("probes", found="probes beside read: stated", expected="probes with read: distribution")
         if self.read == "distribution" and self.samples > 1:
             raise FieldError(
                 "samples",
@@ -148,7 +161,7 @@ class JudgeSpec(Document):
                 expected="1",
                 hint="the distribution is read exactly; sampling adds nothing",
             )
-        if self.samples > 1 and self.temperature == 0:
+        if self.samples > 1 and (self.temperature == 0 or (self.local and self.temperature is None)):
             raise FieldError(
                 "samples",
                 found=f"{self.samples} samples at temperature 0",

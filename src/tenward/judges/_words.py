@@ -65,13 +65,14 @@ async def ask_words(
     Raises:
         JudgeUnavailableError: No call could succeed.
     """
-    question = question_words(rubric, words.criteria, state_scores=words.scores, overall=words.overall, scores=scores)
+    question = question_words(rubric, words, scores=scores)
     told = f"{prompt.system}\n{question}"
     model = answer_model(rubric, words)
     best: Answered | None = None
     fewest = 0
     usage = Usage()
     complaint = ""
+    last = ""
     for _ in range(1 + _REASKS):
         try:
             answer, spent, failure = await connection.structured(
@@ -90,8 +91,10 @@ async def ask_words(
         if best is None or not best.criteria or len(faults) < fewest:
             fewest = len(faults)
             best = Answered(criteria=checked, why_not_2_lower=why, steps_to_10=steps, failure=_summary(checked, faults))
-        if not faults:
-            break
+        said = answer.model_dump_json()
+        if not faults or said == last:
+            break  # fit, or the judge insists
+        last = said
         listed = "; ".join(faults)[:_COMPLAINT_CHARS]
         complaint = f"\n\nYour last answer was not accepted ({listed}). Answer again, in full."
     assert best is not None
