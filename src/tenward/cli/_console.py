@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from rich.console import Console
 
@@ -43,7 +43,7 @@ def print_json(data: Any) -> None:
 
 
 @contextmanager
-def working(text: str) -> Iterator[None]:
+def working(text: str) -> Generator[None, None, None]:
     """Show on a terminal that something is going on; print nothing elsewhere."""
     if not sys.stderr.isatty():
         yield

@@ -69,7 +69,7 @@ def _make_repository(folder: Path) -> None:
             repository.index.commit(message, author=author, committer=author, skip_hooks=True)
 
         commit(BASE, "Start the durations module")
-        base = repository.head.commit
+        base = repository.head.commit.hexsha
         for branch, text in (("poor", POOR), ("good", GOOD)):
             repository.create_head(branch, base).checkout(force=True)
             commit(text, TASK)

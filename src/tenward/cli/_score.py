@@ -54,7 +54,7 @@ def command(
     as_json: bool,
     fail_under: float | None,
 ) -> int:
-    """Score one or more targets against a rubric.
+    r"""Score one or more targets against a rubric.
 
     TARGET is a file, a folder, "-" for standard input, a git revision (the change it makes) or a range A..B.
     Several targets are ranked.

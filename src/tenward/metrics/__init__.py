@@ -7,17 +7,17 @@ an empty candidate is 0, and of several references the nearest counts::
     score.value  # the weighted mean
     score.metrics["rouge_l"].signature  # library, version and settings
 
-========  ============  ==================================================  ===============================
-name      library       counts                                              unrelated English sentences
-========  ============  ==================================================  ===============================
-bm25      rank-bm25     words of the reference, rare ones more (recall)     near 0 with a corpus
-bleu      sacrebleu     precision of runs of 1 to 4 words                   near 0
-chrf      sacrebleu     F-score of runs of 1 to 6 characters                0.1 to 0.25
-rouge_1   rouge-score   F-score of words                                    up to 0.3
-rouge_2   rouge-score   F-score of pairs of words                           near 0
-rouge_l   rouge-score   F-score of the longest common subsequence of words  up to 0.3
-meteor    nltk          words, stems, synonyms; recall more, order          up to 0.15
-========  ============  ==================================================  ===============================
+=======  ===========  ==================================================  ===============================
+name     library      counts                                              unrelated English sentences
+=======  ===========  ==================================================  ===============================
+bm25     rank-bm25    words of the reference, rare ones more (recall)     below 0.2; 0.4 without a corpus
+bleu     sacrebleu    precision of runs of 1 to 4 words                   below 0.05
+chrf     sacrebleu    F-score of runs of 1 to 6 characters                0.1 to 0.25
+rouge_1  rouge-score  F-score of words                                    below 0.2
+rouge_2  rouge-score  F-score of pairs of words                           0
+rouge_l  rouge-score  F-score of the longest common subsequence of words  below 0.2
+meteor   nltk         words, stems, synonyms; recall more; order          below 0.1
+=======  ===========  ==================================================  ===============================
 
 The scales differ, so values compare within one metric only, and only under the same signature.
 """

@@ -53,7 +53,7 @@ class Chrf:
 
     It needs no words, so it treats all scripts and word forms alike, and it is the only metric here that sees
     sentence punctuation. Its zero lies high: unrelated sentences of one language share single letters and reach
-    about 0.1 to 0.25.
+    0.1 to 0.25.
     """
 
     name: str = "chrf"
