@@ -30,16 +30,16 @@ def rubric_view(rubric: Rubric) -> RenderableType:
         if criterion.floor is not None:
             head.append(f"  floor {criterion.floor}", style="red")
         lines.append(head)
-        lines.append(Padding(Text(criterion.ask), (0, 0, 0, 2)))
+        lines.extend(Padding(Text(ask), (0, 0, 0, 2), expand=False) for ask in criterion.ask)
         lines.extend(
-            Padding(Text(f"{level}  {text}", style="dim"), (0, 0, 0, 4))
+            Padding(Text(f"{level}  {text}", style="dim"), (0, 0, 0, 4), expand=False)
             for level, text in sorted(criterion.levels.items(), reverse=True)
         )
     if rubric.gates:
         lines.append(Text("\ngates, run before any model is asked", style="bold"))
         lines.extend(Text(f"  {_gate(gate)}") for gate in rubric.gates)
     lines.append(Text("\nvalue", style="bold"))
-    lines.extend(Padding(Text(line), (0, 0, 0, 2)) for line in _mix(rubric))
+    lines.extend(Padding(Text(line), (0, 0, 0, 2), expand=False) for line in _mix(rubric))
     return Group(*lines)
 
 

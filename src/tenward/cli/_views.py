@@ -40,7 +40,7 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
     verdict, score = result.verdict, result.score
     if verdict is None or score is None:
         blocks.append(Text("  A gate failed, so no model was asked and there is no score.", style="bold"))
-        return Padding(Group(*blocks), (0, 0, 1, 0))
+        return Padding(Group(*blocks), (0, 0, 1, 0), expand=False)
     parts = {part.criterion: part for part in score.parts}
     blocks.append(_criteria(verdict.criteria, parts, score))
     blocks.append(_conclusion(result, score))
@@ -53,7 +53,7 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
         detail = printable(verdict.words_failure.detail)
         blocks.append(Text(f"\nno fit words: {verdict.words_failure.kind} ({detail})", style="yellow"))
     blocks.append(Text(f"\n{_took(verdict.seconds, verdict.usage)}", style="dim"))
-    return Padding(Group(*blocks), (0, 0, 1, 0))
+    return Padding(Group(*blocks), (0, 0, 1, 0), expand=False)
 
 
 def ranking(results: Sequence[Result], *, judge: str) -> RenderableType:
@@ -120,7 +120,7 @@ def _words(item: CriterionVerdict, *, below_floor: bool) -> RenderableType | Non
     if item.reason:
         lines.append(Text(_say(item.reason)))
     lines.extend(Text(f"“{_say(quote)}”", style="italic dim") for quote in item.evidence)
-    return Padding(Group(*lines), (0, 0, 0, 6)) if lines else None
+    return Padding(Group(*lines), (0, 0, 0, 6), expand=False) if lines else None
 
 
 def _conclusion(result: Result, score: Score) -> RenderableType:
@@ -148,7 +148,7 @@ def _steps(result: Result, parts: dict[str, Part]) -> RenderableType:
 
 
 def _labelled(label: str, text: str) -> RenderableType:
-    return Group(Text(f"\n{label}", style="bold"), Padding(Text(_say(text)), (0, 0, 0, 2)))
+    return Group(Text(f"\n{label}", style="bold"), Padding(Text(_say(text)), (0, 0, 0, 2), expand=False))
 
 
 def _bar(score: float, scale: Score, *, style: str) -> Text:

@@ -4,6 +4,7 @@ from tenward.judges._connection import KEY_VARIABLES
 from tenward.judges._engine import engine_for
 from tenward.judges._judge import Judge
 from tenward.judges._model_judge import ModelJudge
+from tenward.judges._record import case_key, verdict_as_dict, verdict_from_dict
 from tenward.judges._schema import judge_schema
 from tenward.judges._spec import JudgeSpec, Price
 from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
@@ -20,6 +21,9 @@ __all__ = [
     "Step",
     "Usage",
     "Verdict",
+    "case_key",
     "engine_for",
     "judge_schema",
+    "verdict_as_dict",
+    "verdict_from_dict",
 ]

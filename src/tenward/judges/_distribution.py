@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,21 +30,28 @@ class Probe:
     positions: Mapping[str, float]
     """Position on the rubric's scale per label; labels are compared in lower case."""
 
+    by_digit: bool
+    """Whether the labels are digits."""
 
-def probes_for(rubric: Rubric, criterion: str, kinds: Sequence[str]) -> tuple[Probe, ...]:
-    """The probes of one criterion; at least one.
 
-    A ``yes-no`` probe is left out where the question cannot be answered so ("How clear ...?"), unless no other kind
-    was asked for; then ``digits`` takes its place.
-    """
-    ask = rubric.criteria[criterion].ask
-    answerable = ask.split(maxsplit=1)[0].lower() not in _OPEN_QUESTIONS
-    chosen = [kind for kind in kinds if kind != "yes-no" or answerable] or ["digits"]
-    return tuple(_yes_no(ask, rubric.scale) if kind == "yes-no" else _digits(ask, rubric.scale) for kind in chosen)
+def probes_for(rubric: Rubric, criterion: str, form: Literal["digits", "by-form"]) -> tuple[Probe, ...]:
+    """The probes of one criterion, one per wording of its question."""
+    return tuple(
+        _yes_no(ask, rubric.scale) if form == "by-form" and _can_be_yes(ask) else _digits(ask, rubric.scale)
+        for ask in rubric.criteria[criterion].ask
+    )
+
+
+def _can_be_yes(ask: str) -> bool:
+    return ask.split(maxsplit=1)[0].lower().strip("¿") not in _OPEN_QUESTIONS
 
 
 def _yes_no(ask: str, scale: Scale) -> Probe:
-    return Probe(question=f"{ask}\nAnswer Yes or No.", positions={"no": float(scale.lo), "yes": float(scale.hi)})
+    return Probe(
+        question=f"{ask} Answer Yes or No.",
+        positions={"no": float(scale.lo), "yes": float(scale.hi)},
+        by_digit=False,
+    )
 
 
 def _digits(ask: str, scale: Scale) -> Probe:
@@ -63,8 +70,9 @@ def _digits(ask: str, scale: Scale) -> Probe:
         positions = {str(digit): scale.lo + digit * step for digit in range(10)}
     first, last = min(positions), max(positions)
     return Probe(
-        question=f"{ask}\nRate from {first} (not at all) to {last} (fully). Answer with one digit.",
+        question=f"{ask} Rate from {first} (not at all) to {last} (fully). Answer with one digit.",
         positions=positions,
+        by_digit=True,
     )
 
 

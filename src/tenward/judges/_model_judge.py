@@ -71,9 +71,11 @@ class ModelJudge(Judge):
 
         async def read(criterion: str) -> CriterionVerdict:
             readings: list[Reading] = []
-            for probe in probes_for(rubric, criterion, self.spec.probes):
+            for probe in probes_for(rubric, criterion, self.spec.probe):
                 try:
-                    token = await self._connection.first_token(prompt.asking(probe.question), deadline=deadline)
+                    token = await self._connection.first_token(
+                        prompt.asking(probe.question, again=self.spec.repeat and probe.by_digit), deadline=deadline
+                    )
                 except CallFailedError as error:
                     return CriterionVerdict(criterion=criterion, failure=error.failure)
                 spent.append(token.usage)
@@ -93,17 +95,19 @@ class ModelJudge(Judge):
                 label_mass=joined.label_mass,
             )
 
-        names = list(rubric.criteria)
+        # Questions that show the candidate again come last and together: each reuses the prefix of the one before.
+        names = sorted(rubric.criteria, key=lambda name: probes_for(rubric, name, self.spec.probe)[0].by_digit)
         # The first question fills the prefix cache that the others reuse; one local slot serves one at a time.
         read_so_far = [await read(names[0])]
         if self.spec.local:
             read_so_far += [await read(name) for name in names[1:]]
         else:
             read_so_far += await asyncio.gather(*(read(name) for name in names[1:]))
+        by_name = {item.criterion: item for item in read_so_far}
         return Verdict(
             judge=self.name,
             model=self.spec.model,
-            criteria=tuple(read_so_far),
+            criteria=tuple(by_name[name] for name in rubric.criteria),
             usage=_total(spent),
             engine={"calls": tuple(timings for timings in engine if timings)},
         )
@@ -190,7 +194,8 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
     Weights, floors, gates and mix are left out: they are applied after judging.
     """
     told = {
-        "about": rubric.about,
+        "about": rubric.about if spec.anchors else "",
+        "names": [rubric.names.candidate, rubric.names.input],
         "scale": [rubric.scale.lo, rubric.scale.hi],
         "criteria": {
             name: [criterion.ask, sorted(criterion.levels.items()) if spec.anchors else []]
@@ -198,7 +203,7 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         },
     }
     if spec.read == "distribution":
-        schema: Any = [[probe.question for probe in probes_for(rubric, name, spec.probes)] for name in rubric.criteria]
+        schema: Any = [[probe.question for probe in probes_for(rubric, name, spec.probe)] for name in rubric.criteria]
     else:
         words = Words(criteria=tuple(rubric.criteria), scores=True, why=True, steps=True)
         schema = answer_model(rubric, words).model_json_schema()
@@ -209,7 +214,7 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         "schema": _digest(schema),
         "model": spec.model,
         "endpoint": spec.base_url or spec.provider,
-        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{'+'.join(spec.probes)}",
+        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}/{spec.repeat}",
         "sampling": _digest(sampling),
     }
 

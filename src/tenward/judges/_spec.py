@@ -43,10 +43,13 @@ class JudgeSpec(Document):
     read: Literal["stated", "distribution"] = "stated"
     """``stated``: the number the model writes; ``distribution``: the expected value over the scale's labels."""
 
-    probes: Annotated[tuple[Literal["digits", "yes-no"], ...], Field(min_length=1)] = ("digits",)
-    """What a ``distribution`` judge asks per criterion; the distributions of several probes are averaged.
-    ``digits``: one digit of the scale; ``yes-no``: the criterion's question as it stands, when it can be answered
-    so, where Yes is the top of the scale and No the bottom."""
+    probe: Literal["digits", "by-form"] = "digits"
+    """How a ``distribution`` judge answers: ``digits`` of the scale, always; or ``by-form``, where a question that can
+    be answered with Yes or No is, and only an open one (How ...?) gets a digit."""
+
+    repeat: bool = False
+    """Whether a short candidate is shown once more right before questions that are answered by a digit; a small
+    model that reads the candidate twice orders texts better."""
 
     anchors: bool = True
     """Whether the judge is shown the criteria with their levels before the case. Small models order texts better
@@ -150,10 +153,11 @@ class JudgeSpec(Document):
                 expected="explain only with read: distribution",
                 hint="a stated score always comes with its words",
             )
-        if len(set(self.probes)) < len(self.probes):
-            raise FieldError("probes", found="the same probe twice", expected="each probe once")
-        if self.read == "stated" and "probes" in self.model_fields_set:
-            raise FieldError("probes", found="probes beside read: stated", expected="probes with read: distribution")
+        for name in ("probe", "repeat"):
+            if self.read == "stated" and name in self.model_fields_set:
+                raise FieldError(
+                    name, found=f"{name} beside read: stated", expected=f"{name} only with read: distribution"
+                )
         if self.read == "distribution" and self.samples > 1:
             raise FieldError(
                 "samples",

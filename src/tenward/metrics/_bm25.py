@@ -94,18 +94,12 @@ class _Fitted:
         return scores[0]
 
 
-class _Empty:
-    """Stands for a model of nothing but empty documents, on which the library divides by zero."""
-
-    def similarity(self, candidate: Sequence[str], reference: Sequence[str]) -> float:  # noqa: ARG002
-        return 0.0
-
-
 @lru_cache(maxsize=4)
-def _fit(documents: tuple[str, ...]) -> _Fitted | _Empty:
+def _fit(documents: tuple[str, ...]) -> _Fitted:
     tokens = dict.fromkeys(tuple(tokenise(document)[:MAX_TOKENS]) for document in documents)
     tokens.pop((), None)
-    return _Fitted(list(tokens)) if tokens else _Empty()
+    # The library divides by zero on nothing; then one that no reference equals stands in.
+    return _Fitted(list(tokens) or [("",)])
 
 
 @lru_cache(maxsize=4)

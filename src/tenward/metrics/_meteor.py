@@ -28,7 +28,8 @@ class Meteor:
     the reference matched to itself: ``1 - 0.5 / words ** 3``. From ten words on this changes less than 0.0006.
 
     Synonyms come from nltk's WordNet corpus if it can be read, which is English only and takes some seconds and
-    200 MB per process; nothing is ever downloaded. The signature says which it was.
+    200 MB per process; nothing is ever downloaded. The signature says which it was. The library looks synonyms
+    up by stem, so it finds those of *halt* and *halted*, but none of *automobile*, whose stem is no word.
     """
 
     name: str = "meteor"

@@ -2,7 +2,7 @@
 
 from tenward.rubrics._arithmetic import Part, Score, compute_score, round_half_up
 from tenward.rubrics._gates import GateResult, run_gates
-from tenward.rubrics._model import METRIC_NAMES, Criterion, Gate, Mix, Rubric, Scale
+from tenward.rubrics._model import METRIC_NAMES, Criterion, Gate, Mix, Names, Rubric, Scale
 from tenward.rubrics._schema import rubric_schema
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Gate",
     "GateResult",
     "Mix",
+    "Names",
     "Part",
     "Rubric",
     "Scale",

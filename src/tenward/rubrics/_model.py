@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document, raise_faults
 from tenward.guards import is_list, is_mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["METRIC_NAMES", "Criterion", "Gate", "Mix", "Rubric", "Scale"]
+__all__ = ["METRIC_NAMES", "Criterion", "Gate", "Mix", "Names", "Rubric", "Scale"]
 
 METRIC_NAMES = ("bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor")
 MetricName = Literal["bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor"]
@@ -27,6 +27,10 @@ _MAX_LEVELS = 11
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class Scale(Document):
@@ -52,8 +56,9 @@ class Scale(Document):
 class Criterion(Document):
     """One question about the candidate, and what its answers mean."""
 
-    ask: Text
-    """The question the judge answers with a level of the scale."""
+    ask: Annotated[tuple[Text, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=4)]
+    """The question the judge answers, so that Yes, or the top of the scale, is good. A list of up to four wordings
+    of the same question is asked one by one and averaged by judges that read distributions."""
 
     weight: Weight = 1.0
     """Relative importance; weights are ratios, so 25/30/45 and 5/6/9 are the same."""
@@ -106,6 +111,16 @@ class Gate(Document):
         return self
 
 
+class Names(Document):
+    """What the judge is told the texts are; single words read best."""
+
+    candidate: Annotated[str, Field(pattern=r"^[\w -]{1,40}$")] = "candidate"
+    """The judged text: ``summary``, ``comment``, ``skill file``."""
+
+    input: Annotated[str, Field(pattern=r"^[\w -]{1,40}$")] = "input"
+    """What it answers: ``article``, ``diff``, ``task``."""
+
+
 class Mix(Document):
     """Shares of judge and reference metrics in ``value``; used only where a case has references."""
 
@@ -127,6 +142,9 @@ class Rubric(Document):
 
     about: Text
     """The question the whole rubric answers, in one sentence; the judge reads it first."""
+
+    names: Names = Names()
+    """What candidate and input are called in front of the judge."""
 
     scale: Scale = Scale(lo=1, hi=5)
     """Lowest and highest score, written ``[1, 5]``; at most 0 to 10."""

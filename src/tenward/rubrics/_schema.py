@@ -25,4 +25,10 @@ def rubric_schema() -> dict[str, Any]:
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Criterion"}]
     }
     schema["$defs"].pop("Scale", None)
+    ask = schema["$defs"]["Criterion"]["properties"]["ask"]
+    about = ask.pop("description")
+    schema["$defs"]["Criterion"]["properties"]["ask"] = {
+        "anyOf": [{"type": "string", "minLength": 1}, ask],
+        "description": about,
+    }
     return schema

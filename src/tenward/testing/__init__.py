@@ -1,4 +1,4 @@
-"""Fakes for tests of anything that calls a model: a scripted OpenAI-compatible server and its replies.
+"""Fakes for tests of anything that calls a model: a scripted OpenAI-compatible server, and judges without a model.
 
 Needs neither a key nor a network: the server binds to the loopback interface. Its answers and faults travel
 over real HTTP, so the client under test is the one that runs in production.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tenward.testing._autojudge import AutoJudge
 from tenward.testing._faults import Cut, Garbage, Hang, Status
+from tenward.testing._judges import RecordingJudge, ReplayJudge, ScriptedJudge
 from tenward.testing._replies import (
     ContentFilter,
     FinishReason,
@@ -32,10 +33,13 @@ __all__ = [
     "Json",
     "Logprobs",
     "NoLogprobs",
+    "RecordingJudge",
     "Refusal",
+    "ReplayJudge",
     "Reply",
     "Request",
     "Responder",
+    "ScriptedJudge",
     "Status",
     "StubServer",
     "Text",
