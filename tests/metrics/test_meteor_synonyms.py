@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Synonym sets by part of speech, in WordNet's own file format when written.
-SYNSETS = {
+SYNSETS: dict[str, list[tuple[str, ...]]] = {
     "noun": [("car", "auto", "motorcar"), ("well", "spring")],
     "verb": [("halt", "stop"), ("well", "swell")],
     "adj": [("well", "healthy")],

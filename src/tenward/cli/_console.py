@@ -12,11 +12,18 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
-__all__ = ["note", "out", "print_json", "working"]
+__all__ = ["clean", "note", "out", "print_json", "say", "show", "working"]
 
 _WIDTH_IN_A_PIPE = 100
+
+
+def clean(text: str) -> str:
+    """``text`` with everything a terminal might obey escaped, line by line; see :func:`tenward.datasets.printable`."""
+    from tenward.datasets import printable
+
+    return "\n".join(printable(line, longest=sys.maxsize) for line in text.split("\n"))
 
 
 def out() -> Console:
@@ -32,14 +39,36 @@ def out() -> Console:
     )
 
 
+def show(renderable: RenderableType) -> None:
+    """Print to standard output, without the blanks that rich fills lines up with."""
+    from rich.segment import Segment, Segments
+
+    console = out()
+    lines: list[Segment] = []
+    for line in console.render_lines(renderable, pad=False):
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+        lines += [*line, Segment.line()]
+    console.print(Segments(lines), end="")
+
+
+def say(text: str) -> None:
+    """One line of data, to standard output."""
+    click.echo(clean(text))
+
+
 def note(text: str) -> None:
-    """One line of talk, to standard error."""
-    click.echo(text, err=True)
+    """A line or more of talk, to standard error."""
+    click.echo(clean(text), err=True)
 
 
 def print_json(data: Any) -> None:
-    """Data as indented JSON, to standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False))
+    """Data as indented JSON, to standard output; characters that a terminal might obey are written as escapes."""
+    plain_ascii = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(data, indent=2, ensure_ascii=plain_ascii, allow_nan=False)
+    click.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tenward.cli._demo_program import BASE, GOOD, POOR, TASK
 from tenward.cli._model import DEFAULT_MODEL, pull_model
 from tenward.cli._score import score_targets, show_results
 from tenward.datasets import read_target
-from tenward.errors import TenwardError
+from tenward.errors import TenwardError, UsageError
 from tenward.evaluation import result_as_dict
 from tenward.judges import Judge
 from tenward.judges.models import ModelStore
@@ -57,8 +57,10 @@ def command(*, as_json: bool) -> None:
 
 
 def _make_repository(folder: Path) -> None:
-    import git
-
+    try:
+        import git
+    except ImportError as error:  # GitPython refuses to be imported where there is no git
+        raise UsageError("the demo needs git: found no git program", hint="install git") from error
     author = git.Actor("Tenward demo", "demo@tenward.invalid")
     with git.Repo.init(folder, initial_branch="main") as repository:
         program = folder / "durations.py"
@@ -71,5 +73,6 @@ def _make_repository(folder: Path) -> None:
         commit(BASE, "Start the durations module")
         base = repository.head.commit.hexsha
         for branch, text in (("poor", POOR), ("good", GOOD)):
-            repository.create_head(branch, base).checkout(force=True)
+            # Not a checkout, which would run the hooks of the user's git configuration.
+            repository.head.reference = repository.create_head(branch, base)
             commit(text, TASK)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from tenward.cli._console import note, say
 from tenward.errors import UsageError
 from tenward.workspace import CONTENT_FOLDERS, Library
 
@@ -57,15 +58,24 @@ def command(folder: Path) -> None:
     files["judges/local.yaml"] = (shipped / "judges" / "local.yaml").read_text(encoding="utf-8")
     for name, text in files.items():
         path = folder / name
-        if path.exists():
-            click.echo(f"kept     {path}")
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(
-                f"cannot write {path} ({error.strerror})", hint="choose a folder that can be written"
-            ) from error
-        click.echo(f"created  {path}")
-    click.echo("\nNext: tenward model pull, then tenward score SOME-FILE --rubric my-rubric")
+        say(f"{'created' if _create(path, text) else 'kept   '}  {path}")
+    note("\nNext: tenward model pull, then tenward score SOME-FILE --rubric my-rubric")
+
+
+def _create(path: Path, text: str) -> bool:
+    """Write a file that is not there yet; return whether it was written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        if path.parent.is_dir():
+            return False
+        raise UsageError(
+            f"found a file {path.parent}, expected a folder", hint="choose another folder, or move the file away"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {path} ({error.strerror})", hint="choose a folder that can be written"
+        ) from error
+    return True

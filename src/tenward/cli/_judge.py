@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import click
+import sys
 
-from tenward.cli._console import print_json
+import click
+import yaml
+
+from tenward.cli import _console
+from tenward.cli._console import clean, print_json, say
 from tenward.documents import load_document
 from tenward.judges import JudgeSpec, judge_schema
 from tenward.workspace import Library
@@ -28,16 +32,19 @@ def show(name: str | None, *, as_json: bool) -> None:
         if as_json:
             print_json([{"name": key, "model": spec.model, "about": spec.about} for key, spec in judges.items()])
             return
-        width = max(map(len, judges), default=0)
+        from tenward.cli._layout import columns
+
+        table = columns("judge", "model", "about")
         for key, spec in judges.items():
-            click.echo(f"{key:<{width}}  {spec.model}  {spec.about}".rstrip())
+            table.add_row(clean(key), clean(spec.model), clean(spec.about))
+        _console.show(table)
         return
     spec = load_document(library.find("judges", name), JudgeSpec)
     if as_json:
         print_json(spec.model_dump(mode="json"))
         return
-    for field, value in spec.model_dump(exclude_none=True, exclude_defaults=True).items():
-        click.echo(f"{field}: {value}")
+    given = spec.model_dump(mode="json", exclude_none=True, exclude_defaults=True) | {"read": spec.read}
+    say(yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=sys.maxsize).rstrip())
 
 
 @command.command("schema")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Any
@@ -20,7 +21,8 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "rubric": ("tenward.cli._rubric", "Show a rubric, or the JSON Schema of rubric files."),
     "score": ("tenward.cli._score", "Score files, folders, git revisions or standard input against a rubric."),
 }
-_INTERRUPTED = 130
+_INTERRUPTED = 130  # 128 and the number of the signal, as a shell reports it
+_READER_LEFT = 141
 
 
 class _LazyGroup(click.Group):
@@ -52,27 +54,48 @@ def _root() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit; see the epilog of ``tenward --help`` for the exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # On a terminal without Unicode a bar made of question marks beats a traceback.
+            stream.reconfigure(errors="replace")
     try:
         result: Any = _root.main(args=args, prog_name="tenward", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as leave:
         sys.exit(leave.exit_code)
     except click.ClickException as error:
-        error.show()
+        _complain(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output left, as `head` does; a second complaint at exit would only be noise.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_INTERRUPTED)
+    except (BrokenPipeError, SystemExit):
+        # No command exits by itself: click and rich do, with 1, when the reader of our output leaves, as `head` does.
+        # Whatever is still buffered goes nowhere, so that the interpreter has nothing to complain about at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(_READER_LEFT)
     except Exception as error:
+        from tenward.cli._console import note
         from tenward.errors import TenwardError
 
         if not isinstance(error, TenwardError):
             raise
-        click.echo(f"error: {error.message}", err=True)
+        note(f"error: {error.message}")
         if error.hint:
-            click.echo(f"\nhint: {error.hint}", err=True)
+            note(f"\nhint: {error.hint}")
         sys.exit(error.exit_code)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _complain(error: click.ClickException) -> None:
+    """Say what click found wrong with the command's words, in the form of every other error."""
+    from tenward.cli._console import note
+
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return
+    note(f"error: {error.format_message()}")
+    if context is not None:
+        usage = " ".join(context.get_usage().split()).removeprefix("Usage: ")
+        note(f"\nhint: the form is {usage}; {context.command_path} -h says more")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tenward.cli._console import note, out, print_json
+from tenward.cli._console import note, print_json, show
 from tenward.judges.models import ModelStore
 
 if TYPE_CHECKING:
@@ -54,18 +54,16 @@ def list_(*, as_json: bool) -> None:
             ]
         )
         return
-    from rich.table import Table
+    from tenward.cli._layout import columns
 
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("model", "size", "state", "note"):
-        table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
+    table = columns("model", "size", "state", "note", right=("size",))
     for model in models:
         if not model.present:
             state = "not here"
         else:
             state = {True: "verified", None: "here, not verified yet", False: "damaged"}[model.verified]
         table.add_row(model.name, f"{model.bytes / 1e6:,.0f} MB", state, model.note)
-    out().print(table)
+    show(table)
 
 
 @command.command("path")
@@ -93,7 +91,7 @@ def pull_model(name: str, *, sources: tuple[str, ...] = ()) -> Path:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=None)
 
-        def show(progress: PullProgress) -> None:
+        def report(progress: PullProgress) -> None:
             where = f" from the {progress.source}" if progress.phase == "downloading" and progress.source else ""
             bar.update(
                 task,
@@ -102,17 +100,17 @@ def pull_model(name: str, *, sources: tuple[str, ...] = ()) -> Path:
                 total=progress.bytes_total,
             )
 
-        return store.pull(name, progress=show, sources=sources or None)
+        return store.pull(name, progress=report, sources=sources or None)
 
 
 def _tenths() -> Callable[[PullProgress], None]:
     last: tuple[str, int] = ("", -1)
 
-    def show(progress: PullProgress) -> None:
+    def report(progress: PullProgress) -> None:
         nonlocal last
         tenth = 10 * progress.bytes_done // max(1, progress.bytes_total)
         if (progress.phase, tenth) != last:
             last = (progress.phase, tenth)
             note(f"{progress.phase} {progress.bytes_done / 1e6:,.0f} of {progress.bytes_total / 1e6:,.0f} MB")
 
-    return show
+    return report

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tenward.cli._console import out, print_json
+from tenward.cli import _console
+from tenward.cli._console import clean, print_json
 from tenward.rubrics import Rubric, rubric_schema
 from tenward.workspace import Library
 
@@ -30,7 +31,7 @@ def show(name: str | None, *, as_json: bool) -> None:
         return
     from tenward.cli._rubric_view import rubric_view
 
-    out().print(rubric_view(rubric))
+    _console.show(rubric_view(rubric))
 
 
 @command.command("schema")
@@ -44,6 +45,9 @@ def _list(*, as_json: bool) -> None:
     if as_json:
         print_json([{"name": name, "about": rubric.about, "path": str(path)} for name, (rubric, path) in found.items()])
         return
-    width = max(map(len, found), default=0)
+    from tenward.cli._layout import columns
+
+    table = columns("rubric", "about")
     for name, (rubric, _) in found.items():
-        click.echo(f"{name:<{width}}  {rubric.about}")
+        table.add_row(clean(name), clean(rubric.about))
+    _console.show(table)

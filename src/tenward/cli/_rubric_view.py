@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.padding import Padding
 from rich.text import Text
+
+from tenward.cli._console import clean
+from tenward.cli._layout import hanging, indented
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,7 +22,7 @@ def rubric_view(rubric: Rubric) -> RenderableType:
     """Criteria with shares, questions and levels; gates; and in words how ``value`` is made."""
     lines: list[RenderableType] = [
         Text(rubric.rubric, style="bold"),
-        Text(rubric.about),
+        Text(clean(rubric.about)),
         Text(f"scale {rubric.scale.lo} to {rubric.scale.hi}", style="dim"),
     ]
     shares = rubric.shares
@@ -30,22 +32,23 @@ def rubric_view(rubric: Rubric) -> RenderableType:
         if criterion.floor is not None:
             head.append(f"  floor {criterion.floor}", style="red")
         lines.append(head)
-        lines.extend(Padding(Text(ask), (0, 0, 0, 2), expand=False) for ask in criterion.ask)
+        lines.extend(indented(clean(ask), by=2) for ask in criterion.ask)
         lines.extend(
-            Padding(Text(f"{level}  {text}", style="dim"), (0, 0, 0, 4), expand=False)
+            hanging(Text(str(level), style="dim"), Text(clean(text), style="dim"), indent=4, width=4)
             for level, text in sorted(criterion.levels.items(), reverse=True)
         )
     if rubric.gates:
         lines.append(Text("\ngates, run before any model is asked", style="bold"))
-        lines.extend(Text(f"  {_gate(gate)}") for gate in rubric.gates)
+        lines.extend(hanging(*_gate(gate), indent=2, width=11) for gate in rubric.gates)
     lines.append(Text("\nvalue", style="bold"))
-    lines.extend(Padding(Text(line), (0, 0, 0, 2), expand=False) for line in _mix(rubric))
+    lines.extend(indented(line, by=2) for line in _mix(rubric))
     return Group(*lines)
 
 
-def _gate(gate: Gate) -> str:
-    given = gate.model_dump(exclude_none=True, exclude_defaults=True)
-    return ", ".join(f"{name}: {value}" for name, value in given.items())
+def _gate(gate: Gate) -> tuple[str, str]:
+    name, value = next(iter(gate.model_dump(exclude={"timeout"}, exclude_none=True).items()))
+    limit = f" (at most {gate.timeout:g} s)" if name == "run" else ""
+    return name, f"{clean(str(value))}{limit}"
 
 
 def _mix(rubric: Rubric) -> list[str]:

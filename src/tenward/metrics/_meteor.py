@@ -85,7 +85,7 @@ class _Synset(Protocol):
 
 
 class _Dictionary(Protocol):
-    def synsets(self, word: str) -> list[_Synset]: ...
+    def synsets(self, word: str) -> list[_Synset | None]: ...
 
 
 class _Synonyms:
@@ -101,7 +101,8 @@ class _Synonyms:
         if self._reader is None:
             return []
         with self._lock:
-            return self._reader.synsets(word)
+            # The reader gives None, and a warning, for an entry that its files do not have.
+            return [synset for synset in self._reader.synsets(word) if synset is not None]
 
 
 def _synonyms() -> _Synonyms:
@@ -120,7 +121,8 @@ def _synonyms_of_process(_: int) -> _Synonyms:
     try:
         reader: Any = LazyCorpusLoader("wordnet", WordNetCorpusReader, other)
         # A word of all four parts of speech, so that every file is opened now and none can be missing later.
-        found: bool = {synset.pos() for synset in reader.synsets(_PROBE)} >= set("nvr")
+        synsets: list[Any] = reader.synsets(_PROBE)
+        found = None not in synsets and {synset.pos() for synset in synsets} >= set("nvr")
         label = f"wordnet/{reader.get_version()}"
     except (LookupError, OSError, ValueError, AssertionError, BadZipFile, WordNetError):
         return _Synonyms(None)
