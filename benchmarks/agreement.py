@@ -1,6 +1,6 @@
 """How well a judge orders texts as people do: Spearman and Kendall, with bootstrap intervals over groups.
 
-    python benchmarks/agreement.py FILE.jsonl.gz --half report --read distribution --read stated
+python benchmarks/agreement.py FILE.jsonl.gz --half report --read distribution --read stated
 """
 
 from __future__ import annotations

@@ -45,18 +45,17 @@ def read_rated(path: Path, *, half: str, groups: int, per_group: int, seed: int)
     """
     with gzip.open(path, "rt", encoding="utf-8") as file:
         records: list[dict[str, Any]] = [json.loads(line) for line in file]
-    for key, (kind, rubric, reader) in _KINDS.items():
-        if key in records[0]:
-            break
-    else:
+    key = next((key for key in _KINDS if key in records[0]), None)
+    if key is None:
         raise SystemExit(f"{path}: found the keys {', '.join(records[0])}; expected texts with human ratings")
+    kind, rubric, reader = _KINDS[key]
     by_group: dict[str, list[Case]] = {}
     for record in records:
         for case in reader(record):
             by_group.setdefault(case.group, []).append(case)
     names = list(by_group)
     names = {"choose": names[0::2], "report": names[1::2], "all": names}[half]
-    draw = random.Random(seed)
+    draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
     chosen = draw.sample(names, min(groups, len(names)))
     cases = [case for name in chosen for case in draw.sample(by_group[name], min(per_group, len(by_group[name])))]
     return Rated(kind=kind, rubric=rubric, cases=tuple(cases))

@@ -23,6 +23,7 @@ def result_as_dict(result: Result) -> dict[str, Any]:
         "weighted_sum": score.weighted_sum if score else None,
         "normalized": score.normalized if score else None,
         "references": score.references if score else None,
+        "metrics": _metrics(result),
         "coverage": score.coverage if score else None,
         "below_floor": list(score.below_floor) if score else [],
         "gates": [{"gate": gate.gate, "passed": gate.passed, "detail": gate.detail} for gate in result.gates],
@@ -58,6 +59,20 @@ def _criterion(item: CriterionVerdict) -> dict[str, Any]:
         "spread": item.spread,
         "distribution": {f"{position:g}": share for position, share in item.distribution.items()},
         "label_mass": item.label_mass,
+    }
+
+
+def _metrics(result: Result) -> dict[str, Any]:
+    if result.references is None:
+        return {}
+    return {
+        name: {
+            "value": metric.value,
+            "best_reference": metric.best_reference,
+            "capped": metric.capped,
+            "signature": metric.signature,
+        }
+        for name, metric in result.references.metrics.items()
     }
 
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.metrics import score_references
 from tenward.rubrics import GateResult, Score, compute_score, run_gates
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case
     from tenward.judges import Judge, Step, Verdict
+    from tenward.metrics import ReferenceScore
     from tenward.rubrics import Rubric
 
 __all__ = ["Result", "evaluate_case"]
@@ -32,6 +34,9 @@ class Result:
 
     score: Score | None
     """The arithmetic on the verdict; None where a gate failed."""
+
+    references: ReferenceScore | None = None
+    """What the reference metrics found; None where the rubric names none or the case has no references."""
 
     @property
     def status(self) -> str:
@@ -83,4 +88,14 @@ async def evaluate_case(
     if not all(gate.passed for gate in gates):
         return Result(case=case, rubric=rubric, gates=gates, verdict=None, score=None)
     verdict = await judge.judge(case, rubric, explain=explain)
-    return Result(case=case, rubric=rubric, gates=gates, verdict=verdict, score=compute_score(rubric, verdict.scores))
+    references = None
+    if rubric.references and case.references:
+        references = await asyncio.to_thread(score_references, case.output, case.references, rubric.metric_weights)
+    return Result(
+        case=case,
+        rubric=rubric,
+        gates=gates,
+        verdict=verdict,
+        score=compute_score(rubric, verdict.scores, references=references.value if references else None),
+        references=references,
+    )

@@ -197,6 +197,11 @@ class Rubric(Document):
         total = sum(weights.values())
         return {name: weight / total for name, weight in weights.items()}
 
+    @property
+    def metric_weights(self) -> Mapping[str, float]:
+        """Weights of the reference metrics by name; empty when the rubric uses none."""
+        return {str(name): weight for name, weight in self.references.items()}
+
     @field_validator("scale", mode="before")
     @classmethod
     def _read_scale(cls, value: Any) -> Any:
