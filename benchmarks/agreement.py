@@ -58,11 +58,11 @@ def main() -> None:
 
 
 def _reading(spec: JudgeSpec, read: str) -> JudgeSpec:
-    """The same model and words, read another way."""
+    """The same model, read another way; stated scores are asked for together, with the whole rubric in the prompt."""
     if read == spec.read:
         return spec
-    kept = spec.model_dump(exclude_unset=True, exclude={"probe", "repeat", "explain"})
-    return JudgeSpec.model_validate(kept | {"read": read})
+    kept = spec.model_dump(exclude_unset=True, exclude={"probe", "repeat", "explain", "anchors", "ask"})
+    return JudgeSpec.model_validate(kept | {"read": read, "max_tokens": 1200})
 
 
 async def _judge(cases: tuple[Case, ...], rubric: Rubric, judge: ModelJudge) -> tuple[list[Result], float]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
 import secrets
 import threading
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from tenward.errors import EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Engine", "engine_for"]
+__all__ = ["Engine", "engine_for", "engine_turn"]
 
 _PROMPT_CACHE_MIB = 512
 
@@ -80,6 +82,18 @@ def engine_for(path: Path, *, context_tokens: int) -> Engine:
                 atexit.register(_close_all)
             _engines[key] = Engine(path, context_tokens=context_tokens)
         return _engines[key]
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+
+def engine_turn() -> asyncio.Lock:
+    """Held while one case is judged on the embedded engine.
+
+    The engine has one slot. Two cases that took turns question by question would each throw away the prefix of the
+    other.
+    """
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 def _close_all() -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tenward.judges._answers import Words, answer_model
 from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution
+from tenward.judges._engine import engine_turn
 from tenward.judges._judge import Judge
 from tenward.judges._passages import passages
 from tenward.judges._prompts import PROMPT_VERSION, build_prompt
-from tenward.judges._retry import CallFailedError, Deadline
+from tenward.judges._retry import CallFailedError, Deadline, all_of
 from tenward.judges._verdict import CriterionVerdict, Failure, Step, Usage, Verdict
 from tenward.judges._words import Answered, ask_words
 
@@ -53,7 +54,11 @@ class ModelJudge(Judge):
         await self._connection.aclose()
 
     async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
-        """Judge one case; see :meth:`Judge.judge`."""
+        """Judge one case; see :meth:`Judge.judge`. The embedded engine takes one case at a time."""
+        async with engine_turn() if self.spec.local else nullcontext():
+            return await self._judge(case, rubric, explain=explain)
+
+    async def _judge(self, case: Case, rubric: Rubric, *, explain: bool) -> Verdict:
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
         prompt = build_prompt(rubric, case, anchors=self.spec.anchors)
@@ -77,6 +82,7 @@ class ModelJudge(Judge):
                         prompt.asking(probe.question, again=self.spec.repeat and probe.by_digit), deadline=deadline
                     )
                 except CallFailedError as error:
+                    spent.append(error.usage)
                     return CriterionVerdict(criterion=criterion, failure=error.failure)
                 spent.append(token.usage)
                 engine.append(token.timings)
@@ -102,14 +108,14 @@ class ModelJudge(Judge):
         if self.spec.local:
             read_so_far += [await read(name) for name in names[1:]]
         else:
-            read_so_far += await asyncio.gather(*(read(name) for name in names[1:]))
+            read_so_far += await all_of(read(name) for name in names[1:])
         by_name = {item.criterion: item for item in read_so_far}
         return Verdict(
             judge=self.name,
             model=self.spec.model,
             criteria=tuple(by_name[name] for name in rubric.criteria),
             usage=_total(spent),
-            engine={"calls": tuple(timings for timings in engine if timings)},
+            engine={"calls": [timings for timings in engine if timings]},
         )
 
     async def _explained(
@@ -134,11 +140,9 @@ class ModelJudge(Judge):
         )
 
     async def _stated(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline) -> Verdict:
-        samples = await asyncio.gather(
-            *(
-                self._ask(case, rubric, prompt, deadline, tuple(rubric.criteria), scores={})
-                for _ in range(self.spec.samples)
-            )
+        samples = await all_of(
+            self._ask(case, rubric, prompt, deadline, tuple(rubric.criteria), scores={})
+            for _ in range(self.spec.samples)
         )
         criteria = tuple(_combine(name, samples) for name in rubric.criteria)
         fullest = max(samples, key=lambda answers: sum(bool(answer.why_not_2_lower) for answer in answers))
@@ -185,7 +189,7 @@ class ModelJudge(Judge):
 
         if self.spec.local:
             return [await ask(words) for words in asked]
-        return list(await asyncio.gather(*map(ask, asked)))
+        return await all_of(map(ask, asked))
 
 
 def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tenward.documents import parse_document
+from tenward.judges import Judge, JudgeSpec
+from tenward.rubrics import Rubric
+from tenward.testing import ScriptedJudge
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Fenced blocks of all pages, with the page they stand in."""
+    found: list[tuple[str, str]] = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        found += [(page.name, block) for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """A link between the pages names a file that exists."""
+    targets = re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_reference_is_current() -> None:
+    """docs/reference says what the code's models say."""
+    ended = subprocess.run(
+        [sys.executable, "scripts/reference", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("yaml"))
+def test_every_yaml_example_loads(page: str, text: str) -> None:
+    """A rubric or judge that a reader copies from a page is valid."""
+    if text.lstrip("# \n").startswith("rubric:") or "\nrubric:" in text:
+        assert Rubric.parse(text, source=page).criteria
+    else:
+        assert parse_document(text, JudgeSpec, page).model
+
+
+def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's Python lines work as they stand, here with a scripted judge in place of the model."""
+    scores = dict.fromkeys(Rubric.load("code-review").criteria, 4.0)
+    monkeypatch.setattr(Judge, "load", lambda *_, **__: ScriptedJudge(scores))
+    (example,) = [text for page, text in blocks("python") if page == "README.md"]
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[0] == "8 0.8"
