@@ -31,6 +31,7 @@ __all__ = [
     "load_document",
     "parse_document",
     "raise_faults",
+    "top_level_keys",
 ]
 
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -91,6 +92,25 @@ def _versioned(name: str) -> str:
 
 VersionedName = Annotated[str, AfterValidator(_versioned)]
 """What a document calls itself: a name and, after ``/v``, a version."""
+
+
+def top_level_keys(path: Path) -> frozenset[str]:
+    """The keys of the mapping in a YAML file; empty where there is none that can be read.
+
+    For choosing the model of a file that may be one of several kinds; :func:`load_document` reports what is wrong.
+    """
+    try:
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            return frozenset()
+        root = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError, RecursionError, ValueError, OverflowError):
+        return frozenset()
+    if not isinstance(root, yaml.MappingNode):
+        return frozenset()
+    keys: set[str] = set()
+    for key, _ in root.value:
+        keys.add(str(key.value))
+    return frozenset(keys)
 
 
 def load_document(path: Path, model: type[M]) -> M:
@@ -207,7 +227,9 @@ def _walk(
 def _problem(detail: ErrorDetails, model: type[BaseModel], lines: dict[_Path, int]) -> Problem:
     parts: list[str | int] = []
     for part in detail["loc"]:
-        if (*parts, part) in lines or not _is_branch(part):
+        # An index that the file does not have belongs to a list of which one entry may be written by itself.
+        named = isinstance(part, str) and not _is_branch(part)
+        if named or (*parts, part) in lines or (*parts, str(part)) in lines:
             parts.append(part)
     path: _Path = tuple(parts)
     fault = detail.get("ctx", {}).get("error")

@@ -7,10 +7,8 @@ import sys
 import click
 import yaml
 
-from tenward.cli import _console
-from tenward.cli._console import clean, print_json, say
-from tenward.documents import load_document
-from tenward.judges import JudgeSpec, judge_schema
+from tenward.cli._console import clean, print_json, print_page, say
+from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec
 from tenward.workspace import Library
 
 __all__ = ["command"]
@@ -28,22 +26,24 @@ def show(name: str | None, *, as_json: bool) -> None:
     """Show what judge J is made of; without J, list the judges there are."""
     library = Library.discover()
     if name is None:
-        judges = {key: load_document(path, JudgeSpec) for key, path in library.names("judges").items()}
+        judges = {key: load_spec(path) for key, path in library.names("judges").items()}
         if as_json:
-            print_json([{"name": key, "model": spec.model, "about": spec.about} for key, spec in judges.items()])
+            print_json([{"name": key, "model": _model(spec), "about": spec.about} for key, spec in judges.items()])
             return
         from tenward.cli._layout import columns
 
         table = columns("judge", "model", "about")
         for key, spec in judges.items():
-            table.add_row(clean(key), clean(spec.model), clean(spec.about))
-        _console.show(table)
+            table.add_row(clean(key), clean(_model(spec)), clean(spec.about))
+        print_page(table)
         return
-    spec = load_document(library.find("judges", name), JudgeSpec)
+    spec = load_spec(library.find("judges", name))
     if as_json:
         print_json(spec.model_dump(mode="json"))
         return
-    given = spec.model_dump(mode="json", exclude_none=True, exclude_defaults=True) | {"read": spec.read}
+    given = spec.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    if isinstance(spec, JudgeSpec):
+        given["read"] = spec.read
     say(yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=sys.maxsize).rstrip())
 
 
@@ -51,3 +51,7 @@ def show(name: str | None, *, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of judge files, for editors."""
     print_json(judge_schema())
+
+
+def _model(spec: JudgeSpec | PanelSpec) -> str:
+    return spec.model if isinstance(spec, JudgeSpec) else f"panel of {', '.join(spec.panel)}"

@@ -4,9 +4,10 @@ from tenward.judges._connection import KEY_VARIABLES
 from tenward.judges._engine import engine_for
 from tenward.judges._judge import Judge
 from tenward.judges._model_judge import ModelJudge
+from tenward.judges._panel import PanelJudge
 from tenward.judges._record import case_key, verdict_as_dict, verdict_from_dict
 from tenward.judges._schema import judge_schema
-from tenward.judges._spec import JudgeSpec, Price
+from tenward.judges._spec import JudgeSpec, PanelSpec, Price, load_spec
 from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "Judge",
     "JudgeSpec",
     "ModelJudge",
+    "PanelJudge",
+    "PanelSpec",
     "Price",
     "Step",
     "Usage",
@@ -24,6 +27,7 @@ __all__ = [
     "case_key",
     "engine_for",
     "judge_schema",
+    "load_spec",
     "verdict_as_dict",
     "verdict_from_dict",
 ]

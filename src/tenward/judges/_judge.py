@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from tenward.documents import load_document
-from tenward.judges._spec import JudgeSpec
+from tenward.errors import DocumentError, Problem
+from tenward.judges._spec import JudgeSpec, load_spec
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
@@ -54,10 +54,22 @@ class Judge(ABC):
             UnknownNameError: No library holds that name.
             DocumentError: The file is not a valid judge.
         """
-        from tenward.judges._model_judge import ModelJudge
+        return _load(name, library or Library.discover(), ())
 
-        library = library or Library.discover()
-        path = library.find("judges", name)
-        spec = load_document(path, JudgeSpec)
-        require_version(name, spec.judge, path)
+
+def _load(name: str | Path, library: Library, above: tuple[Path, ...]) -> Judge:
+    from tenward.judges._model_judge import ModelJudge
+    from tenward.judges._panel import PanelJudge
+
+    path = library.find("judges", name)
+    spec = load_spec(path)
+    require_version(name, spec.judge, path)
+    if isinstance(spec, JudgeSpec):
         return ModelJudge(spec)
+    if path in above:
+        problem = Problem(
+            line=None, field="panel", found="a panel that contains itself", expected="judges that end in models"
+        )
+        raise DocumentError(path, [problem])
+    members = [(_load(member, library, (*above, path)), weight) for member, weight in spec.panel.items()]
+    return PanelJudge(spec.judge, members)

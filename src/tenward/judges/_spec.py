@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tenward.documents import Document, FieldError, VersionedName
+from tenward.documents import Document, FieldError, VersionedName, load_document, top_level_keys
+from tenward.guards import is_list
 
-__all__ = ["JudgeSpec", "Price"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["JudgeSpec", "PanelSpec", "Price", "load_spec"]
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -172,3 +176,34 @@ class JudgeSpec(Document):
                 expected="a temperature above 0, or 1 sample",
             )
         return self
+
+
+class PanelSpec(Document):
+    """A judge made of judges."""
+
+    judge: VersionedName
+    """Name and version, such as ``panel/v1``."""
+
+    panel: Annotated[dict[str, Annotated[float, Field(gt=0, strict=True)]], Field(min_length=2, max_length=12)]
+    """Weight per member, by the member's name; a plain list of names weighs them equally."""
+
+    about: str = ""
+    """What this panel is good for."""
+
+    @field_validator("panel", mode="before")
+    @classmethod
+    def _read_members(cls, value: Any) -> Any:
+        if not is_list(value):
+            return value
+        if len(set(map(str, value))) < len(value):
+            raise FieldError(found="the same member twice", expected="each judge once", hint="give it a weight instead")
+        return {str(name): 1.0 for name in value}
+
+
+def load_spec(path: Path) -> JudgeSpec | PanelSpec:
+    """Read a judge file: one model, or a panel where it has the key ``panel``.
+
+    Raises:
+        DocumentError: The file is not a valid judge.
+    """
+    return load_document(path, PanelSpec) if "panel" in top_level_keys(path) else load_document(path, JudgeSpec)

@@ -1,0 +1,99 @@
+"""A panel: several judges heard on the same case, and their scores averaged by weight.
+
+An equal vote of unequal judges can be worse than the best of them alone, so weights are part of the file; give each
+member the weight its agreement with people has earned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tenward.judges._judge import Judge
+from tenward.judges._verdict import CriterionVerdict, Failure, Usage, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tenward.datasets import Case
+    from tenward.rubrics import Rubric
+
+__all__ = ["PanelJudge"]
+
+
+class PanelJudge(Judge):
+    """Asks every member, and gives the weighted mean of the scores there are.
+
+    A criterion is unscored when the members that scored it hold less than half of the weight. Words are those of the
+    member whose score lies closest to the mean.
+
+    Args:
+        name: Name and version of the panel.
+        members: The judges and their weights, all above 0.
+    """
+
+    def __init__(self, name: str, members: Sequence[tuple[Judge, float]]) -> None:
+        self._name = name
+        self._members = tuple(members)
+
+    @property
+    def name(self) -> str:
+        """Name and version, such as ``panel/v1``."""
+        return self._name
+
+    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+        """Judge one case; see :meth:`Judge.judge`."""
+        began = time.monotonic()
+        verdicts = await asyncio.gather(*(member.judge(case, rubric, explain=explain) for member, _ in self._members))
+        weights = [weight for _, weight in self._members]
+        usage = Usage()
+        for verdict in verdicts:
+            usage += verdict.usage
+        criteria = tuple(
+            _combine(
+                name, [(verdict.criteria[index], weight) for verdict, weight in zip(verdicts, weights, strict=True)]
+            )
+            for index, name in enumerate(rubric.criteria)
+        )
+        spoken = max(zip(verdicts, weights, strict=True), key=lambda pair: (bool(pair[0].why_not_2_lower), pair[1]))[0]
+        return Verdict(
+            judge=self.name,
+            model=" + ".join(verdict.model for verdict in verdicts),
+            criteria=criteria,
+            why_not_2_lower=spoken.why_not_2_lower,
+            steps_to_10=spoken.steps_to_10,
+            words_failure=spoken.words_failure,
+            usage=usage,
+            seconds=time.monotonic() - began,
+            fingerprint=self._fingerprint(verdicts),
+        )
+
+    async def aclose(self) -> None:
+        """Close every member."""
+        for member, _ in self._members:
+            await member.aclose()
+
+    def _fingerprint(self, verdicts: Sequence[Verdict]) -> Mapping[str, str]:
+        joined = {
+            f"{verdict.judge}.{component}": digest
+            for verdict in verdicts
+            for component, digest in verdict.fingerprint.items()
+        }
+        weights = ",".join(f"{member.name}={weight:g}" for member, weight in self._members)
+        return joined | {"panel": weights}
+
+
+def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> CriterionVerdict:
+    scored = [(item.score, item, weight) for item, weight in said if item.score is not None]
+    held, whole = math.fsum(weight for _, _, weight in scored), math.fsum(weight for _, weight in said)
+    if not scored or 2 * held < whole:
+        failure = next((item.failure for item, _ in said if item.failure is not None), None)
+        failure = failure or Failure(kind="schema", detail="no member scored it")
+        return CriterionVerdict(criterion=criterion, failure=failure)
+    mean = math.fsum(score * weight for score, _, weight in scored) / held
+    nearest = min(scored, key=lambda entry: abs(entry[0] - mean))[1]
+    variance = math.fsum(weight * (score - mean) ** 2 for score, _, weight in scored) / held
+    return replace(nearest, score=mean, spread=math.sqrt(variance), distribution={}, label_mass=None)
