@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenward.documents import parse_document
-from tenward.judges import Judge, JudgeSpec
+from tenward.judges import Judge, JudgeSpec, PanelSpec
 from tenward.rubrics import Rubric
 from tenward.testing import ScriptedJudge
 
@@ -45,6 +45,8 @@ def test_every_yaml_example_loads(page: str, text: str) -> None:
     """A rubric or judge that a reader copies from a page is valid."""
     if text.lstrip("# \n").startswith("rubric:") or "\nrubric:" in text:
         assert Rubric.parse(text, source=page).criteria
+    elif "\npanel:" in text:
+        assert parse_document(text, PanelSpec, page).panel
     else:
         assert parse_document(text, JudgeSpec, page).model
 
