@@ -27,6 +27,7 @@ LEVELS = [
     {"decisions", "reports", "tracing"},
     {"loop"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {part: rank for rank, level in enumerate(LEVELS) for part in level}
 ONLY_FOR_THE_COMMAND_LINE = {"reports", "tracing"}

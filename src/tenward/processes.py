@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Completed", "run_command", "scrubbed_environment"]
 
 _TAIL_BYTES = 4000
+_LOOK_EVERY = 0.1
 _KEPT = (
     "PATH",
     "HOME",
@@ -59,8 +61,17 @@ def run_command(
     timeout: float,
     env: Mapping[str, str],
     stdin: str = "",
+    stop: threading.Event | None = None,
 ) -> Completed:
     """Run ``command`` to its end or its timeout; whatever it started is killed with it.
+
+    Args:
+        command: Program and arguments; no shell takes part.
+        cwd: Where it runs.
+        timeout: Seconds after which it is stopped.
+        env: All the variables it sees.
+        stdin: What it reads from standard input.
+        stop: Set from another thread, it stops the command as if at its timeout.
 
     Raises:
         OSError: The command could not be started.
@@ -80,17 +91,25 @@ def run_command(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        status: int | None
         try:
-            status = process.wait(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            status = None
+            status = _wait(process, began + timeout, stop)
         finally:
             _kill_group(process)
         size = printed.seek(0, os.SEEK_END)
         printed.seek(max(0, size - _TAIL_BYTES))
         tail = printed.read().decode("utf-8", "replace")
     return Completed(status=status, tail=tail.strip(), seconds=time.monotonic() - began)
+
+
+def _wait(process: subprocess.Popen[bytes], until: float, stop: threading.Event | None) -> int | None:
+    """The exit status; None when the time was up or the stop was asked for first."""
+    while not (stop is not None and stop.is_set()):
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=left if stop is None else min(left, _LOOK_EVERY))
+    return None
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

@@ -85,9 +85,12 @@ class Library:
 
 
 def _is_workspace(folder: Path) -> bool:
-    return any(
-        path.suffix in suffixes for name, suffixes in _SUFFIXES.items() for path in (folder / name).glob("*.y*ml")
-    )
+    try:
+        return any(
+            path.suffix in suffixes for name, suffixes in _SUFFIXES.items() for path in (folder / name).glob("*.y*ml")
+        )
+    except OSError:
+        return False  # a folder that cannot be read is nobody's workspace
 
 
 def _is_versioned(name: str) -> bool:

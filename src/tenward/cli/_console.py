@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-__all__ = ["clean", "note", "out", "print_json", "say", "show", "working"]
+__all__ = ["ascii_only", "clean", "lively", "note", "print_json", "print_page", "say", "terminal_width", "working"]
 
 _WIDTH_IN_A_PIPE = 100
 
@@ -26,11 +27,22 @@ def clean(text: str) -> str:
     return "\n".join(printable(line, longest=sys.maxsize) for line in text.split("\n"))
 
 
-def out() -> Console:
+def terminal_width() -> int:
+    """Cells of a line on standard output."""
+    return _stdout().width
+
+
+def ascii_only() -> bool:
+    """Whether standard output cannot take all of Unicode."""
+    return not (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def _stdout() -> Console:
     """Standard output; ``NO_COLOR``, a pipe and a narrow terminal are honoured."""
     from rich.console import Console
 
     return Console(
+        color_system=None if os.environ.get("NO_COLOR") else "auto",
         highlight=False,
         markup=False,
         emoji=False,
@@ -39,11 +51,11 @@ def out() -> Console:
     )
 
 
-def show(renderable: RenderableType) -> None:
+def print_page(renderable: RenderableType) -> None:
     """Print to standard output, without the blanks that rich fills lines up with."""
     from rich.segment import Segment, Segments
 
-    console = out()
+    console = _stdout()
     lines: list[Segment] = []
     for line in console.render_lines(renderable, pad=False):
         while line and not line[-1].text.strip():
@@ -66,15 +78,19 @@ def note(text: str) -> None:
 
 def print_json(data: Any) -> None:
     """Data as indented JSON, to standard output; characters that a terminal might obey are written as escapes."""
-    plain_ascii = not (sys.stdout.encoding or "").lower().startswith("utf")
-    text = json.dumps(data, indent=2, ensure_ascii=plain_ascii, allow_nan=False)
+    text = json.dumps(data, indent=2, ensure_ascii=ascii_only(), allow_nan=False)
     click.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+
+
+def lively() -> bool:
+    """Whether standard error is a terminal whose lines may be painted over."""
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
 @contextmanager
 def working(text: str) -> Generator[None, None, None]:
     """Show on a terminal that something is going on; print nothing elsewhere."""
-    if not sys.stderr.isatty():
+    if not lively():
         yield
         return
     from rich.console import Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from tenward.cli._console import out, print_json, working
+from tenward.cli._console import clean, print_json, print_page, working
 from tenward.cli._model import DEFAULT_MODEL
 from tenward.errors import TenwardError
 from tenward.judges import KEY_VARIABLES, engine_for
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _LANGSMITH = "https://api.smith.langchain.com"
-_MARKS = {"ok": "ok  ", "off": "off ", "fail": "FAIL"}
-_STYLES = {"ok": "green", "off": "dim", "fail": "bold red"}
+_MARKS = {"ok": "ok    ", "off": "off   ", "warn": "warn  ", "fail": "FAIL  "}
+_STYLES = {"ok": "green", "off": "dim", "warn": "yellow", "fail": "bold red"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,8 @@ class Check:
     """One line of the doctor's report."""
 
     name: str
-    status: Literal["ok", "off", "fail"]
-    """``off`` is fine: the thing is optional and not set up."""
+    status: Literal["ok", "off", "warn", "fail"]
+    """``off`` is fine: the thing is optional and not set up. ``warn``: it is optional, set up, and does not work."""
 
     detail: str
     hint: str = ""
@@ -58,16 +59,21 @@ def command(*, as_json: bool) -> int:
 
 
 def _print(checks: list[Check]) -> None:
+    from rich.console import Group, RenderableType
     from rich.text import Text
 
-    console = out()
-    width = max(len(check.name) for check in checks)
+    from tenward.cli._layout import hanging
+
+    width = max(len(check.name) for check in checks) + 2
+    lines: list[RenderableType] = []
     for check in checks:
-        line = Text(f"{_MARKS[check.status]}  ", style=_STYLES[check.status])
-        line.append(f"{check.name:<{width}}  {check.detail}", style="default")
-        console.print(line)
+        label = Text(_MARKS[check.status], style=_STYLES[check.status])
+        label.append(f"{check.name:<{width}}", style="default")
+        detail = Text(clean(check.detail))
         if check.hint:
-            console.print(Text(f"      {'':<{width}}hint: {check.hint}", style="dim"))
+            detail.append(f"\nhint: {clean(check.hint)}", style="dim")
+        lines.append(hanging(label, detail, indent=0, width=6 + width))
+    print_page(Group(*lines))
 
 
 def _base() -> Iterator[Check]:
@@ -78,10 +84,9 @@ def _base() -> Iterator[Check]:
             name="git", status="fail", detail="not found on PATH", hint="install git; revisions and loops need it"
         )
     else:
-        version = subprocess.run([git, "--version"], capture_output=True, text=True, check=False, timeout=10)
-        yield Check(name="git", status="ok", detail=version.stdout.strip() or "found")
+        yield _git(git)
     library = Library.discover()
-    counts = ", ".join(f"{len(library.names(kind))} {kind}" for kind in ("rubrics", "judges"))
+    counts = ", ".join(_count(len(library.names(kind)), kind) for kind in ("rubrics", "judges"))
     where = f"workspace {library.roots[0]}" if len(library.roots) > 1 else "no workspace here, the shipped library"
     yield Check(
         name="content",
@@ -91,11 +96,25 @@ def _base() -> Iterator[Check]:
     )
 
 
-def _model() -> Iterator[Check]:
+def _count(number: int, plural: str) -> str:
+    return f"{number} {plural.removesuffix('s') if number == 1 else plural}"
+
+
+def _git(program: str) -> Check:
     try:
-        path = ModelStore().verify(DEFAULT_MODEL, full=False)
+        ended = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(name="git", status="fail", detail=f"{program} does not run ({error})", hint="reinstall git")
+    return Check(name="git", status="ok", detail=ended.stdout.strip())
+
+
+def _model() -> Iterator[Check]:
+    store = ModelStore()
+    try:
+        path = store.verify(DEFAULT_MODEL, full=False)
     except TenwardError as error:
-        yield Check(name="model", status="off", detail=error.message, hint=error.hint)
+        here = any(model.present for model in store.list_models() if model.name == DEFAULT_MODEL)
+        yield Check(name="model", status="warn" if here else "off", detail=error.message, hint=error.hint)
         path = None
     else:
         yield Check(name="model", status="ok", detail=f"{DEFAULT_MODEL}, verified")
@@ -103,12 +122,12 @@ def _model() -> Iterator[Check]:
         if find_spec("xllamacpp") is None:
             yield Check(name="engine", status="off", detail="not installed", hint="pip install 'tenward[local]'")
         else:
-            yield Check(name="engine", status="ok", detail="installed; not tried, since there is no model yet")
+            yield Check(name="engine", status="ok", detail="installed; not tried without a model")
         return
     try:
         engine_for(path, context_tokens=1024)
     except TenwardError as error:
-        yield Check(name="engine", status="off", detail=error.message, hint=error.hint)
+        yield Check(name="engine", status="warn", detail=error.message, hint=error.hint)
     else:
         yield Check(name="engine", status="ok", detail="loads the model")
 
@@ -122,7 +141,7 @@ def _keys() -> Iterator[Check]:
             name="keys",
             status="off",
             detail="none set; hosted judges need one, the local judge does not",
-            hint="export OPENAI_API_KEY=... (or another provider's) to use a hosted judge",
+            hint="export OPENAI_API_KEY=… (or another provider's) to use a hosted judge",
         )
 
 
@@ -131,8 +150,15 @@ def _langsmith() -> Check:
     if not key:
         return Check(name="langsmith", status="off", detail="no LANGSMITH_API_KEY; nothing is sent anywhere")
     endpoint = os.environ.get("LANGSMITH_ENDPOINT") or os.environ.get("LANGCHAIN_ENDPOINT") or _LANGSMITH
+    shown = re.sub(r"//[^/@]*@", "//***@", endpoint)
     if not endpoint.startswith(("http://", "https://")):
-        return Check(name="langsmith", status="off", detail="LANGSMITH_ENDPOINT is no http address")
+        return Check(
+            name="langsmith",
+            status="warn",
+            detail=f"key set, but LANGSMITH_ENDPOINT is {shown!r}",
+            hint="write an address that begins with https:// or http://",
+        )
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -140,15 +166,17 @@ def _langsmith() -> Check:
         # Without the key: whether the address answers is all that is asked.
         with urllib.request.urlopen(f"{endpoint.rstrip('/')}/info", timeout=3) as reply:  # noqa: S310 - checked above
             reply.read(1)
+        fault = ""
     except urllib.error.HTTPError as error:
-        if error.code >= 500:
-            return Check(name="langsmith", status="off", detail=f"{endpoint} answers with status {error.code}")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        error.close()
+        fault = f"answers with status {error.code}" if error.code >= 500 else ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        fault = f"cannot be reached ({getattr(error, 'reason', error)})"
+    if fault:
         return Check(
             name="langsmith",
-            status="off",
-            detail=f"key set, but {endpoint} cannot be reached ({reason})",
+            status="warn",
+            detail=f"key set, but {shown} {fault}",
             hint="check LANGSMITH_ENDPOINT and the network",
         )
-    return Check(name="langsmith", status="ok", detail=f"key set, {endpoint} answers")
+    return Check(name="langsmith", status="ok", detail=f"key set, {shown} answers")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from tenward.cli._console import note, print_json, show
+from tenward.cli._console import lively, note, print_json, print_page
 from tenward.judges.models import ModelStore
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def list_(*, as_json: bool) -> None:
         else:
             state = {True: "verified", None: "here, not verified yet", False: "damaged"}[model.verified]
         table.add_row(model.name, f"{model.bytes / 1e6:,.0f} MB", state, model.note)
-    show(table)
+    print_page(table)
 
 
 @command.command("path")
@@ -76,7 +75,7 @@ def path(name: str) -> None:
 def pull_model(name: str, *, sources: tuple[str, ...] = ()) -> Path:
     """Pull a model with a progress bar on a terminal, and a line per tenth elsewhere."""
     store = ModelStore()
-    if not sys.stderr.isatty():
+    if not lively():
         return store.pull(name, progress=_tenths(), sources=sources or None)
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tenward.cli import _console
-from tenward.cli._console import clean, print_json
+from tenward.cli._console import clean, print_json, print_page
 from tenward.rubrics import Rubric, rubric_schema
 from tenward.workspace import Library
 
@@ -31,7 +30,7 @@ def show(name: str | None, *, as_json: bool) -> None:
         return
     from tenward.cli._rubric_view import rubric_view
 
-    _console.show(rubric_view(rubric))
+    print_page(rubric_view(rubric))
 
 
 @command.command("schema")
@@ -50,4 +49,4 @@ def _list(*, as_json: bool) -> None:
     table = columns("rubric", "about")
     for name, (rubric, _) in found.items():
         table.add_row(clean(name), clean(rubric.about))
-    _console.show(table)
+    print_page(table)

@@ -34,7 +34,7 @@ def rubric_view(rubric: Rubric) -> RenderableType:
         lines.append(head)
         lines.extend(indented(clean(ask), by=2) for ask in criterion.ask)
         lines.extend(
-            hanging(Text(str(level), style="dim"), Text(clean(text), style="dim"), indent=4, width=4)
+            hanging(Text(str(level), style="dim"), Text(clean(text), style="dim"), indent=4, width=3)
             for level, text in sorted(criterion.levels.items(), reverse=True)
         )
     if rubric.gates:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tenward.cli._console import note, out, print_json, working
+from tenward.cli._console import note, print_json, print_page, terminal_width, working
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
 from tenward.evaluation import Result, evaluate_case, result_as_dict
@@ -66,10 +66,9 @@ def command(
     """
     loaded = Rubric.load(rubric)
     who = Judge.load(judge)
+    _check(fail_under, [*(target for target in targets if target == "-"), *_stdin_options(input_, references)])
     given_input = _text(input_, "--input") if input_ is not None else None
     given_references = [_text(reference, "--reference") for reference in references]
-    if targets.count("-") > 1:
-        raise UsageError("found '-' twice, expected standard input once", hint="save the text in a file")
     read = [read_target(target, input=given_input, references=given_references) for target in targets]
     for target in read:
         for line in target.notes:
@@ -105,14 +104,14 @@ def show_results(results: Sequence[Result], *, judge: str) -> None:
     """Print each result, and the ranking where there is more than one."""
     from tenward.cli._views import ranking, result_view
 
-    console = out()
-    if len(results) > 1:
-        for result in results:
-            if result.verdict is not None and (result.verdict.why_not_2_lower or result.status != "scored"):
-                console.print(result_view(result, judge=judge))
-        console.print(ranking(results, judge=judge))
+    if len(results) == 1:
+        print_page(result_view(results[0], judge=judge))
         return
-    console.print(result_view(results[0], judge=judge))
+    for result in results:
+        if result.verdict is not None and (result.verdict.why_not_2_lower or result.status == "unscored"):
+            print_page(result_view(result, judge=judge))
+            click.echo()
+    print_page(ranking(results, judge=judge, width=terminal_width()))
 
 
 def _exit_code(results: Sequence[Result], fail_under: float | None) -> int:
@@ -125,15 +124,44 @@ def _exit_code(results: Sequence[Result], fail_under: float | None) -> int:
         return 3
     if fail_under is None:
         return 0
-    return int(any(not result.passed or (result.quality or 0) < fail_under for result in results))
+    failed = [result for result in results if not result.passed or (result.quality or 0) < fail_under]
+    for result in failed:
+        note(f"below --fail-under {fail_under:g}: {result.case.id}: {_why_failed(result)}")
+    return 1 if failed else 0
+
+
+def _why_failed(result: Result) -> str:
+    if result.score is None:
+        return ", ".join(f"gate failed: {gate.gate} ({gate.detail})" for gate in result.gates if not gate.passed)
+    low = "".join(f", {name} below its floor" for name in result.score.below_floor)
+    return f"quality {result.quality}{low}"
+
+
+def _stdin_options(input_: str | None, references: Sequence[str]) -> list[str]:
+    """What the options would read from standard input."""
+    return [value for value in (input_, *references) if value == "@-"]
+
+
+def _check(fail_under: float | None, from_stdin: Sequence[str]) -> None:
+    if fail_under is not None and math.isnan(fail_under):
+        raise UsageError("--fail-under: found nan, expected a number from 1 to 10")
+    if len(from_stdin) > 1:
+        raise UsageError(
+            f"found {' and '.join(from_stdin)}, expected at most one text from standard input",
+            hint="save the others in files",
+        )
 
 
 def _text(value: str, option: str) -> str:
     if not value.startswith("@"):
         return value
-    path = Path(value[1:])
     if value == "@-":
-        return sys.stdin.read()
+        return read_target("-").case.output
+    path = Path(value[1:])
     if not path.is_file():
-        raise UsageError(f"{option}: found no file {path}", hint="write the text itself, or @ and a path")
-    return read_target(str(path)).case.output
+        found = "a folder" if path.is_dir() else "no file"
+        raise UsageError(
+            f"{option}: found {found} {path}, expected a text file behind the @",
+            hint="write @ and the path of a file, @- for standard input, or the text itself",
+        )
+    return read_target(str(path.absolute())).case.output

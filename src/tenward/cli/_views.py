@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Group
-from rich.padding import Padding
-from rich.table import Table
+from rich.console import Console, Group
+from rich.measure import Measurement
+from rich.styled import Styled
 from rich.text import Text
 
+from tenward.cli._console import ascii_only
+from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
+    from rich.table import Table
 
     from tenward.evaluation import Result
     from tenward.judges import CriterionVerdict, Usage
-    from tenward.rubrics import Part, Score
+    from tenward.rubrics import GateResult, Part, Score
 
 __all__ = ["ranking", "result_view"]
 
@@ -30,70 +33,109 @@ _LONGEST_WORDS = 2000
 def result_view(result: Result, *, judge: str) -> RenderableType:
     """One result: criteria with bars and words, the arithmetic, why not 2 lower, steps to 10, and what it took."""
     blocks: list[RenderableType] = [_title(result, judge)]
-    blocks.extend(
-        Text(
-            f"  gate {printable(gate.gate)}: {'passed' if gate.passed else 'FAILED'} ({printable(gate.detail)})",
-            style="" if gate.passed else "bold red",
-        )
-        for gate in result.gates
-    )
+    blocks.extend(_gate(gate) for gate in result.gates)
     verdict, score = result.verdict, result.score
     if verdict is None or score is None:
         blocks.append(Text("  A gate failed, so no model was asked and there is no score.", style="bold"))
-        return Padding(Group(*blocks), (0, 0, 1, 0), expand=False)
+        return Group(*blocks)
     parts = {part.criterion: part for part in score.parts}
     blocks.append(_criteria(verdict.criteria, parts, score))
     blocks.append(_conclusion(result, score))
     if verdict.why_not_2_lower:
-        blocks.append(_labelled("why not 2 lower", verdict.why_not_2_lower))
+        blocks.append(Text("\n  why not 2 lower", style="bold"))
+        blocks.append(indented(_say(verdict.why_not_2_lower), by=4))
     if result.steps:
-        blocks.append(Text("\nsteps to 10", style="bold"))
-        blocks.append(_steps(result, parts))
+        blocks.append(Text("\n  steps to 10", style="bold"))
+        blocks.extend(_steps(result, parts))
     if verdict.words_failure is not None and not verdict.why_not_2_lower:
-        detail = printable(verdict.words_failure.detail)
-        blocks.append(Text(f"\nno fit words: {verdict.words_failure.kind} ({detail})", style="yellow"))
-    blocks.append(Text(f"\n{_took(verdict.seconds, verdict.usage)}", style="dim"))
-    return Padding(Group(*blocks), (0, 0, 1, 0), expand=False)
+        detail = f"{verdict.words_failure.kind} ({printable(verdict.words_failure.detail)})"
+        blocks.append(Text(""))
+        blocks.append(indented(Text(f"the judge wrote no words that can be shown: {detail}", style="yellow"), by=2))
+    blocks.append(Text(""))
+    blocks.append(indented(Text(_took(verdict.seconds, verdict.usage), style="dim"), by=2))
+    return Group(*blocks)
 
 
-def ranking(results: Sequence[Result], *, judge: str) -> RenderableType:
-    """Several results, best first; those without a score come last and say why."""
-    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left", pad_edge=False)
-    table.title = Text(f"{results[0].rubric.rubric} · {judge}", style="bold")
-    table.add_column("rank", justify="right")
-    table.add_column("target", overflow="fold")
-    table.add_column("quality", justify="right")
-    table.add_column("value", justify="right")
-    for name in results[0].rubric.criteria:
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("")
+def ranking(results: Sequence[Result], *, judge: str, width: int) -> RenderableType:
+    """Several results, best first; those without a score come last and say why.
+
+    Args:
+        results: Results under one rubric.
+        judge: The judge's name.
+        width: Cells of a line. The scores per criterion stand beside the ranks where they fit, else in a table of
+            their own, and are left out where there are too many targets for that.
+    """
+    title = Text(f"{results[0].rubric.rubric} · {judge}", style="bold")
     ordered = sorted(results, key=lambda result: (result.value is None, -(result.value or 0.0)))
+    names = tuple(results[0].rubric.criteria)
+    full = _ranks(ordered, criteria=names)
+    if _natural_width(full) <= width:
+        return Group(title, full)
+    judged = [result for result in ordered if result.verdict is not None]
+    if not judged:
+        return Group(title, _ranks(ordered))
+    by_criterion = _scores_by_criterion(judged, names)
+    if _natural_width(by_criterion) <= width:
+        return Group(title, _ranks(ordered), Text(""), by_criterion)
+    return Group(title, _ranks(ordered), Text("\nscores per criterion: --json", style="dim"))
+
+
+def _ranks(ordered: Sequence[Result], *, criteria: Sequence[str] = ()) -> Table:
+    table = columns("rank", "target", "quality", "value", *criteria, "", right=("rank", "quality", "value", *criteria))
     for rank, result in enumerate(ordered, 1):
         scores = result.verdict.scores if result.verdict is not None else {}
-        cells = [_number(scores.get(name)) for name in result.rubric.criteria]
+        quality = Text("–")
+        if result.quality is not None:
+            quality = Text(f"{result.quality}/10", style="bold green" if result.passed else "bold red")
         table.add_row(
-            str(rank) if result.value is not None else "–",
+            _rank(rank, result),
             printable(result.case.id),
-            f"{result.quality}/10" if result.quality is not None else "–",
+            quality,
             f"{result.value:.3f}" if result.value is not None else "–",
-            *cells,
-            _remark(result),
+            *(_number(scores.get(name), whole=_all_whole(ordered)) for name in criteria),
+            Text(_remark(result), style="" if result.passed else "red"),
         )
     return table
 
 
+def _scores_by_criterion(ordered: Sequence[Result], names: Sequence[str]) -> Table:
+    ranks = [_rank(rank, result) for rank, result in enumerate(ordered, 1)]
+    table = columns("rank", *ranks, right=tuple(ranks))
+    for name in names:
+        scores = [result.verdict.scores.get(name) if result.verdict is not None else None for result in ordered]
+        table.add_row(name, *(_number(score, whole=_all_whole(ordered)) for score in scores))
+    return table
+
+
+def _rank(rank: int, result: Result) -> str:
+    return str(rank) if result.value is not None else "–"
+
+
+def _natural_width(table: Table) -> int:
+    console = Console(width=10_000)
+    return Measurement.get(console, console.options, table).maximum
+
+
 def _title(result: Result, judge: str) -> Text:
-    title = Text(printable(result.case.id), style="bold")
+    title = Text()
+    title.append(printable(result.case.id), style="bold")
     title.append(f"   {result.rubric.rubric} · {judge}", style="dim")
     return title
+
+
+def _gate(gate: GateResult) -> RenderableType:
+    style = "" if gate.passed else "bold red"
+    label = Text("gate passed" if gate.passed else "gate FAILED", style=style)
+    return hanging(label, Text(f"{printable(gate.gate)} ({printable(gate.detail)})", style=style), indent=2, width=13)
 
 
 def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: Score) -> RenderableType:
     names = max(len("criterion"), *(len(item.criterion) for item in items))
     scale = f"{score.bottom} to {score.top}"
-    lines: list[RenderableType] = [
-        Text(f"  {'criterion':<{names}}  {scale:<{_BAR_CELLS}}  score  spread  weight", style="dim")
-    ]
+    spreads = any(item.spread is not None for item in items)
+    whole = all(item.score is None or item.score == int(item.score) for item in items)
+    heading = f"{'criterion':<{names}}  {scale:<{_BAR_CELLS}}  score{'  spread' if spreads else ''}  weight"
+    lines: list[RenderableType] = [Text(f"  {heading}", style="dim")]
     for item in items:
         low = item.criterion in score.below_floor
         line = Text(f"  {item.criterion:<{names}}  ")
@@ -101,60 +143,56 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
             line.append(f"{'unscored':<{_BAR_CELLS}}  {'–':>5}", style="yellow")
         else:
             line.append_text(_bar(item.score, score, style="red" if low else "green"))
-            line.append(f"  {_number(item.score):>5}", style="bold red" if low else "bold")
-        spread = f"±{item.spread:.1f}" if item.spread is not None else ""
-        line.append(f"  {spread:>6}  {parts[item.criterion].share:>6.0%}", style="dim")
+            line.append(f"  {_number(item.score, whole=whole):>5}", style="bold red" if low else "bold")
+        if spreads:
+            line.append(f"  {'' if item.spread is None else f'±{item.spread:.1f}':>6}", style="dim")
+        line.append(f"  {parts[item.criterion].share:>6.0%}", style="dim")
         lines.append(line)
-        words = _words(item, below_floor=low)
-        if words is not None:
-            lines.append(words)
+        lines.extend(indented(words, by=6) for words in _words(item, below_floor=low))
     return Group(*lines)
 
 
-def _words(item: CriterionVerdict, *, below_floor: bool) -> RenderableType | None:
-    lines: list[Text] = []
+def _words(item: CriterionVerdict, *, below_floor: bool) -> Iterator[Text]:
     if below_floor:
-        lines.append(Text("below its floor: this fails the candidate, whatever the rest says", style="red"))
+        yield Text("below its floor: this fails the candidate, whatever the rest says", style="red")
     if item.failure is not None:
-        lines.append(Text(f"{item.failure.kind}: {printable(item.failure.detail)}", style="yellow"))
+        yield Text(f"{item.failure.kind}: {printable(item.failure.detail)}", style="yellow")
     if item.reason:
-        lines.append(Text(_say(item.reason)))
-    lines.extend(Text(f"“{_say(quote)}”", style="italic dim") for quote in item.evidence)
-    return Padding(Group(*lines), (0, 0, 0, 6), expand=False) if lines else None
+        yield Text(_say(item.reason))
+    for quote in item.evidence:
+        yield Text(f"“{_say(quote)}”", style="italic dim")
 
 
 def _conclusion(result: Result, score: Score) -> RenderableType:
     lines: list[RenderableType] = [Text("")]
     if result.quality is not None and result.value is not None:
-        headline = Text("  quality ", style="bold")
+        headline = Text("quality ", style="bold")
         headline.append(f"{result.quality}/10", style="bold green" if result.passed else "bold red")
         headline.append(f"   value {result.value:.3f}", style="bold")
         if score.below_floor:
             headline.append(f"   failed: {', '.join(score.below_floor)} below floor", style="bold red")
-        lines.append(headline)
-    lines.extend(Text(f"  {line}", style="dim") for line in score.arithmetic)
+        lines.append(indented(headline, by=2))
+    for line in score.arithmetic:
+        label, _, rest = line.partition("  ")
+        text = hanging(label, rest.strip(), indent=2, width=14) if rest else indented(label, by=2)
+        lines.append(Styled(text, "dim"))
     return Group(*lines)
 
 
-def _steps(result: Result, parts: dict[str, Part]) -> RenderableType:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+def _steps(result: Result, parts: dict[str, Part]) -> Iterator[RenderableType]:
     for number, step in enumerate(result.steps, 1):
-        gain = parts[step.criterion].headroom
-        table.add_row(f"  {number}.", Text(f"{step.criterion} (up to +{gain:.2f})", style="bold"), _say(step.text))
-    return table
-
-
-def _labelled(label: str, text: str) -> RenderableType:
-    return Group(Text(f"\n{label}", style="bold"), Padding(Text(_say(text)), (0, 0, 0, 2), expand=False))
+        text = Text(f"{step.criterion} (up to +{parts[step.criterion].headroom:.2f})", style="bold")
+        text.append(f"  {_say(step.text)}", style="not bold")
+        yield hanging(f"{number}.", text, indent=4, width=4)
 
 
 def _bar(score: float, scale: Score, *, style: str) -> Text:
     share = (score - scale.bottom) / (scale.top - scale.bottom)
-    eighths = round(share * _BAR_CELLS * 8)
-    full, rest = divmod(eighths, 8)
+    if ascii_only():
+        bar = Text("#" * round(share * _BAR_CELLS), style=style)
+        bar.append("." * (_BAR_CELLS - len(bar)), style="dim")
+        return bar
+    full, rest = divmod(round(share * _BAR_CELLS * 8), 8)
     bar = Text("█" * full + (_EIGHTHS[rest] if rest else ""), style=style)
     bar.append("·" * (_BAR_CELLS - len(bar)), style="dim")
     return bar
@@ -165,16 +203,15 @@ def _took(seconds: float, usage: Usage) -> str:
     if usage.cost_usd == 0:
         cost = "no cost"
     reused = f", {usage.cached_tokens:,} of them reused" if usage.cached_tokens else ""
-    return (
-        f"{seconds:.1f} s · {usage.calls} calls · {usage.prompt_tokens:,} prompt tokens{reused} · "
-        f"{usage.completion_tokens:,} written · {cost}"
-    )
+    calls = "1 call" if usage.calls == 1 else f"{usage.calls:,} calls"
+    tokens = f"{usage.prompt_tokens:,} prompt tokens{reused} · {usage.completion_tokens:,} written"
+    return f"{seconds:.1f} s · {calls} · {tokens} · {cost}"
 
 
 def _remark(result: Result) -> str:
     if result.status == "gated":
         failed = next(gate for gate in result.gates if not gate.passed)
-        return f"gate failed: {printable(failed.gate)}"
+        return f"gate failed: {printable(failed.gate)} ({printable(failed.detail)})"
     if result.status == "unscored":
         return "unscored"
     assert result.score is not None
@@ -187,7 +224,13 @@ def _say(text: str) -> str:
     return printable(text, longest=_LONGEST_WORDS)
 
 
-def _number(score: float | None) -> str:
+def _number(score: float | None, *, whole: bool) -> str:
     if score is None:
         return "–"
-    return str(int(score)) if score == int(score) else f"{score:.1f}"
+    return str(int(score)) if whole else f"{score:.1f}"
+
+
+def _all_whole(results: Sequence[Result]) -> bool:
+    """Whether no score needs a decimal; then none is shown, and else all are, so that the points stand in line."""
+    scores = [score for result in results if result.verdict is not None for score in result.verdict.scores.values()]
+    return all(score is None or score == int(score) for score in scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ async def evaluate_case(
     Raises:
         SystemicError: A gate's command or the judge cannot work at all, for this or any other case.
     """
-    gates = await asyncio.to_thread(run_gates, rubric, case.output, folder=folder) if rubric.gates else ()
+    gates = await _gates(rubric, case, folder) if rubric.gates else ()
     if not all(gate.passed for gate in gates):
         return Result(case=case, rubric=rubric, gates=gates, verdict=None, score=None)
     verdict = await judge.judge(case, rubric, explain=explain)
@@ -99,3 +100,12 @@ async def evaluate_case(
         score=compute_score(rubric, verdict.scores, references=references.value if references else None),
         references=references,
     )
+
+
+async def _gates(rubric: Rubric, case: Case, folder: Path | None) -> tuple[GateResult, ...]:
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(run_gates, rubric, case.output, folder=folder, stop=stop)
+    except asyncio.CancelledError:
+        stop.set()  # a thread cannot be cancelled, and nobody waits for a gate whose case is gone
+        raise

@@ -7,26 +7,29 @@ out of prose, and nothing is clamped.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BaseModel, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, WithJsonSchema, create_model, model_validator
 
 from tenward.guards import is_list, is_mapping
+from tenward.judges._fence import sendable
 from tenward.judges._verdict import Failure, Step
 
 if TYPE_CHECKING:
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["Checked", "Words", "answer_model", "check_score", "check_text", "check_words", "plain"]
+__all__ = ["Checked", "Words", "answer_key", "answer_model", "check_score", "check_text", "check_words", "plain"]
 
 _QUOTE_EDGES = "\"'`“”‘’«»„…. \t\n"
 _MIN_LETTERS = 8
 _MIN_QUOTE = 3
 _MOST_STEPS = 4
+_OVERALL = ("why_not_2_lower", "steps_to_10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +82,10 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
     }
     if words.scores:
         parts["score"] = (score, ...)
-    criterion = create_model("CriterionAnswer", **parts)
+    criterion = create_model("CriterionAnswer", __validators__=_complete(*parts, whole=False), **parts)
     fields: dict[str, Any] = {
         # Criterion ids such as `copy` or `json` would shadow methods of the model; the alias keeps them legal.
-        f"criterion_{index}": (criterion, Field(alias=name))
+        f"criterion_{index}": (criterion, Field(alias=answer_key(name)))
         for index, name in enumerate(words.criteria)
     }
     if words.why:
@@ -96,9 +99,29 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
         }
         steps = {"type": "array", "items": step, "minItems": 1, "maxItems": _MOST_STEPS}
         fields["steps_to_10"] = (Annotated[Any, WithJsonSchema(steps)], ...)
-    model = create_model("Verdict", __base__=OpenAISchema, **fields)
+    keys = [*map(answer_key, words.criteria), *(name for name in _OVERALL if name in fields)]
+    model = create_model("Verdict", __base__=OpenAISchema, __validators__=_complete(*keys, whole=True), **fields)
     model.__doc__ = "The verdict on one candidate."
     return cast("type[BaseModel]", model)
+
+
+def answer_key(criterion: str) -> str:
+    """The property of the answer that holds this criterion; its id, unless an overall field has that name."""
+    return f"{criterion}_criterion" if criterion in _OVERALL else criterion
+
+
+def _complete(*keys: str, whole: bool) -> dict[str, Any]:
+    """A validator that reads what is missing as null, so that it costs its criterion and not the whole answer.
+
+    An answer that is no object at all stays as it is; a criterion that is none has nothing of what it needs.
+    """
+
+    def complete(data: object) -> object:
+        if is_mapping(data):
+            return dict.fromkeys(keys) | data
+        return data if whole else dict.fromkeys(keys)
+
+    return {"complete": model_validator(mode="before")(complete)}
 
 
 def _evidence_schema(words: Words) -> dict[str, Any]:
@@ -125,9 +148,9 @@ def check_words(
     data = answer.model_dump(by_alias=True)
     faults: list[str] = []
     checked: dict[str, Checked] = {}
-    haystack = plain(candidate)
+    haystack = plain(sendable(candidate))
     for name in words.criteria:
-        checked[name] = _check_criterion(data[name], words, rubric.scale, haystack, prompt)
+        checked[name] = _check_criterion(data[answer_key(name)], words, rubric.scale, haystack, prompt)
         failure = checked[name].failure
         if failure is not None:
             faults.append(f"{name}: {failure.detail}")
@@ -141,8 +164,8 @@ def check_words(
     steps: list[Step] = []
     for entry in _mappings(data["steps_to_10"]) if words.steps else ():
         text, criterion = entry.get("step"), entry.get("criterion")
-        if criterion in rubric.criteria and not check_text(text, prompt):
-            steps.append(Step(criterion=str(criterion), text=_tidy(str(text))))
+        if isinstance(criterion, str) and criterion in rubric.criteria and not check_text(text, prompt):
+            steps.append(Step(criterion=criterion, text=_tidy(str(text))))
     if words.steps and not steps:
         faults.append("steps_to_10: no step names a criterion and says something of its own")
     return checked, why, tuple(steps), faults
@@ -160,6 +183,8 @@ def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack:
         score, failure = check_score(part["score"], scale)
     if failure is None and fault:
         failure = Failure(kind="schema", detail=f"reason: {fault}")
+    if failure is None and not is_list(part["evidence"]):
+        failure = Failure(kind="schema", detail="evidence must be a list of quotes")
     if failure is None and invented:
         failure = Failure(kind="bad_quote", detail=f"the candidate does not contain {_tidy(invented[0])[:80]!r}")
     return Checked(
@@ -173,7 +198,7 @@ def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack:
 def check_score(value: object, scale: Scale) -> tuple[int | None, Failure | None]:
     """A whole number on the scale, or the failure; never a conversion, never a clamp."""
     if isinstance(value, bool) or not isinstance(value, int):
-        return None, Failure(kind="schema", detail=f"score must be a whole number, not {str(value)[:40]!r}")
+        return None, Failure(kind="schema", detail=f"score must be a whole number, not {_json(value)}")
     if not scale.holds(value):
         return None, Failure(kind="off_scale", detail=f"score {value} is off the scale {scale.lo} to {scale.hi}")
     return value, None
@@ -187,7 +212,7 @@ def check_text(value: object, prompt: str) -> str:
     if not isinstance(value, str):
         return "must be text"
     letters = sum(character.isalpha() for character in value)
-    if letters < _MIN_LETTERS:
+    if letters < _MIN_LETTERS or (value.isascii() and len(value.split()) < 2):
         return "is empty or no sentence"
     if value.strip()[:1] in "{[<" and value.strip()[-1:] in "}]>":
         return "is markup, not a sentence"
@@ -206,7 +231,8 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", folded).strip()
 
 
-_FOLD = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-", "‑": "-", "…": "..."})
+# Applied after NFKC, which turns the ellipsis into dots and the non-breaking hyphen into U+2010.
+_FOLD = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'"} | dict.fromkeys("\u2010\u2012–—−", "-"))
 
 
 def _is_quote(quote: str, haystack: str) -> bool:
@@ -222,6 +248,10 @@ def _is_quote(quote: str, haystack: str) -> bool:
             return False
         start = found + len(piece)
     return True
+
+
+def _json(value: object) -> str:
+    return json.dumps(value)[:40]
 
 
 def _strings(value: object) -> list[str]:

@@ -67,10 +67,19 @@ class Connection:
         self._spec = spec
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._first_of_case = False
         self._key_env = (
             "" if spec.local else spec.api_key_env or ("" if spec.base_url else KEY_VARIABLES.get(spec.provider, ""))
         )
         self._where = spec.base_url or ("the embedded engine" if spec.local else spec.provider)
+
+    def begin_case(self) -> None:
+        """Let the embedded engine compute the next prompt afresh; the later ones of the case reuse it.
+
+        The engine rounds differently when only the end of a prompt is left to compute, so a prefix kept from an
+        earlier case would make a score depend on what was judged before.
+        """
+        self._first_of_case = self._spec.local
 
     async def structured(
         self, messages: list[Message], model: type[BaseModel], *, deadline: Deadline, max_tokens: int
@@ -85,7 +94,7 @@ class Connection:
         spent: list[Usage] = []
 
         async def call() -> tuple[BaseModel | None, Failure | None]:
-            from instructor.core import InstructorRetryException
+            from instructor.core import IncompleteOutputException, InstructorRetryException
 
             try:
                 answer, raw = await client.create_with_completion(
@@ -94,22 +103,28 @@ class Connection:
                     max_retries=0,
                     **self._arguments(max_tokens),
                 )
-            except InstructorRetryException as error:
+            except IncompleteOutputException as error:
                 spent.append(self._usage(error.last_completion))
+                raise
+            except InstructorRetryException as error:
+                if error.last_completion is not None:
+                    spent.append(self._usage(error.last_completion))
                 fault = _fault_in_answer(error)
                 if fault is None:
                     raise
                 if fault.kind != "schema":
                     raise CallFailedError(fault) from error
                 return None, fault
+            self._first_of_case = False
             spent.append(self._usage(raw))
             return cast("BaseModel", answer), None
 
-        answer, failure = await self._call(call, deadline)
-        total = Usage()
-        for usage in spent:
-            total += usage
-        return answer, total, failure
+        try:
+            answer, failure = await self._call(call, deadline)
+        except CallFailedError as error:
+            error.usage = _total(spent)
+            raise
+        return answer, _total(spent), failure
 
     async def first_token(self, messages: list[Message], *, deadline: Deadline) -> FirstToken:
         """The distribution of the first token of the answer to ``messages``.
@@ -121,30 +136,35 @@ class Connection:
         client = await self._raw_client()
 
         async def call() -> Any:
-            return await client.chat.completions.create(
+            reply = await client.chat.completions.create(
                 model=self._spec.model_name,
                 messages=messages,
                 logprobs=True,
                 top_logprobs=20,
                 temperature=0,
-                extra_body=self._spec.extra_body or None,
+                extra_body=self._extra_body() or None,
                 **{self._limit_name(): 1},
             )
+            if not getattr(reply, "choices", None):  # the SDK returns text of any other type as it is
+                raise CallFailedError(Failure(kind="transport", detail=f"{self._where} sent an answer without choices"))
+            self._first_of_case = False
+            return reply
 
         reply = await self._call(call, deadline)
-        choice = reply.choices[0] if getattr(reply, "choices", None) else None
-        if choice is None:
-            raise CallFailedError(Failure(kind="transport", detail=f"{self._where} sent an answer without choices"))
+        choice = reply.choices[0]
         if getattr(choice.message, "refusal", None) or choice.finish_reason == "content_filter":
-            raise CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
+            refused = CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
+            refused.usage = self._usage(reply)
+            raise refused
         tokens = choice.logprobs.content if choice.logprobs is not None else None
-        if not tokens:
+        ranked = getattr(tokens[0], "top_logprobs", None) if tokens else None
+        if not ranked:
             raise JudgeUnavailableError(
                 f"{self._where} returns no log-probabilities for {self._spec.model}, which read: distribution needs",
                 hint="use an endpoint that supports logprobs and top_logprobs, or write read: stated",
             )
         probabilities: dict[str, float] = {}
-        for token in tokens[0].top_logprobs:
+        for token in ranked:
             label = token.token.strip()
             probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, token.logprob))
         extra: dict[str, Any] = reply.model_extra or {}
@@ -177,8 +197,11 @@ class Connection:
         """The SDK's own client, made once per event loop: its connections belong to the loop that opened them."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:
-            self._client = await self._connect()
-            self._loop = loop
+            client = await self._connect()
+            if self._client is not None and self._loop is loop:
+                await client.close()  # another call was faster
+            else:
+                self._client, self._loop = client, loop
         return self._client
 
     async def _connect(self) -> Any:
@@ -186,7 +209,7 @@ class Connection:
         if spec.local:
             path = ModelStore().resolve(spec.model_name)
             engine = await asyncio.to_thread(engine_for, path, context_tokens=spec.context_tokens)
-            return _openai_client(engine.base_url, engine.api_key)
+            return _openai_client(engine.base_url, engine.api_key, inside=True)
         key = self._key()
         if spec.base_url is not None or spec.provider == "openai":
             return _openai_client(spec.base_url, key)
@@ -267,9 +290,12 @@ class Connection:
             arguments["temperature"] = temperature
         if spec.seed is not None:
             arguments["seed"] = spec.seed
-        if spec.extra_body:
-            arguments["extra_body"] = dict(spec.extra_body)
+        if extra := self._extra_body():
+            arguments["extra_body"] = extra
         return arguments
+
+    def _extra_body(self) -> dict[str, Any]:
+        return {**self._spec.extra_body, **({"cache_prompt": False} if self._first_of_case else {})}
 
     def _usage(self, raw: Any) -> Usage:
         usage = getattr(raw, "usage", None)
@@ -287,11 +313,23 @@ class Connection:
         return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
 
 
-def _openai_client(base_url: str | None, key: str | None) -> Any:
+def _total(usages: list[Usage]) -> Usage:
+    total = Usage()
+    for usage in usages:
+        total += usage
+    return total
+
+
+def _openai_client(base_url: str | None, key: str | None, *, inside: bool = False) -> Any:
+    """The SDK's client; ``inside`` for the embedded engine, which no proxy of the environment may stand before."""
     import openai
 
+    direct = openai.DefaultAsyncHttpxClient(trust_env=False) if inside else None
     # Retries are ours: they know the deadline and the failure classes.
-    return openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=None)
+    client = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=None, http_client=direct)
+    if base_url is not None:
+        client.organization = client.project = None  # OPENAI_ORG_ID and OPENAI_PROJECT_ID are for OpenAI's own address
+    return client
 
 
 def _fault_in_answer(error: Any) -> Failure | None:
@@ -299,6 +337,8 @@ def _fault_in_answer(error: Any) -> Failure | None:
     raw = error.last_completion
     if raw is None:
         return None
+    if isinstance(raw, str) or (hasattr(raw, "choices") and not raw.choices):
+        return Failure(kind="transport", detail="the endpoint sent something that is no answer")
     choice = next(iter(getattr(raw, "choices", None) or ()), None)
     message = getattr(choice, "message", None)
     if (

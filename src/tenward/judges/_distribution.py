@@ -8,6 +8,7 @@ Findings of EMNLP 2025, on the mean against the mode).
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -43,7 +44,8 @@ def probes_for(rubric: Rubric, criterion: str, form: Literal["digits", "by-form"
 
 
 def _can_be_yes(ask: str) -> bool:
-    return ask.split(maxsplit=1)[0].lower().strip("¿") not in _OPEN_QUESTIONS
+    first = re.match(r"\W*([^\W_]*)", ask)  # up to an apostrophe: "What's missing?" is open as well
+    return first is None or first[1].lower() not in _OPEN_QUESTIONS
 
 
 def _yes_no(ask: str, scale: Scale) -> Probe:

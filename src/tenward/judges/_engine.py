@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "engine_for", "engine_turn"]
 
-_PROMPT_CACHE_MIB = 512
-
 
 class Engine:
     """One loaded model, listening on a loopback port that only this process has the key for.
@@ -49,7 +47,7 @@ class Engine:
         params.ui = False
         params.endpoint_slots = False
         params.endpoint_props = False
-        params.cache_ram_mib = _PROMPT_CACHE_MIB
+        params.cache_ram_mib = 0  # what earlier cases left behind must not show in a score; see Connection.begin_case
         params.api_keys = [self.api_key]
         try:
             self._server: Any = xllamacpp.Server(params)

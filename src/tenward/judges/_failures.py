@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -42,9 +43,12 @@ def classify(error: BaseException, *, model: str, where: str, key_env: str) -> B
     """
     cause = _innermost(error)
     name = type(cause).__name__
+    by_instructor = type(error).__name__ == "InstructorRetryException"
+    # How instructor reports a refusal where it asked for a tool call.
+    refusal = by_instructor and isinstance(cause, AssertionError) and "Unable to generate a response" in str(cause)
     if name in ("IncompleteOutputException", "LengthFinishReasonError"):
         return _broken("truncated", "the answer was cut off at the token limit")
-    if name in ("ContentFilterFinishReasonError", "ResponseBlockedError", "RefusalError"):
+    if refusal or name in ("ContentFilterFinishReasonError", "ResponseBlockedError", "RefusalError"):
         return _broken("refused", "the model refused to answer")
     if isinstance(cause, (TimeoutError, asyncio.TimeoutError)) or "Timeout" in name:
         return _broken("timeout", "no answer in time")
@@ -52,14 +56,18 @@ def classify(error: BaseException, *, model: str, where: str, key_env: str) -> B
     if isinstance(status, int) and not isinstance(status, bool):
         return _by_status(status, cause, model=model, where=where, key_env=key_env)
     if "Connection" in name or isinstance(cause, OSError) or "Protocol" in name or "Connect" in name:
-        return _broken("transport", f"the connection to {where} failed ({_short(cause)})")
-    if name in ("APIResponseValidationError", "JSONDecodeError", "APIError"):
-        return _broken("transport", f"{where} sent something that is no answer ({_short(cause)})")
+        return _broken("transport", f"the connection to {where} failed ({_short(cause, key_env)})")
+    noise = name in ("APIResponseValidationError", "JSONDecodeError", "APIError", "ResponseParsingError")
+    noise = noise or isinstance(cause, UnicodeDecodeError)
+    # instructor trips over an answer whose parts are missing.
+    if noise or (by_instructor and isinstance(cause, AttributeError | IndexError | KeyError | TypeError)):
+        return _broken("transport", f"{where} sent something that is no answer ({_short(cause, key_env)})")
     raise error
 
 
 def _by_status(status: int, cause: BaseException, *, model: str, where: str, key_env: str) -> Broken:
-    text = _short(cause)
+    text = _short(cause, key_env)
+    code = str(getattr(cause, "code", None) or "")
     if status in (401, 403):
         raise JudgeUnavailableError(
             f"{where} refused the key for {model} (status {status})",
@@ -71,7 +79,7 @@ def _by_status(status: int, cause: BaseException, *, model: str, where: str, key
             hint="check model: and base_url: in the judge file",
         ) from cause
     if status == 429:
-        if "insufficient_quota" in text or "billing" in text:
+        if code == "insufficient_quota" or "insufficient_quota" in text or "billing" in text:
             raise JudgeUnavailableError(
                 f"{where} says the account has no quota left for {model}", hint="top up, or use another judge"
             ) from cause
@@ -84,7 +92,10 @@ def _by_status(status: int, cause: BaseException, *, model: str, where: str, key
             failure=Failure(kind="transport", detail=f"{where} failed with status {status}"),
             retry_after=_retry_after(cause),
         )
-    if re.search(r"context.{0,20}(length|size|window)|exceed_context|too long|maximum context", text, re.IGNORECASE):
+    if code in ("content_filter", "content_policy_violation"):
+        return _broken("refused", "a content filter refused the prompt")
+    too_long = r"context.{0,20}(length|size|window)|exceed_context|too long|maximum context"
+    if status == 413 or re.search(too_long, f"{code} {text}", re.IGNORECASE):
         return _broken("truncated", f"the prompt does not fit the model's context ({text})")
     raise JudgeUnavailableError(
         f"{where} refused the request for {model} (status {status}): {text}",
@@ -125,8 +136,10 @@ def _broken(kind: str, detail: str) -> Broken:
     return Broken(failure=Failure(kind=kind, detail=detail))  # type: ignore[arg-type]
 
 
-def _short(cause: BaseException) -> str:
+def _short(cause: BaseException, key_env: str) -> str:
     body: Any = getattr(cause, "body", None)
     message = body.get("message") if is_mapping(body) else None
     text = str(message or "") or str(cause) or type(cause).__name__
-    return _SECRET.sub("[secret]", " ".join(text.split()))[:200]
+    text = _SECRET.sub("[secret]", " ".join(text.split()))
+    key = os.environ.get(key_env, "").strip() if key_env else ""
+    return (text.replace(key, "[secret]") if key else text)[:200]  # some endpoints echo the key they were given

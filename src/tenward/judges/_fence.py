@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["fence"]
+__all__ = ["fence", "sendable"]
 
 _TOKEN_CHARS = 16
 
@@ -23,3 +23,13 @@ def fence(label: str, text: str) -> str:
         if token not in text:
             return f"<{label} {token}>\n{text}\n</{label} {token}>"
         salt += 1
+
+
+def sendable(text: str) -> str:
+    """``text`` as it goes over the wire: unchanged, but for lone surrogates, which no encoding of Unicode can carry.
+
+    Each of them becomes U+FFFD, the replacement character.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -62,6 +62,7 @@ class ModelJudge(Judge):
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
         prompt = build_prompt(rubric, case, anchors=self.spec.anchors)
+        self._connection.begin_case()
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline)
         else:

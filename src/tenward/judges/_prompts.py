@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenward.judges._fence import fence
+from tenward.judges._answers import answer_key
+from tenward.judges._fence import fence, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,8 +47,8 @@ class Prompt:
         """The messages with ``question`` as their last lines, behind a second look at the candidate if asked for."""
         blocks = [self.material, self.again if again else "", question]
         return [
-            {"role": "system", "content": self.system},
-            {"role": "user", "content": "\n\n".join(block for block in blocks if block)},
+            {"role": "system", "content": sendable(self.system)},
+            {"role": "user", "content": sendable("\n\n".join(block for block in blocks if block))},
         ]
 
 
@@ -91,8 +92,8 @@ def question_words(rubric: Rubric, words: Words, *, scores: Mapping[str, float])
         given = ", ".join(f"{name} {score:.1f}" for name, score in scores.items())
         lines.append(f"These scores ({scale.lo} to {scale.hi}) were given: {given}. Explain them; do not change them.")
     if words.criteria:
-        lines.extend(f"{name}: {rubric.criteria[name].ask[0]}" for name in words.criteria)
-        lines.append(f"For {', '.join(words.criteria)}, write in this order:")
+        lines.extend(f"{answer_key(name)}: {rubric.criteria[name].ask[0]}" for name in words.criteria)
+        lines.append(f"For {', '.join(map(answer_key, words.criteria))}, write in this order:")
         lines.append('- "evidence": one or two short quotes, copied word for word from the candidate;')
         lines.append('- "reason": one short sentence on what keeps the score from being higher.')
         if words.scores:

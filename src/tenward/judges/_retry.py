@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from tenward.judges._failures import RETRYABLE, Broken
-from tenward.judges._verdict import Failure
+from tenward.judges._verdict import Failure, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
-__all__ = ["CallFailedError", "Deadline", "call_with_retries"]
+__all__ = ["CallFailedError", "Deadline", "all_of", "call_with_retries"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,8 @@ class CallFailedError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.kind}: {failure.detail}")
         self.failure = failure
+        self.usage = Usage()
+        """What the call took although it failed: a refusal and a truncated answer are billed too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,18 @@ class Deadline:
     def left(self) -> float:
         """Seconds left; at most 0 once it has passed."""
         return self.started + self.seconds - time.monotonic()
+
+
+async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """The results of calls made at the same time; when one raises, the others are cancelled before it is passed on."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 async def call_with_retries(

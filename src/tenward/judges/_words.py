@@ -79,6 +79,7 @@ async def ask_words(
                 prompt.asking(question + complaint), model, deadline=deadline, max_tokens=max_tokens
             )
         except CallFailedError as error:
+            usage += error.usage
             if best is None:
                 best = Answered(failure=error.failure)
             break

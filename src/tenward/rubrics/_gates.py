@@ -13,6 +13,8 @@ from tenward.errors import GateError
 from tenward.processes import run_command, scrubbed_environment
 
 if TYPE_CHECKING:
+    import threading
+
     from tenward.rubrics._model import Gate, Rubric
 
 __all__ = ["GateResult", "run_gates"]
@@ -30,21 +32,24 @@ class GateResult:
     """What was found; for a command, how it ended and the end of what it printed."""
 
 
-def run_gates(rubric: Rubric, candidate: str, *, folder: Path | None = None) -> tuple[GateResult, ...]:
+def run_gates(
+    rubric: Rubric, candidate: str, *, folder: Path | None = None, stop: threading.Event | None = None
+) -> tuple[GateResult, ...]:
     """Run every gate of ``rubric`` on ``candidate``.
 
     A command runs in ``folder`` (a temporary one if None) without a shell, with the candidate's text on standard
-    input and its path in ``TENWARD_CANDIDATE``, and sees none of the caller's secrets.
+    input and its path in ``TENWARD_CANDIDATE``, and sees none of the caller's secrets. Setting ``stop`` from another
+    thread stops the command that is running.
 
     Raises:
         GateError: A command could not be started, which says nothing about the candidate.
     """
-    return tuple(_run(gate, candidate, folder) for gate in rubric.gates)
+    return tuple(_run(gate, candidate, folder, stop) for gate in rubric.gates)
 
 
-def _run(gate: Gate, candidate: str, folder: Path | None) -> GateResult:
+def _run(gate: Gate, candidate: str, folder: Path | None, stop: threading.Event | None) -> GateResult:
     if gate.run is not None:
-        return _run_command(gate.run, gate.timeout, candidate, folder)
+        return _run_command(gate.run, gate.timeout, candidate, folder, stop)
     words, chars = len(candidate.split()), len(candidate)
     for name, limit, count, unit, at_most in (
         ("max_words", gate.max_words, words, "words", True),
@@ -64,7 +69,9 @@ def _run(gate: Gate, candidate: str, folder: Path | None) -> GateResult:
     return GateResult(gate=f"forbids: {pattern}", passed=hit is None, detail=detail)
 
 
-def _run_command(line: str, timeout: float, candidate: str, folder: Path | None) -> GateResult:
+def _run_command(
+    line: str, timeout: float, candidate: str, folder: Path | None, stop: threading.Event | None
+) -> GateResult:
     try:
         command = shlex.split(line)
     except ValueError as error:
@@ -81,6 +88,7 @@ def _run_command(line: str, timeout: float, candidate: str, folder: Path | None)
                 timeout=timeout,
                 env=scrubbed_environment({"TENWARD_CANDIDATE": str(path)}),
                 stdin=candidate,
+                stop=stop,
             )
         except (OSError, ValueError) as error:  # ValueError: a NUL character in the command
             reason = getattr(error, "strerror", None) or error

@@ -101,20 +101,26 @@ class ReplayJudge(Judge):
         path: A file of JSON lines.
 
     Raises:
-        DocumentError: A line is no recorded verdict.
+        DocumentError: The file cannot be read, or a line is no recorded verdict; empty lines are passed over.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         self._verdicts: dict[str, Verdict] = {}
-        with self._path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
+        try:
+            lines = self._path.read_bytes().decode("utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            found = f"a file that cannot be read ({error})"
+            problem = Problem(line=None, field="", found=found, expected="recorded verdicts in JSON lines")
+            raise DocumentError(self._path, [problem]) from error
+        for number, line in enumerate(lines, 1):
+            if line.strip():
                 try:
                     record = json.loads(line)
                     self._verdicts[record["key"]] = verdict_from_dict(record["verdict"])
                 except (ValueError, KeyError, TypeError) as error:
                     problem = Problem(
-                        line=number, field="", found=line[:40].strip(), expected="a recorded verdict in JSON"
+                        line=number, field="", found=repr(line[:40].strip()), expected="a recorded verdict in JSON"
                     )
                     raise DocumentError(self._path, [problem]) from error
 
