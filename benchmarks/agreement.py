@@ -61,7 +61,7 @@ def _reading(spec: JudgeSpec, read: str) -> JudgeSpec:
     """The same model, read another way; stated scores are asked for together, with the whole rubric in the prompt."""
     if read == spec.read:
         return spec
-    kept = spec.model_dump(exclude_unset=True, exclude={"probe", "repeat", "explain", "anchors", "ask"})
+    kept = spec.model_dump(exclude_unset=True, exclude={"probe", "explain", "anchors", "ask"})
     return JudgeSpec.model_validate(kept | {"read": read, "max_tokens": 1200})
 
 

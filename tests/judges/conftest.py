@@ -33,14 +33,17 @@ class Bench:
 
     def spec(self, **fields: Any) -> JudgeSpec:
         """Return a judge file for the server; ``fields`` replace the usual ones."""
-        usual = {"judge": "stub/v1", "model": "openai/stub", "base_url": self.server.base_url}
-        return JudgeSpec(**{**usual, "retries": 1, "timeout": 20, "deadline": 30, **fields})
+        usual: dict[str, Any] = {"judge": "stub/v1", "model": "openai/stub", "base_url": self.server.base_url}
+        usual |= {"retries": 1, "timeout": 20, "deadline": 30}
+        return JudgeSpec(**{**usual, **fields})
 
-    async def ask(self, case: Case = CASE, rubric: Rubric = RUBRIC, *, explain: bool = False, **fields: Any) -> Verdict:
+    async def ask(
+        self, case: Case = CASE, rubric: Rubric = RUBRIC, *, explained: bool = False, **fields: Any
+    ) -> Verdict:
         """Judge one case and close the connections."""
         judge = ModelJudge(self.spec(**fields))
         try:
-            return await judge.judge(case, rubric, explain=explain)
+            return await judge.judge(case, rubric, explain=explained)
         finally:
             await judge.aclose()
 

@@ -235,7 +235,7 @@ async def test_explaining_cannot_change_the_score(bench: Bench) -> None:
     words = {"evidence": ["return 41 + 1"], "reason": "It says what it does at once.", "score": 1}
     answer = bench.answer(clarity=words, tests=words)
     bench.server.script([Logprobs({"4": 1.0}), Logprobs({"2": 0.5, "3": 0.5}), Json(answer)])
-    verdict = await bench.ask(read="distribution", explain=True)
+    verdict = await bench.ask(read="distribution", explained=True)
     assert verdict.scores == pytest.approx({"clarity": 4, "tests": 2.5})
     assert [item.reason for item in verdict.criteria] == ["It says what it does at once."] * 2
     assert verdict.criteria[0].evidence == ("return 41 + 1",)
@@ -259,7 +259,7 @@ async def test_words_are_only_paid_for_on_demand(bench: Bench) -> None:
 async def test_scores_stand_without_their_words(bench: Bench) -> None:
     """When explaining fails, the scores stay and ``words_failure`` says why there are no words."""
     bench.server.script([Logprobs({"4": 1.0})] * 2, default=Status(500))
-    verdict = await bench.ask(read="distribution", explain=True)
+    verdict = await bench.ask(read="distribution", explained=True)
     assert verdict.scores == pytest.approx({"clarity": 4, "tests": 4})
     assert verdict.words_failure is not None
     assert verdict.words_failure.kind == "transport"
@@ -268,7 +268,7 @@ async def test_scores_stand_without_their_words(bench: Bench) -> None:
 async def test_nothing_is_explained_without_a_score(bench: Bench) -> None:
     """Unscored criteria need no words, so none are asked for."""
     bench.server.script(default=Logprobs({"Well": 1.0}))
-    verdict = await bench.ask(read="distribution", explain=True)
+    verdict = await bench.ask(read="distribution", explained=True)
     assert set(verdict.scores.values()) == {None}
     assert len(bench.server.requests) == 2
 

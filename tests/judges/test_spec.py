@@ -76,7 +76,6 @@ def test_the_provider_ends_at_the_first_slash(model: str, provider: str, name: s
         (HEAD + "base_url: file:///etc/passwd\n", "base_url", "'file:///etc/passwd'", "http:// or https://"),
         (HEAD + "explain: always\n", "explain", "explain: always beside read: stated", "read: distribution"),
         (HEAD + "probe: by-form\n", "probe", "probe beside read: stated", "read: distribution"),
-        (HEAD + "repeat: true\n", "repeat", "repeat beside read: stated", "read: distribution"),
         (HEAD + "read: distribution\nsamples: 3\n", "samples", "3 samples of a distribution", "1"),
         (HEAD + "samples: 3\ntemperature: 0\n", "samples", "3 samples at temperature 0", "above 0"),
         ("judge: j/v1\nmodel: local/m\nsamples: 3\n", "samples", "3 samples at temperature 0", "above 0"),
@@ -192,7 +191,7 @@ async def test_the_endpoint_is_in_the_fingerprint(bench: Bench) -> None:
     assert {name for name in before if before[name] != after[name]} == {"endpoint"}
 
 
-@pytest.mark.parametrize("fields", [{"probe": "by-form"}, {"repeat": True}], ids=str)
+@pytest.mark.parametrize("fields", [{"probe": "by-form"}], ids=str)
 async def test_the_probe_is_in_the_fingerprint(bench: Bench, fields: dict[str, Any]) -> None:
     """Yes or No does not compare with digits, nor one look with two."""
     before = await fingerprint(bench, read="distribution")

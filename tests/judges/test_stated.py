@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.datasets import Case
+from tenward.guards import is_list, is_mapping
 from tenward.judges import Failure
 from tenward.rubrics import Rubric
 from tenward.testing import AutoJudge, Json, Refusal, StubServer, Text
@@ -21,11 +22,13 @@ SHADOWS = ("copy", "json", "schema", "model_dump", "evidence", "criterion_0", "s
 
 def resolved(schema: Any, root: Any) -> Any:
     """Return a schema with its references put in place."""
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            return resolved(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
-        return {key: resolved(value, root) for key, value in schema.items() if key != "$defs"}
-    return [resolved(item, root) for item in schema] if isinstance(schema, list) else schema
+    if is_list(schema):
+        return [resolved(item, root) for item in schema]
+    if not is_mapping(schema):
+        return schema
+    if "$ref" in schema:
+        return resolved(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    return {key: resolved(value, root) for key, value in schema.items() if key != "$defs"}
 
 
 @MODES
@@ -319,7 +322,7 @@ async def test_samples_give_mean_and_spread(bench: Bench) -> None:
 @pytest.mark.parametrize(("failing", "score"), [(1, 4), (2, 4), (3, None), (4, None)])
 async def test_samples_count_while_half_of_them_succeed(bench: Bench, failing: int, score: float | None) -> None:
     """With fewer than half of the samples a criterion is unscored, for the reason the samples failed."""
-    replies: list[Reply] = [Refusal("no")] * failing + [Json(bench.answer())] * (4 - failing)
+    replies: list[Reply] = [*[Refusal("no")] * failing, *[Json(bench.answer())] * (4 - failing)]
     bench.server.script(replies)
     verdict = await bench.ask(samples=4)
     assert verdict.scores == {"clarity": score, "tests": score}

@@ -123,7 +123,7 @@ async def test_a_fault_is_not_recorded(tmp_path: Path) -> None:
 def test_a_line_that_is_no_verdict_is_named(tmp_path: Path, line: str) -> None:
     """The message has the file and the line."""
     path = tmp_path / "verdicts.jsonl"
-    good = {"key": "k", "verdict": {"judge": "j/v1", "model": "m", "criteria": []}}
+    good: dict[str, Any] = {"key": "k", "verdict": {"judge": "j/v1", "model": "m", "criteria": []}}
     path.write_text(f"{json.dumps(good)}\n{line}\n")
     with pytest.raises(DocumentError) as caught:
         ReplayJudge(path)

@@ -176,6 +176,12 @@ def _conclusion(result: Result, score: Score) -> RenderableType:
         label, _, rest = line.partition("  ")
         text = hanging(label, rest.strip(), indent=2, width=14) if rest else indented(label, by=2)
         lines.append(Styled(text, "dim"))
+    if result.references is not None:
+        found = ", ".join(
+            f"{name} {metric.value:.3f}{' (only the first part was compared)' if metric.capped else ''}"
+            for name, metric in result.references.metrics.items()
+        )
+        lines.append(Styled(hanging("references", found, indent=2, width=14), "dim"))
     return Group(*lines)
 
 

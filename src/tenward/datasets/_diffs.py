@@ -95,9 +95,7 @@ def read_diff(git: Git, before: str, after: str, what: str, limits: Limits) -> M
     shown = [section for section in sections if section.pieces]
     if binary := list(dict.fromkeys(s.change.path for s in shown if s.change.added is None)):
         named = ", ".join(printable(path) for path in binary[:3]) + (", …" if len(binary) > 3 else "")
-        notes.append(
-            f"{len(binary):,} binary file{'s' * (len(binary) != 1)} named, content not shown: {named}"
-        )
+        notes.append(f"{len(binary):,} binary file{'s' * (len(binary) != 1)} named, content not shown: {named}")
     if all(section.change.added is None for section in shown):
         raise TargetError(
             "\n".join([f"no change of text to judge in {total}", *notes]),

@@ -26,11 +26,7 @@ class Repository:
         self._git = Git(folder)
         reply = self._git.run("rev-parse", "--git-dir")
         if reply.status:
-            hint = (
-                "git says how to trust it: run the git status command there"
-                if "dubious" in reply.error
-                else ""
-            )
+            hint = "git says how to trust it: run the git status command there" if "dubious" in reply.error else ""
             raise TargetError(reply.complaint, hint=hint)
         self._shallow = self._git.run("rev-parse", "--is-shallow-repository").line == "true"
 
@@ -121,8 +117,7 @@ class Repository:
         what = f'commit {short} "{title}"'
         if parents and not self._commit(parents[0]):
             raise TargetError(
-                f"{what}: its parent {parents[0][:12]} is not in this shallow clone, "
-                "so what it changed is unknown",
+                f"{what}: its parent {parents[0][:12]} is not in this shallow clone, so what it changed is unknown",
                 hint=_DEEPEN,
             )
         before = parents[0] if parents else self._git.must("hash-object", "-t", "tree", "--stdin").line

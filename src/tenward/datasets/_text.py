@@ -86,9 +86,7 @@ def printable(text: str, *, longest: int = 200) -> str:
         text: Any text, lone surrogates included.
         longest: Characters after which the text is cut, with an ellipsis.
     """
-    shown = "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text
-    )
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 

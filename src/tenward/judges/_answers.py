@@ -51,6 +51,10 @@ class Words:
     passages: tuple[str, ...] = ()
     """Verbatim passages the evidence is chosen from; empty where the judge copies its quotes itself."""
 
+    most_chars: int | None = None
+    """Most characters of a sentence, for an engine whose grammar holds a model to it; None leaves it to the words of
+    the question. A small model that cannot find an end would otherwise write until the answer is cut off."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
@@ -76,9 +80,12 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
     from instructor import OpenAISchema
 
     score = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": lo, "maximum": hi}), Field()]
+    sentence: dict[str, Any] = {"type": "string"}
+    if words.most_chars is not None:
+        sentence["maxLength"] = words.most_chars
     parts: dict[str, Any] = {
         "evidence": (Annotated[Any, WithJsonSchema(_evidence_schema(words))], ...),
-        "reason": (Annotated[Any, WithJsonSchema({"type": "string"})], ...),
+        "reason": (Annotated[Any, WithJsonSchema(sentence)], ...),
     }
     if words.scores:
         parts["score"] = (score, ...)
@@ -89,11 +96,11 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
         for index, name in enumerate(words.criteria)
     }
     if words.why:
-        fields["why_not_2_lower"] = (Annotated[Any, WithJsonSchema({"type": "string"})], ...)
+        fields["why_not_2_lower"] = (Annotated[Any, WithJsonSchema(sentence)], ...)
     if words.steps:
         step = {
             "type": "object",
-            "properties": {"criterion": {"type": "string", "enum": list(ids)}, "step": {"type": "string"}},
+            "properties": {"criterion": {"type": "string", "enum": list(ids)}, "step": sentence},
             "required": ["criterion", "step"],
             "additionalProperties": False,
         }
@@ -160,12 +167,12 @@ def check_words(
         if fault:
             faults.append(f"why_not_2_lower: {fault}")
         else:
-            why = _tidy(str(data["why_not_2_lower"]))
+            why = _whole(_tidy(str(data["why_not_2_lower"])), words)
     steps: list[Step] = []
     for entry in _mappings(data["steps_to_10"]) if words.steps else ():
         text, criterion = entry.get("step"), entry.get("criterion")
         if isinstance(criterion, str) and criterion in rubric.criteria and not check_text(text, prompt):
-            steps.append(Step(criterion=criterion, text=_tidy(str(text))))
+            steps.append(Step(criterion=criterion, text=_whole(_tidy(str(text)), words)))
     if words.steps and not steps:
         faults.append("steps_to_10: no step names a criterion and says something of its own")
     return checked, why, tuple(steps), faults
@@ -189,7 +196,7 @@ def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack:
         failure = Failure(kind="bad_quote", detail=f"the candidate does not contain {_tidy(invented[0])[:80]!r}")
     return Checked(
         score=None if failure else score,
-        reason="" if fault else _tidy(str(reason)),
+        reason="" if fault else _whole(_tidy(str(reason)), words),
         evidence=real,
         failure=failure,
     )
@@ -226,7 +233,7 @@ def check_text(value: object, prompt: str) -> str:
 
 def plain(text: str) -> str:
     """Fold white space, quotes, dashes and case, so that a quote matches however it was typed."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", text).replace("\u200b", "").casefold()
     folded = folded.translate(_FOLD)
     return re.sub(r"\s+", " ", folded).strip()
 
@@ -260,6 +267,14 @@ def _strings(value: object) -> list[str]:
 
 def _mappings(value: object) -> list[dict[str, Any]]:
     return [item for item in value if is_mapping(item)] if is_list(value) else []
+
+
+def _whole(text: str, words: Words) -> str:
+    """The whole sentences of a text that came to its bound; an ellipsis where not even one is whole."""
+    if words.most_chars is None or len(text) < words.most_chars:
+        return text
+    ends = [match.end() for match in re.finditer(r"[.!?](?=\s)|[。！？]", text)]
+    return text[: ends[-1]] if ends else f"{text}…"
 
 
 def _tidy(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from tenward.errors import JudgeUnavailableError
-from tenward.judges._engine import engine_for
+from tenward.judges._engine import Engine, engine_for
 from tenward.judges._failures import classify
 from tenward.judges._retry import CallFailedError, call_with_retries
 from tenward.judges._verdict import Failure, Usage
@@ -67,19 +67,51 @@ class Connection:
         self._spec = spec
         self._client: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._first_of_case = False
+        self._engine: Engine | None = None
+        self._fresh = False
         self._key_env = (
             "" if spec.local else spec.api_key_env or ("" if spec.base_url else KEY_VARIABLES.get(spec.provider, ""))
         )
         self._where = spec.base_url or ("the embedded engine" if spec.local else spec.provider)
 
-    def begin_case(self) -> None:
-        """Let the embedded engine compute the next prompt afresh; the later ones of the case reuse it.
+    async def begin_case(
+        self, shared: list[Message] | None, *, deadline: Deadline
+    ) -> tuple[Usage, Mapping[str, float]]:
+        """Bring the embedded engine to where this case starts; for any other endpoint there is nothing to do.
 
-        The engine rounds differently when only the end of a prompt is left to compute, so a prefix kept from an
-        earlier case would make a score depend on what was judged before.
+        The engine rounds differently when another part of a prompt is left to compute, so whatever an earlier case
+        left in its cache would show in a score. The prompt is therefore always computed in the same pieces: first
+        what the cases on one input share, which is kept from case to case, then the rest.
+
+        Args:
+            shared: The messages up to the candidate; None when cases share nothing worth keeping.
+            deadline: The time left for the case.
+
+        Returns:
+            What it took, and the engine's counters.
+
+        Raises:
+            CallFailedError: The shared part cannot be computed, for instance because it does not fit.
         """
-        self._first_of_case = self._spec.local
+        if not self._spec.local:
+            return Usage(), {}
+        client = await self._raw_client()
+        engine = self._engine
+        assert engine is not None
+        kept, engine.prefix = engine.prefix, None
+        self._fresh = shared is None or kept != str(shared)
+        if shared is None:
+            return Usage(), {}
+
+        async def call() -> Any:
+            return await client.chat.completions.create(
+                model=self._spec.model_name, messages=shared, max_tokens=1, temperature=0, extra_body=self._extra_body()
+            )
+
+        reply = await self._call(call, deadline)
+        self._fresh = False
+        engine.prefix = str(shared)
+        return self._usage(reply), _timings(reply)
 
     async def structured(
         self, messages: list[Message], model: type[BaseModel], *, deadline: Deadline, max_tokens: int
@@ -115,7 +147,7 @@ class Connection:
                 if fault.kind != "schema":
                     raise CallFailedError(fault) from error
                 return None, fault
-            self._first_of_case = False
+            self._fresh = False
             spent.append(self._usage(raw))
             return cast("BaseModel", answer), None
 
@@ -147,7 +179,7 @@ class Connection:
             )
             if not getattr(reply, "choices", None):  # the SDK returns text of any other type as it is
                 raise CallFailedError(Failure(kind="transport", detail=f"{self._where} sent an answer without choices"))
-            self._first_of_case = False
+            self._fresh = False
             return reply
 
         reply = await self._call(call, deadline)
@@ -167,13 +199,7 @@ class Connection:
         for token in ranked:
             label = token.token.strip()
             probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, token.logprob))
-        extra: dict[str, Any] = reply.model_extra or {}
-        timings: dict[str, Any] = extra.get("timings") or {}
-        return FirstToken(
-            probabilities=probabilities,
-            usage=self._usage(reply),
-            timings={name: float(value) for name, value in timings.items() if isinstance(value, int | float)},
-        )
+        return FirstToken(probabilities=probabilities, usage=self._usage(reply), timings=_timings(reply))
 
     async def aclose(self) -> None:
         """Close the client of the current event loop."""
@@ -209,6 +235,7 @@ class Connection:
         if spec.local:
             path = ModelStore().resolve(spec.model_name)
             engine = await asyncio.to_thread(engine_for, path, context_tokens=spec.context_tokens)
+            self._engine = engine
             return _openai_client(engine.base_url, engine.api_key, inside=True)
         key = self._key()
         if spec.base_url is not None or spec.provider == "openai":
@@ -295,7 +322,7 @@ class Connection:
         return arguments
 
     def _extra_body(self) -> dict[str, Any]:
-        return {**self._spec.extra_body, **({"cache_prompt": False} if self._first_of_case else {})}
+        return {**self._spec.extra_body, **({"cache_prompt": False} if self._fresh else {})}
 
     def _usage(self, raw: Any) -> Usage:
         usage = getattr(raw, "usage", None)
@@ -311,6 +338,12 @@ class Connection:
             reused = price.input if price.cached_input is None else price.cached_input
             cost = ((prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
         return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
+
+
+def _timings(reply: Any) -> dict[str, float]:
+    extra: dict[str, Any] = reply.model_extra or {}
+    timings: dict[str, Any] = extra.get("timings") or {}
+    return {name: float(value) for name, value in timings.items() if isinstance(value, int | float)}
 
 
 def _total(usages: list[Usage]) -> Usage:

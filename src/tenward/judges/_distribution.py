@@ -31,9 +31,6 @@ class Probe:
     positions: Mapping[str, float]
     """Position on the rubric's scale per label; labels are compared in lower case."""
 
-    by_digit: bool
-    """Whether the labels are digits."""
-
 
 def probes_for(rubric: Rubric, criterion: str, form: Literal["digits", "by-form"]) -> tuple[Probe, ...]:
     """The probes of one criterion, one per wording of its question."""
@@ -52,7 +49,6 @@ def _yes_no(ask: str, scale: Scale) -> Probe:
     return Probe(
         question=f"{ask} Answer Yes or No.",
         positions={"no": float(scale.lo), "yes": float(scale.hi)},
-        by_digit=False,
     )
 
 
@@ -74,7 +70,6 @@ def _digits(ask: str, scale: Scale) -> Probe:
     return Probe(
         question=f"{ask} Rate from {first} (not at all) to {last} (fully). Answer with one digit.",
         positions=positions,
-        by_digit=True,
     )
 
 

@@ -24,6 +24,7 @@ class Engine:
     Attributes:
         base_url: Address for an OpenAI client, ``http://127.0.0.1:PORT/v1``.
         api_key: Random for every engine; never printed, stored or sent anywhere else.
+        prefix: The messages whose computation the engine keeps at the start of its slot; None when it keeps none.
     """
 
     def __init__(self, path: Path, *, context_tokens: int) -> None:
@@ -34,6 +35,7 @@ class Engine:
             import xllamacpp as library
         except ImportError as error:
             raise EngineError("the embedded engine is not installed", hint="pip install 'tenward[local]'") from error
+        self.prefix: str | None = None
         self.api_key = secrets.token_urlsafe(24)
         xllamacpp: Any = library
         params = xllamacpp.CommonParams()

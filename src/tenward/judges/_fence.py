@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 __all__ = ["fence", "sendable"]
 
 _TOKEN_CHARS = 16
+_CONTROL = re.compile(
+    r"<[|｜][^<>\n]{0,60}?[|｜]>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>",
+    re.IGNORECASE,
+)
 
 
 def fence(label: str, text: str) -> str:
@@ -14,15 +19,25 @@ def fence(label: str, text: str) -> str:
 
     The token is the head of a hash of the text itself: to close its own fence a text would have to contain 64 bits
     of its own SHA-256. Unlike a random token it leaves equal prompts equal, so they can be cached, scores
-    reproduce, and candidates on the same case share their prefix. Nothing in the text is changed or interpreted.
+    reproduce, and candidates on the same case share their prefix. Nothing in the text is changed or interpreted, but
+    for control tokens; see :func:`inert`.
     """
     salt = 0
     while True:
         digest = hashlib.sha256(f"{salt}\0{label}\0{text}".encode("utf-8", "surrogatepass"))
         token = digest.hexdigest()[:_TOKEN_CHARS]
         if token not in text:
-            return f"<{label} {token}>\n{text}\n</{label} {token}>"
+            return f"<{label} {token}>\n{inert(text)}\n</{label} {token}>"
         salt += 1
+
+
+def inert(text: str) -> str:
+    """``text`` with a zero-width space inside every control token of a chat template, such as ``<|im_end|>``.
+
+    Servers of open models turn these characters into the tokens that end a turn and begin the next, wherever they
+    stand. With one of them a text could leave its fence without closing it, and speak as the system.
+    """
+    return _CONTROL.sub(lambda token: f"{token[0][0]}\u200b{token[0][1:]}", text)
 
 
 def sendable(text: str) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelJudge"]
 
+_LOCAL_SENTENCE = 240  # characters; two short sentences
+
 
 class ModelJudge(Judge):
     """A judge made of one model, as its YAML file describes it.
@@ -62,14 +64,33 @@ class ModelJudge(Judge):
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
         prompt = build_prompt(rubric, case, anchors=self.spec.anchors)
-        self._connection.begin_case()
+        try:
+            spent, timings = await self._connection.begin_case(prompt.shared, deadline=deadline)
+        except CallFailedError as error:
+            return Verdict.of_failure(
+                error.failure,
+                judge=self.name,
+                model=self.spec.model,
+                criteria=tuple(rubric.criteria),
+                usage=error.usage,
+                seconds=time.monotonic() - began,
+                fingerprint=fingerprint(self.spec, rubric),
+            )
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline)
         else:
             verdict = await self._distribution(rubric, prompt, deadline)
             if explain or self.spec.writes_words:
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline)
-        return replace(verdict, seconds=time.monotonic() - began, fingerprint=fingerprint(self.spec, rubric))
+        if timings:
+            calls: Sequence[Mapping[str, float]] = verdict.engine.get("calls", [])
+            verdict = replace(verdict, engine={"calls": [timings, *calls]})
+        return replace(
+            verdict,
+            usage=spent + verdict.usage,
+            seconds=time.monotonic() - began,
+            fingerprint=fingerprint(self.spec, rubric),
+        )
 
     async def _distribution(self, rubric: Rubric, prompt: Prompt, deadline: Deadline) -> Verdict:
         engine: list[Mapping[str, float]] = []
@@ -79,9 +100,7 @@ class ModelJudge(Judge):
             readings: list[Reading] = []
             for probe in probes_for(rubric, criterion, self.spec.probe):
                 try:
-                    token = await self._connection.first_token(
-                        prompt.asking(probe.question, again=self.spec.repeat and probe.by_digit), deadline=deadline
-                    )
+                    token = await self._connection.first_token(prompt.asking(probe.question), deadline=deadline)
                 except CallFailedError as error:
                     spent.append(error.usage)
                     return CriterionVerdict(criterion=criterion, failure=error.failure)
@@ -102,19 +121,17 @@ class ModelJudge(Judge):
                 label_mass=joined.label_mass,
             )
 
-        # Questions that show the candidate again come last and together: each reuses the prefix of the one before.
-        names = sorted(rubric.criteria, key=lambda name: probes_for(rubric, name, self.spec.probe)[0].by_digit)
+        names = list(rubric.criteria)
         # The first question fills the prefix cache that the others reuse; one local slot serves one at a time.
         read_so_far = [await read(names[0])]
         if self.spec.local:
             read_so_far += [await read(name) for name in names[1:]]
         else:
             read_so_far += await all_of(read(name) for name in names[1:])
-        by_name = {item.criterion: item for item in read_so_far}
         return Verdict(
             judge=self.name,
             model=self.spec.model,
-            criteria=tuple(by_name[name] for name in rubric.criteria),
+            criteria=tuple(read_so_far),
             usage=_total(spent),
             engine={"calls": [timings for timings in engine if timings]},
         )
@@ -166,15 +183,17 @@ class ModelJudge(Judge):
         scores: Mapping[str, float],
     ) -> list[Answered]:
         stated = not scores
+        most = _LOCAL_SENTENCE if self.spec.local else None
         if self.spec.ask == "together":
-            asked = [Words(criteria=criteria, scores=stated, why=True, steps=True)]
+            asked = [Words(criteria=criteria, scores=stated, why=True, steps=True, most_chars=most)]
         else:
             choice = passages(case.output) if self.spec.local else ()
             asked = [
-                Words(criteria=(name,), scores=stated, why=False, steps=False, passages=choice) for name in criteria
+                Words(criteria=(name,), scores=stated, why=False, steps=False, passages=choice, most_chars=most)
+                for name in criteria
             ]
-            asked.append(Words(criteria=(), scores=False, why=True, steps=False))
-            asked.append(Words(criteria=(), scores=False, why=False, steps=True))
+            asked.append(Words(criteria=(), scores=False, why=True, steps=False, most_chars=most))
+            asked.append(Words(criteria=(), scores=False, why=False, steps=True, most_chars=most))
 
         def ask(words: Words) -> Awaitable[Answered]:
             return ask_words(
@@ -219,7 +238,7 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         "schema": _digest(schema),
         "model": spec.model,
         "endpoint": spec.base_url or spec.provider,
-        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}/{spec.repeat}",
+        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}",
         "sampling": _digest(sampling),
     }
 

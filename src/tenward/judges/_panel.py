@@ -6,13 +6,13 @@ member the weight its agreement with people has earned.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tenward.judges._judge import Judge
+from tenward.judges._retry import all_of
 from tenward.judges._verdict import CriterionVerdict, Failure, Usage, Verdict
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PanelJudge(Judge):
     async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
         """Judge one case; see :meth:`Judge.judge`."""
         began = time.monotonic()
-        verdicts = await asyncio.gather(*(member.judge(case, rubric, explain=explain) for member, _ in self._members))
+        verdicts = await all_of(member.judge(case, rubric, explain=explain) for member, _ in self._members)
         weights = [weight for _, weight in self._members]
         usage = Usage()
         for verdict in verdicts:

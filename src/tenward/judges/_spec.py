@@ -51,10 +51,6 @@ class JudgeSpec(Document):
     """How a ``distribution`` judge answers: ``digits`` of the scale, always; or ``by-form``, where a question that can
     be answered with Yes or No is, and only an open one (How ...?) gets a digit."""
 
-    repeat: bool = False
-    """Whether a short candidate is shown once more right before questions that are answered by a digit; a small
-    model that reads the candidate twice orders texts better."""
-
     anchors: bool = True
     """Whether the judge is shown the criteria with their levels before the case. Small models order texts better
     when they see the bare question only."""
@@ -157,11 +153,8 @@ class JudgeSpec(Document):
                 expected="explain only with read: distribution",
                 hint="a stated score always comes with its words",
             )
-        for name in ("probe", "repeat"):
-            if self.read == "stated" and name in self.model_fields_set:
-                raise FieldError(
-                    name, found=f"{name} beside read: stated", expected=f"{name} only with read: distribution"
-                )
+        if self.read == "stated" and "probe" in self.model_fields_set:
+            raise FieldError("probe", found="probe beside read: stated", expected="probe only with read: distribution")
         if self.read == "distribution" and self.samples > 1:
             raise FieldError(
                 "samples",
