@@ -13,6 +13,7 @@ __all__ = ["passages"]
 _AT_MOST = 40
 _LONGEST = 160
 _FEWEST_LETTERS = 6
+_DIFF_HEADER = re.compile(r"diff --git |index [0-9a-f]|--- |\+\+\+ |@@ |(new|deleted) file mode |(old|new) mode ")
 
 
 def passages(candidate: str) -> tuple[str, ...]:
@@ -22,6 +23,8 @@ def passages(candidate: str) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for line in candidate.splitlines():
+        if _DIFF_HEADER.match(line):
+            continue  # says where, not what
         pieces = [line] if len(line) <= _LONGEST else re.split(r"(?<=[.!?;])\s+|(?<=[。！？；])", line)
         for piece in pieces:
             text = piece.strip()
