@@ -103,3 +103,11 @@ def spawn() -> Callable[..., subprocess.CompletedProcess[str]]:
 def cache(workspace: Path) -> Path:
     """Return the folder for models, which does not exist yet."""
     return Path(os.environ["TENWARD_CACHE"]) / "models"
+
+
+@pytest.fixture
+def offline(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every network away, as the hub's and pip's own settings do."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")

@@ -127,12 +127,8 @@ def test_a_judge_that_cannot_work_leaves_nothing_either(
     assert list(scratch.iterdir()) == []
 
 
-def test_without_a_network_the_demo_says_so(
-    run: Run, scratch: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_network_the_demo_says_so(run: Run, scratch: Path, cache: Path, offline: None) -> None:
     """On a machine without the model and without a network the demo says what it needs."""
-    for name, value in (("HF_HUB_OFFLINE", "1"), ("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", "")):
-        monkeypatch.setenv(name, value)
     ended = run("demo")
     assert (ended.returncode, ended.stdout) == (3, "")
     assert ended.stderr.startswith("pulling qwen2.5-coder-1.5b-instruct (1.1 GB, once) ...\n")

@@ -56,14 +56,6 @@ def stock(monkeypatch: pytest.MonkeyPatch, folder: Path, *sources: Shelf) -> Non
     monkeypatch.setattr("tenward.cli._model.ModelStore", lambda: store)
 
 
-@pytest.fixture
-def offline(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take every network away, as the hub's and pip's own settings do."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", "")
-
-
 def test_list_shows_what_is_not_here(run: Run, cache: Path) -> None:
     """On a new machine every known model is listed with its size and what to know about it."""
     ended = run("model", "list")
