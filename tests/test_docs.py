@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,17 @@ def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     """The README's Python lines work as they stand, here with a scripted judge in place of the model."""
     scores = dict.fromkeys(Rubric.load("code-review").criteria, 4.0)
     monkeypatch.setattr(Judge, "load", lambda *_, **__: ScriptedJudge(scores))
-    (example,) = [text for page, text in blocks("python") if page == "README.md"]
+    example = next(text for page, text in blocks("python") if page == "README.md")
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out.splitlines()[0] == "8 0.8"
+
+
+async def test_the_async_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's async lines work as they stand, here with a scripted judge in place of the model."""
+    scores = dict.fromkeys(Rubric.load("code-review").criteria, 4.0)
+    monkeypatch.setattr(Judge, "load", lambda *_, **__: ScriptedJudge(scores))
+    example = [text for page, text in blocks("python") if page == "README.md"][1]
+    body = "\n".join(f"    {line}" for line in example.splitlines())
+    names: dict[str, Any] = {}
+    exec(compile(f"async def run():\n{body}\n    return result", "README.md", "exec"), names)
+    assert (await names["run"]()).quality == 8
