@@ -318,3 +318,88 @@ def test_any_distribution_gives_a_score_on_the_scale(
     step = (hi - lo) / (len(digits) - 1)
     expected = sum((lo + index * step) * counted[str(digit)] for index, digit in enumerate(digits))
     assert one.score == pytest.approx(expected / sum(counted.values()))
+
+
+async def test_levels_stand_in_for_a_missing_input(bench: Bench) -> None:
+    """``anchors: without-input`` shows the levels, and asks for a digit, only where the case has no input."""
+    leveled = Rubric.parse(
+        "rubric: r/v1\nabout: Is it good?\ncriteria:\n  a: {ask: 'Is it clear?', levels: {1: muddled, 5: plain}}\n"
+    )
+    bench.server.script([], default=Logprobs({"4": 0.6, "5": 0.4, "Yes": 0.0}))
+    judge = ModelJudge(bench.spec(read="distribution", probe="by-form", anchors="without-input"))
+    await judge.judge(Case(id="alone", output="Some text."), leveled)
+    await judge.judge(Case(id="answer", output="Some text.", input="A question."), leveled)
+    await judge.aclose()
+    alone, answer = bench.server.requests
+    assert "muddled" in alone.text("system")
+    assert "Answer with one digit." in alone.text("user")
+    assert "muddled" not in answer.text("system")
+    assert "Answer Yes or No." in answer.text("user")
+
+
+async def test_a_mean_in_the_middle_is_exact(bench: Bench) -> None:
+    """Rounding errors of the probabilities do not put a score of 3 under a floor of 3."""
+    shares = {"1": 0.005, "2": 0.004, "3": 0.982, "4": 0.004, "5": 0.005}
+    assert (await read(bench, shares, rubric("How clear is it?"))).score == 3.0
+
+
+def completion(logprobs: object) -> Garbage:
+    """Return a completion of one token with these log-probabilities, whatever they are."""
+    message = {"role": "assistant", "content": "4"}
+    choice = {"index": 0, "finish_reason": "length", "message": message, "logprobs": logprobs}
+    return Garbage(json.dumps({"choices": [choice]}).encode())
+
+
+def alternatives(*ranked: object) -> Garbage:
+    """Return a completion with these entries for its first token."""
+    return completion({"content": [{"token": "4", "logprob": -0.1, "top_logprobs": list(ranked)}]})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        alternatives({"token": "4", "logprob": math.nan}),
+        alternatives({"token": "4", "logprob": math.inf}),
+        alternatives({"token": "4", "logprob": 3.5}),
+        alternatives({"token": "4", "logprob": None}),
+        alternatives({"token": "4", "logprob": "-0.1"}),
+        alternatives({"token": "4", "logprob": True}),
+        alternatives({"token": "4"}),
+        alternatives({"token": None, "logprob": -0.1}),
+        alternatives({"token": 4, "logprob": -0.1}),
+        alternatives(None),
+        alternatives("4"),
+        completion({"content": [{"token": "4", "logprob": -0.1, "top_logprobs": {"4": -0.1}}]}),
+        completion({"content": [{"token": "4", "logprob": -0.1, "top_logprobs": "4"}]}),
+        completion({"content": [None]}),
+        completion({"content": "4"}),
+        completion([{"token": "4"}]),
+        completion("none"),
+        Garbage(b'{"choices": [null]}'),
+        Garbage(b'{"choices": {"0": null}}'),
+    ],
+)
+async def test_what_is_no_log_probability_is_never_a_number(bench: Bench, reply: Reply) -> None:
+    """A malformed answer is a broken call: asked once more, then unscored."""
+    bench.server.script([reply], default=Logprobs({"2": 1.0}))
+    asked = rubric("How clear is it?")
+    assert (await bench.ask(rubric=asked, read="distribution")).scores == {"one": 2}
+    assert len(bench.server.requests) == 2
+    bench.server.script(default=reply)
+    verdict = await bench.ask(rubric=asked, read="distribution")
+    assert verdict.scores == {"one": None}
+    assert verdict.failures["one"].kind == "transport"
+
+
+@pytest.mark.parametrize(("read_as", "numbered"), [("distribution", False), ("stated", True)])
+async def test_levels_are_not_numbered_otherwise_than_they_are_asked(
+    bench: Bench, read_as: str, numbered: bool
+) -> None:
+    """On a scale beyond 9 a distribution is asked in other digits, so its levels stand in order and without numbers."""
+    bench.server.script(default=AutoJudge())
+    levels = "{10: all of it is clear, 0: none of it is clear}"
+    text = "rubric: r/v1\nabout: Is it good?\nscale: [0, 10]\ncriteria:\n  one:\n    ask: How clear is it?\n"
+    await bench.ask(rubric=Rubric.parse(f"{text}    levels: {levels}\n"), read=read_as)
+    system = bench.server.requests[0].text(role="system")
+    assert ("10 = all of it is clear" in system) == ("from 0 (worst) to 10 (best)" in system) == numbered
+    assert system.index("none of it is clear") < system.index("all of it is clear")

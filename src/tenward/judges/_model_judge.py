@@ -8,11 +8,11 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tenward.judges._answers import Words, answer_model
 from tenward.judges._connection import Connection
-from tenward.judges._distribution import join_readings, probes_for, read_distribution
+from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
 from tenward.judges._engine import engine_turn
 from tenward.judges._judge import Judge
 from tenward.judges._passages import passages
@@ -63,7 +63,9 @@ class ModelJudge(Judge):
     async def _judge(self, case: Case, rubric: Rubric, *, explain: bool) -> Verdict:
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
-        prompt = build_prompt(rubric, case, anchors=self.spec.anchors)
+        by_levels = self.spec.anchors == "without-input" and not case.input
+        anchored = self.spec.anchors is True or by_levels
+        prompt = build_prompt(rubric, case, anchors=anchored, digits=self.spec.read == "distribution")
         try:
             spent, timings = await self._connection.begin_case(prompt.shared, deadline=deadline)
         except CallFailedError as error:
@@ -79,7 +81,8 @@ class ModelJudge(Judge):
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline)
         else:
-            verdict = await self._distribution(rubric, prompt, deadline)
+            form: Literal["digits", "by-form"] = "digits" if by_levels else self.spec.probe
+            verdict = await self._distribution(rubric, prompt, deadline, form)
             if explain or self.spec.writes_words:
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline)
         if timings:
@@ -92,13 +95,15 @@ class ModelJudge(Judge):
             fingerprint=fingerprint(self.spec, rubric),
         )
 
-    async def _distribution(self, rubric: Rubric, prompt: Prompt, deadline: Deadline) -> Verdict:
+    async def _distribution(
+        self, rubric: Rubric, prompt: Prompt, deadline: Deadline, form: Literal["digits", "by-form"]
+    ) -> Verdict:
         engine: list[Mapping[str, float]] = []
         spent: list[Usage] = []
 
         async def read(criterion: str) -> CriterionVerdict:
             readings: list[Reading] = []
-            for probe in probes_for(rubric, criterion, self.spec.probe):
+            for probe in probes_for(rubric, criterion, form):
                 try:
                     token = await self._connection.first_token(prompt.asking(probe.question), deadline=deadline)
                 except CallFailedError as error:
@@ -238,7 +243,7 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         "schema": _digest(schema),
         "model": spec.model,
         "endpoint": spec.base_url or spec.provider,
-        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}",
+        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}/{spec.anchors}",
         "sampling": _digest(sampling),
     }
 
@@ -278,7 +283,7 @@ def _combine(criterion: str, samples: Sequence[Sequence[Answered]]) -> Criterion
             reason=words.reason if words else "",
             evidence=words.evidence if words else (),
         )
-    mean = math.fsum(score for score, _ in scored) / len(scored)
+    mean = rounded(math.fsum(score for score, _ in scored) / len(scored))
     # The words shown are those of the sample closest to the mean, so that they argue for the score shown.
     score, words = min(scored, key=lambda pair: abs(pair[0] - mean))
     spread = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -51,9 +52,10 @@ class JudgeSpec(Document):
     """How a ``distribution`` judge answers: ``digits`` of the scale, always; or ``by-form``, where a question that can
     be answered with Yes or No is, and only an open one (How ...?) gets a digit."""
 
-    anchors: bool = True
-    """Whether the judge is shown the criteria with their levels before the case. Small models order texts better
-    when they see the bare question only."""
+    anchors: bool | Literal["without-input"] = True
+    """Whether the judge is shown the criteria with their levels before the case; ``without-input``: only where the
+    candidate answers nothing that could be a yardstick. Small models order texts on an input better when they see the
+    bare question, and texts without one when they see the levels; those are then always answered by a digit."""
 
     explain: Literal["always", "on-demand"] | None = None
     """When a ``distribution`` judge also writes words; a ``stated`` one always does. Default: on demand."""
@@ -127,14 +129,34 @@ class JudgeSpec(Document):
     @field_validator("base_url")
     @classmethod
     def _http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise FieldError(found=repr(value), expected="an http:// or https:// address")
-        if value is not None and "@" in value.partition("//")[2].partition("/")[0]:
+        # What may hold a key is looked for first, since the other message repeats the address.
+        if value is not None and "@" in value:
             raise FieldError(
                 found="an address with a user name or key in it",
                 expected="an address without one",
                 hint="name the variable that holds the key in api_key_env",
             )
+        if value is not None and ("?" in value or "#" in value):
+            raise FieldError(
+                found="an address with a query or fragment, which may hold a key",
+                expected="an address that ends with its path",
+                hint="name the variable that holds the key in api_key_env",
+            )
+        if value is not None and not value.lower().startswith(("http://", "https://")):
+            raise FieldError(found=repr(value), expected="an http:// or https:// address")
+        return value
+
+    @field_validator("extra_body")
+    @classmethod
+    def _json(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(value, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FieldError(
+                found=f"a value that JSON cannot hold ({error})",
+                expected="text, finite numbers, true, false, null, and lists and mappings of them",
+                hint="put a date into quotes",
+            ) from error
         return value
 
     @model_validator(mode="after")
