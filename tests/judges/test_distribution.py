@@ -331,10 +331,10 @@ async def test_levels_stand_in_for_a_missing_input(bench: Bench) -> None:
     await judge.judge(Case(id="answer", output="Some text.", input="A question."), leveled)
     await judge.aclose()
     alone, answer = bench.server.requests
-    assert "muddled" in alone.text("system")
-    assert "Answer with one digit." in alone.text("user")
-    assert "muddled" not in answer.text("system")
-    assert "Answer Yes or No." in answer.text("user")
+    assert "muddled" in alone.text(role="system")
+    assert "Answer with one digit." in alone.text(role="user")
+    assert "muddled" not in answer.text(role="system")
+    assert "Answer Yes or No." in answer.text(role="user")
 
 
 async def test_a_mean_in_the_middle_is_exact(bench: Bench) -> None:
@@ -362,7 +362,7 @@ def alternatives(*ranked: object) -> Garbage:
         alternatives({"token": "4", "logprob": math.inf}),
         alternatives({"token": "4", "logprob": 3.5}),
         alternatives({"token": "4", "logprob": None}),
-        alternatives({"token": "4", "logprob": "-0.1"}),
+        alternatives({"token": "4", "logprob": "likely"}),
         alternatives({"token": "4", "logprob": True}),
         alternatives({"token": "4"}),
         alternatives({"token": None, "logprob": -0.1}),

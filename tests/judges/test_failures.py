@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -156,12 +162,12 @@ async def test_the_deadline_ends_a_case(bench: Bench, fields: dict[str, Any]) ->
 
 
 async def test_a_closed_port_is_a_transport_fault(bench: Bench) -> None:
-    """Nobody listens: unscored, and the message names the address."""
+    """Nobody listens: unscored, and the message names the address and asks for the server."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     verdict = await bench.ask(base_url=address, retries=0)
     assert all_unscored(verdict, "transport")
-    assert address in verdict.failures["clarity"].detail
+    assert f"{address} failed (is the server running?)" in verdict.failures["clarity"].detail
 
 
 @READINGS
@@ -312,6 +318,64 @@ async def test_an_address_of_ones_own_gets_no_other_key(bench: Bench, monkeypatc
     assert bench.server.requests[-1].headers["authorization"] == f"Bearer {SECRET}"
 
 
+@pytest.fixture
+def embedded(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    """Return the fields of a judge whose embedded engine is the bench's server."""
+    engine = SimpleNamespace(base_url=bench.server.base_url, api_key="k", prefix=None)
+
+    def engine_for(path: Path, *, context_tokens: int) -> SimpleNamespace:
+        assert path.is_file()
+        assert context_tokens
+        return engine
+
+    monkeypatch.setattr("tenward.judges._connection.engine_for", engine_for)
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"GGUF")
+    return {"model": f"local/{model}", "base_url": None, "read": "distribution"}
+
+
+async def test_a_text_beyond_the_engine_says_what_to_do(bench: Bench, embedded: dict[str, Any]) -> None:
+    """On the embedded engine the room for a text is the user's own choice."""
+    bench.server.script(default=Status(400, message="request (9000 tokens) exceeds the available context size (8192)"))
+    verdict = await bench.ask(**embedded)
+    assert all_unscored(verdict, "truncated")
+    for failure in verdict.failures.values():
+        assert failure.detail.endswith("; choose a smaller target, or a larger context_tokens in the judge file")
+
+
+def test_the_engine_takes_one_case_at_a_time_from_all_threads(bench: Bench, embedded: dict[str, Any]) -> None:
+    """Cases of several event loops in several threads do not mix their questions on the one slot."""
+    bench.server.script(default=AutoJudge())
+    judge = ModelJudge(bench.spec(**embedded))
+
+    def judged(thread: int) -> list[Verdict]:
+        async def both() -> list[Verdict]:
+            cases = [Case(id=str(index), output=f"text {thread}{index} here") for index in range(2)]
+            try:
+                return await asyncio.gather(*(judge.judge(case, _rubric("a", "b", "c")) for case in cases))
+            finally:
+                await judge.aclose()
+
+        return asyncio.run(both())
+
+    with ThreadPoolExecutor(4) as pool:
+        verdicts = [verdict for some in pool.map(judged, range(4)) for verdict in some]
+    assert not any(verdict.failures for verdict in verdicts)
+    asked = [re.findall(r"text \d\d here", request.text())[0] for request in bench.server.requests]
+    assert len([name for name, _ in groupby(asked)]) == 8
+
+
+async def test_a_cancelled_case_frees_the_engine(bench: Bench, embedded: dict[str, Any]) -> None:
+    """A case that is given up while it waits or asks lets the next one in."""
+    bench.server.script([Hang()], default=AutoJudge())
+    tasks = [asyncio.create_task(bench.ask(**embedded)) for _ in range(2)]
+    await asyncio.to_thread(bench.server.wait_for_requests, 1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert not (await bench.ask(**embedded)).failures
+
+
 async def test_a_cancelled_case_leaves_nothing_behind(bench: Bench) -> None:
     """Cancelling a case in mid-call ends all of its calls before the cancellation is seen."""
     bench.server.script([Logprobs({"4": 1.0})], default=Hang())
@@ -359,6 +423,18 @@ def test_one_judge_serves_one_event_loop_after_the_other(bench: Bench) -> None:
             await judge.aclose()
 
     assert asyncio.run(once()).scores == asyncio.run(once()).scores
+
+
+def test_a_judge_is_closed_from_another_event_loop(bench: Bench) -> None:
+    """Closing where nothing was opened closes nothing, and lets go of what ended with its loop."""
+    bench.server.script(default=AutoJudge())
+    judge = ModelJudge(bench.spec())
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # the loop that ended left its connection open
+            assert not asyncio.run(judge.judge(Case(id="c", output="return 41 + 1"), _rubric())).failures
+            asyncio.run(judge.aclose())
+            gc.collect()
 
 
 def test_ctrl_c_ends_the_command(bench: Bench, tmp_path: Path) -> None:

@@ -95,3 +95,20 @@ def test_an_unknown_member_is_named(tmp_path: Path) -> None:
     files = library(tmp_path, one=MEMBER.format(name="one"), all="judge: all/v1\npanel: [one, owt]\n")
     with pytest.raises(UnknownNameError, match="owt"):
         Judge.load("all", library=files)
+
+
+@pytest.mark.parametrize(("weights", "score"), [((0.3, 0.6), 5.0), ((0.1, 0.3), 3.0), ((0.1, 0.2, 0.7), 1.0)])
+async def test_members_that_agree_are_the_mean(weights: tuple[float, ...], score: float) -> None:
+    """No rounding error lifts the mean off the scale or puts it under a floor."""
+    members = [(ScriptedJudge({"a": score, "b": score}), weight) for weight in weights]
+    verdict = await PanelJudge("p/v1", members).judge(CASE, RUBRIC)
+    assert verdict.scores == {"a": score, "b": score}
+    assert verdict.criteria[0].spread == 0
+
+
+async def test_members_of_one_name_keep_their_own_fingerprint() -> None:
+    """What defines the scores of each member is kept, whatever the members are called."""
+    one, two = ScriptedJudge({"a": 4, "b": 4}), ScriptedJudge({"a": 3, "b": 3})
+    alone = (await one.judge(CASE, RUBRIC)).fingerprint
+    both = (await PanelJudge("p/v1", [(one, 1.0), (two, 1.0)]).judge(CASE, RUBRIC)).fingerprint
+    assert len(both) == 2 * len(alone) + 1

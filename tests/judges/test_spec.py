@@ -74,6 +74,9 @@ def test_the_provider_ends_at_the_first_slash(model: str, provider: str, name: s
         (HEAD + "price: {input: 1}\n", "price.output", "nothing", "required"),
         (HEAD + "base_url: localhost:8000\n", "base_url", "'localhost:8000'", "http:// or https://"),
         (HEAD + "base_url: file:///etc/passwd\n", "base_url", "'file:///etc/passwd'", "http:// or https://"),
+        (HEAD + "extra_body: {a: {b: 2026-01-01}}\n", "extra_body", "JSON", "finite numbers"),
+        (HEAD + "extra_body: {a: [.nan]}\n", "extra_body", "JSON", "finite numbers"),
+        (HEAD + "extra_body: {a: {1: x, b: y}}\n", "extra_body", "JSON", "finite numbers"),
         (HEAD + "explain: always\n", "explain", "explain: always beside read: stated", "read: distribution"),
         (HEAD + "probe: by-form\n", "probe", "probe beside read: stated", "read: distribution"),
         (HEAD + "read: distribution\nsamples: 3\n", "samples", "3 samples of a distribution", "1"),
@@ -92,7 +95,19 @@ def test_a_bad_judge_file_is_explained(text: str, field: str, found: str, expect
     assert expected in problem.expected
 
 
-@pytest.mark.parametrize("address", ["https://user:sk-123456789@host/v1", "https://sk-123456789@host/v1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:sk-123456789@host/v1",
+        "https://sk-123456789@host/v1",
+        "HTTPS://sk-123456789@host/v1",
+        "https:/sk-123456789@host/v1",
+        "sk-123456789@host/v1",
+        "https://host/v1?key=sk-123456789",
+        "ftp://host/v1?key=sk-123456789",
+        "https://host/v1#sk-123456789",
+    ],
+)
 def test_a_key_in_the_address_is_refused_unseen(address: str) -> None:
     """The message does not repeat what may be a key."""
     with pytest.raises(DocumentError) as caught:
@@ -227,3 +242,8 @@ async def test_what_is_applied_after_judging_is_not_in_the_fingerprint(bench: Be
 async def test_how_patient_a_judge_is_is_not_in_the_fingerprint(bench: Bench, fields: dict[str, Any]) -> None:
     """Time limits, prices and notes do not change a score."""
     assert await fingerprint(bench, **fields) == await fingerprint(bench)
+
+
+def test_the_scheme_of_an_address_may_be_in_capitals() -> None:
+    """Schemes have no case."""
+    assert JudgeSpec(judge="j/v1", model="openai/m", base_url="HTTP://host:8000/v1").base_url

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tenward.datasets import Case
 from tenward.judges import Failure, Usage, Verdict, verdict_as_dict, verdict_from_dict
 from tenward.rubrics import Rubric
-from tenward.testing import AutoJudge, Json, Logprobs, Status
+from tenward.testing import AutoJudge, Garbage, Json, Logprobs, Status
 
 if TYPE_CHECKING:
     from tenward.testing import Reply, Request
@@ -77,7 +78,14 @@ async def test_asking_again_for_words(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["没有测试，所以新手无法确认它的行为。", "Тестов нет, и это видно.", "名前が短すぎて意味が分からない"]
+    "reason",
+    [
+        "没有测试，所以新手无法确认它的行为。",
+        "Тестов нет, и это видно.",
+        "名前が短すぎて意味が分からない",
+        "缺少单元测试。",
+        "テストなし",
+    ],
 )
 async def test_words_in_any_script_are_words(bench: Bench, reason: str) -> None:
     """A sentence needs neither blanks nor Latin letters."""
@@ -129,6 +137,27 @@ async def test_cached_tokens_have_their_own_price(bench: Bench) -> None:
     usage = (await bench.ask(price={"input": 10, "output": 20, "cached_input": 1})).usage
     assert (usage.prompt_tokens, usage.cached_tokens) == (100, 80)
     assert usage.cost_usd == pytest.approx((20 * 10 + 80 * 1 + 10 * 20) / 1e6)
+
+
+@pytest.mark.parametrize("read", ["stated", "distribution"])
+@pytest.mark.parametrize("count", ["many", math.nan, math.inf, -5, [], {}, None, 10**400], ids=str)
+async def test_counters_that_are_none_count_nothing(bench: Bench, count: object, read: str) -> None:
+    """An endpoint that reports noise instead of tokens costs no score, and nothing that is no number."""
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    usage = {**dict.fromkeys(names, count), "prompt_tokens_details": {"cached_tokens": count}}
+    timings = {"cache_n": count, "prompt_n": 3}
+
+    def reply(request: Request) -> Reply:
+        plain: Any = Json(bench.answer()) if request.schema else Logprobs({"4": 1.0})
+        body = json.loads(plain.answer(request).body) | {"usage": usage, "timings": timings}
+        return Garbage(json.dumps(body).encode())
+
+    bench.server.script(default=reply)
+    verdict = await bench.ask(read=read, price={"input": 1, "output": 2})
+    assert not verdict.failures
+    assert (verdict.usage.prompt_tokens, verdict.usage.completion_tokens, verdict.usage.cost_usd) == (0, 0, 0)
+    calls = verdict.engine.get("calls", [])
+    assert all(value >= -5 and value < 10**6 for timings in calls for value in timings.values())
 
 
 async def test_verdicts_survive_a_file(bench: Bench) -> None:

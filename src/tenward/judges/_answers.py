@@ -27,6 +27,7 @@ __all__ = ["Checked", "Words", "answer_key", "answer_model", "check_score", "che
 
 _QUOTE_EDGES = "\"'`“”‘’«»„…. \t\n"
 _MIN_LETTERS = 8
+_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")  # kana and Han: two letters each
 _MIN_QUOTE = 3
 _MOST_STEPS = 4
 _OVERALL = ("why_not_2_lower", "steps_to_10")
@@ -113,8 +114,14 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
 
 
 def answer_key(criterion: str) -> str:
-    """The property of the answer that holds this criterion; its id, unless an overall field has that name."""
-    return f"{criterion}_criterion" if criterion in _OVERALL else criterion
+    """The property of the answer that holds this criterion; its id, unless an overall field has that name.
+
+    No two criteria share a property: an id that already looks like a renamed one is renamed as well.
+    """
+    bare = criterion
+    while bare not in _OVERALL and bare.endswith("_criterion"):
+        bare = bare.removesuffix("_criterion")
+    return f"{criterion}_criterion" if bare in _OVERALL else criterion
 
 
 def _complete(*keys: str, whole: bool) -> dict[str, Any]:
@@ -183,7 +190,7 @@ def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack:
     fault = check_text(reason, prompt)
     quotes = _strings(part["evidence"])
     real = tuple(dict.fromkeys(_tidy(q) for q in quotes if _is_quote(q, haystack)))
-    invented = [q for q in quotes if q.strip(_QUOTE_EDGES) and not _is_quote(q, haystack)]
+    invented = [q for q in quotes if not _stands(_pieces(q), haystack)]
     score: int | None = None
     failure: Failure | None = None
     if words.scores:
@@ -218,7 +225,7 @@ def check_text(value: object, prompt: str) -> str:
     """
     if not isinstance(value, str):
         return "must be text"
-    letters = sum(character.isalpha() for character in value)
+    letters = sum(character.isalpha() for character in value) + len(_DENSE.findall(value))
     if letters < _MIN_LETTERS or (value.isascii() and len(value.split()) < 2):
         return "is empty or no sentence"
     if value.strip()[:1] in "{[<" and value.strip()[-1:] in "}]>":
@@ -243,11 +250,19 @@ _FOLD = str.maketrans({"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'
 
 
 def _is_quote(quote: str, haystack: str) -> bool:
-    """Whether the quote stands in the text; an ellipsis inside it joins two passages in that order."""
+    """Whether the quote stands in the text and is long enough to show anything."""
+    pieces = _pieces(quote)
+    return sum(map(len, pieces)) >= _MIN_QUOTE and _stands(pieces, haystack)
+
+
+def _pieces(quote: str) -> list[str]:
+    """The passages that an ellipsis inside a quote joins; none where it has no characters but punctuation."""
     pieces = [piece.strip(_QUOTE_EDGES) for piece in re.split(r"\.{3,}|\[\.\.\.\]", plain(quote))]
-    pieces = [piece for piece in pieces if piece]
-    if sum(map(len, pieces)) < _MIN_QUOTE:
-        return False
+    return [piece for piece in pieces if piece]
+
+
+def _stands(pieces: list[str], haystack: str) -> bool:
+    """Whether the passages stand in the text, in that order."""
     start = 0
     for piece in pieces:
         found = haystack.find(piece, start)

@@ -6,12 +6,15 @@ import asyncio
 import logging
 import math
 import os
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from weakref import WeakKeyDictionary
 
 from tenward.errors import JudgeUnavailableError
+from tenward.guards import is_list, is_mapping
 from tenward.judges._engine import Engine, engine_for
-from tenward.judges._failures import classify
+from tenward.judges._failures import EMBEDDED, classify
 from tenward.judges._retry import CallFailedError, call_with_retries
 from tenward.judges._verdict import Failure, Usage
 from tenward.judges.models import ModelStore
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["KEY_VARIABLES", "Connection", "FirstToken", "Message"]
 
 Message = dict[str, str]
+
+_ROUNDING = 0.01  # how far above 0 rounding may lift a log-probability
+_LARGEST = 2**53  # above it a counter is noise; NaN is not below it either
 
 KEY_VARIABLES: Mapping[str, str] = {
     "openai": "OPENAI_API_KEY",
@@ -65,14 +71,14 @@ class Connection:
 
     def __init__(self, spec: JudgeSpec) -> None:
         self._spec = spec
-        self._client: Any = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self._clients_lock = threading.Lock()  # the loops may run in several threads
         self._engine: Engine | None = None
         self._fresh = False
         self._key_env = (
             "" if spec.local else spec.api_key_env or ("" if spec.base_url else KEY_VARIABLES.get(spec.provider, ""))
         )
-        self._where = spec.base_url or ("the embedded engine" if spec.local else spec.provider)
+        self._where = spec.base_url or (EMBEDDED if spec.local else spec.provider)
 
     async def begin_case(
         self, shared: list[Message] | None, *, deadline: Deadline
@@ -166,8 +172,9 @@ class Connection:
             JudgeUnavailableError: No further call could succeed, or the endpoint returns no log-probabilities.
         """
         client = await self._raw_client()
+        spent: list[Usage] = []
 
-        async def call() -> Any:
+        async def call() -> FirstToken:
             reply = await client.chat.completions.create(
                 model=self._spec.model_name,
                 messages=messages,
@@ -177,37 +184,64 @@ class Connection:
                 extra_body=self._extra_body() or None,
                 **{self._limit_name(): 1},
             )
-            if not getattr(reply, "choices", None):  # the SDK returns text of any other type as it is
+            choices = getattr(reply, "choices", None)  # the SDK returns text of any other type as it is
+            if not is_list(choices) or not choices or choices[0] is None:
                 raise CallFailedError(Failure(kind="transport", detail=f"{self._where} sent an answer without choices"))
+            spent.append(self._usage(reply))
+            probabilities = self._probabilities(choices[0])
             self._fresh = False
-            return reply
+            return FirstToken(probabilities=probabilities, usage=_total(spent), timings=_timings(reply))
 
-        reply = await self._call(call, deadline)
-        choice = reply.choices[0]
-        if getattr(choice.message, "refusal", None) or choice.finish_reason == "content_filter":
-            refused = CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
-            refused.usage = self._usage(reply)
-            raise refused
-        tokens = choice.logprobs.content if choice.logprobs is not None else None
+        try:
+            return cast("FirstToken", await self._call(call, deadline))
+        except CallFailedError as error:
+            error.usage = _total(spent)
+            raise
+
+    def _probabilities(self, choice: Any) -> dict[str, float]:
+        """Probability per first token; the SDK checks no field of what it received, so every one is checked here."""
+        if (
+            getattr(getattr(choice, "message", None), "refusal", None)
+            or getattr(choice, "finish_reason", None) == "content_filter"
+        ):
+            raise CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
+        noise = CallFailedError(
+            Failure(kind="transport", detail=f"{self._where} sent log-probabilities that cannot be read")
+        )
+        logprobs = getattr(choice, "logprobs", None)
+        if logprobs is not None and not hasattr(logprobs, "model_fields_set"):
+            raise noise
+        tokens = getattr(logprobs, "content", None)
+        if tokens and (not is_list(tokens) or tokens[0] is None):
+            raise noise
         ranked = getattr(tokens[0], "top_logprobs", None) if tokens else None
-        if not ranked:
+        if ranked is None or ranked == []:
             raise JudgeUnavailableError(
                 f"{self._where} returns no log-probabilities for {self._spec.model}, which read: distribution needs",
                 hint="use an endpoint that supports logprobs and top_logprobs, or write read: stated",
             )
+        if not is_list(ranked):
+            raise noise
         probabilities: dict[str, float] = {}
-        for token in ranked:
-            label = token.token.strip()
-            probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, token.logprob))
-        return FirstToken(probabilities=probabilities, usage=self._usage(reply), timings=_timings(reply))
+        for entry in ranked:
+            token, logprob = getattr(entry, "token", None), getattr(entry, "logprob", None)
+            if not isinstance(token, str) or not _is_number(logprob) or not logprob <= _ROUNDING:  # nor is NaN
+                raise noise
+            label = token.strip()
+            probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, logprob))
+        return probabilities
 
     async def aclose(self) -> None:
-        """Close the client of the current event loop."""
-        client, self._client, self._loop = self._client, None, None
-        if client is not None and hasattr(client, "close"):
-            closed = client.close()
-            if asyncio.iscoroutine(closed):
-                await closed
+        """Close the client of the current event loop, and let go of those whose loops have ended."""
+        with self._clients_lock:
+            client = self._clients.pop(asyncio.get_running_loop(), None)
+            self._drop_ended()
+        await _close(client)
+
+    def _drop_ended(self) -> None:
+        """Forget clients that nothing can close any more; their connections ended with their loops."""
+        for loop in [loop for loop in self._clients if loop.is_closed()]:
+            del self._clients[loop]
 
     async def _call(self, call: Any, deadline: Deadline) -> Any:
         spec = self._spec
@@ -222,13 +256,16 @@ class Connection:
     async def _raw_client(self) -> Any:
         """The SDK's own client, made once per event loop: its connections belong to the loop that opened them."""
         loop = asyncio.get_running_loop()
-        if self._client is None or self._loop is not loop:
-            client = await self._connect()
-            if self._client is not None and self._loop is loop:
-                await client.close()  # another call was faster
-            else:
-                self._client, self._loop = client, loop
-        return self._client
+        with self._clients_lock:
+            client = self._clients.get(loop)
+        if client is None:
+            made = await self._connect()
+            with self._clients_lock:
+                self._drop_ended()
+                client = self._clients.setdefault(loop, made)
+            if client is not made:
+                await _close(made)  # another call was faster
+        return client
 
     async def _connect(self) -> Any:
         spec = self._spec
@@ -326,24 +363,43 @@ class Connection:
 
     def _usage(self, raw: Any) -> Usage:
         usage = getattr(raw, "usage", None)
-        prompt = getattr(usage, "prompt_tokens", None) or getattr(usage, "input_tokens", None) or 0
-        completion = getattr(usage, "completion_tokens", None) or getattr(usage, "output_tokens", None) or 0
+        prompt = _count(usage, "prompt_tokens") or _count(usage, "input_tokens")
+        completion = _count(usage, "completion_tokens") or _count(usage, "output_tokens")
         details = getattr(usage, "prompt_tokens_details", None)
-        cached = getattr(details, "cached_tokens", None) or getattr(usage, "cache_read_input_tokens", None) or 0
+        cached = _count(details, "cached_tokens") or _count(usage, "cache_read_input_tokens")
         price = self._spec.price
         cost: float | None = None
         if self._spec.local:
             cost = 0.0
         elif price is not None:
             reused = price.input if price.cached_input is None else price.cached_input
-            cost = ((prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
+            cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
         return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
 
 
 def _timings(reply: Any) -> dict[str, float]:
-    extra: dict[str, Any] = reply.model_extra or {}
-    timings: dict[str, Any] = extra.get("timings") or {}
-    return {name: float(value) for name, value in timings.items() if isinstance(value, int | float)}
+    extra = getattr(reply, "model_extra", None)
+    timings = extra.get("timings") if is_mapping(extra) else None
+    if not is_mapping(timings):
+        return {}
+    return {str(name): float(value) for name, value in timings.items() if _is_number(value) and abs(value) <= _LARGEST}
+
+
+def _count(counts: Any, name: str) -> int:
+    """A number of tokens as an endpoint reports it; 0 for anything that is none."""
+    value = getattr(counts, name, None)
+    return int(value) if _is_number(value) and 0 <= value <= _LARGEST else 0
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+async def _close(client: Any) -> None:
+    if client is not None and hasattr(client, "close"):
+        closed = client.close()
+        if asyncio.iscoroutine(closed):
+            await closed
 
 
 def _total(usages: list[Usage]) -> Usage:

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["Probe", "Reading", "join_readings", "probes_for", "read_distribution"]
+__all__ = ["Probe", "Reading", "join_readings", "probes_for", "read_distribution", "rounded"]
 
 _LOW_MASS = 0.02
+_DECIMALS = 9  # finer than any score is read, coarser than the error of a sum of floats
 _OPEN_QUESTIONS = ("how", "what", "which", "why", "when", "where", "who")
 
 
@@ -120,7 +121,12 @@ def join_readings(readings: Sequence[Reading]) -> Reading:
 
 
 def _reading(shares: Mapping[float, float], mass: float) -> Reading:
-    mean = math.fsum(position * share for position, share in shares.items())
+    mean = rounded(math.fsum(position * share for position, share in shares.items()))
     mean = min(max(shares), max(min(shares), mean))  # only rounding can leave the interval
     variance = math.fsum(share * (position - mean) ** 2 for position, share in shares.items())
     return Reading(score=mean, spread=math.sqrt(variance), distribution=shares, label_mass=mass)
+
+
+def rounded(mean: float) -> float:
+    """A mean without the rounding errors of its sum, which could put an exact 3 below a floor of 3."""
+    return round(mean, _DECIMALS)

@@ -7,12 +7,14 @@ import atexit
 import os
 import secrets
 import threading
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from tenward.errors import EngineError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
 __all__ = ["Engine", "engine_for", "engine_turn"]
@@ -84,16 +86,27 @@ def engine_for(path: Path, *, context_tokens: int) -> Engine:
         return _engines[key]
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+_POLL = 0.02  # seconds between two looks at a slot that another thread holds
+_slot = threading.Lock()
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
-def engine_turn() -> asyncio.Lock:
-    """Held while one case is judged on the embedded engine.
+@asynccontextmanager
+async def engine_turn() -> AsyncGenerator[None]:
+    """Held while one case is judged on the embedded engine, by one task of one thread of this process.
 
     The engine has one slot. Two cases that took turns question by question would each throw away the prefix of the
-    other.
+    other. The tasks of one event loop take it in the order they asked; the loop is never blocked.
     """
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    with _lock:
+        queue = _queues.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with queue:
+        while not _slot.acquire(blocking=False):  # noqa: ASYNC110 - no event of this loop tells of other threads
+            await asyncio.sleep(_POLL)
+        try:
+            yield
+        finally:
+            _slot.release()
 
 
 def _close_all() -> None:

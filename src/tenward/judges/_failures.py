@@ -12,7 +12,9 @@ from tenward.errors import JudgeUnavailableError
 from tenward.guards import is_mapping
 from tenward.judges._verdict import Failure
 
-__all__ = ["RETRYABLE", "Broken", "classify"]
+__all__ = ["EMBEDDED", "RETRYABLE", "Broken", "classify"]
+
+EMBEDDED = "the embedded engine"
 
 RETRYABLE = frozenset({"rate_limited", "timeout", "transport"})
 
@@ -56,7 +58,8 @@ def classify(error: BaseException, *, model: str, where: str, key_env: str) -> B
     if isinstance(status, int) and not isinstance(status, bool):
         return _by_status(status, cause, model=model, where=where, key_env=key_env)
     if "Connection" in name or isinstance(cause, OSError) or "Protocol" in name or "Connect" in name:
-        return _broken("transport", f"the connection to {where} failed ({_short(cause, key_env)})")
+        why = "is the server running?" if _nobody_listens(cause) else _short(cause, key_env)
+        return _broken("transport", f"the connection to {where} failed ({why})")
     noise = name in ("APIResponseValidationError", "JSONDecodeError", "APIError", "ResponseParsingError")
     noise = noise or isinstance(cause, UnicodeDecodeError)
     # instructor trips over an answer whose parts are missing.
@@ -96,7 +99,8 @@ def _by_status(status: int, cause: BaseException, *, model: str, where: str, key
         return _broken("refused", "a content filter refused the prompt")
     too_long = r"context.{0,20}(length|size|window)|exceed_context|too long|maximum context"
     if status == 413 or re.search(too_long, f"{code} {text}", re.IGNORECASE):
-        return _broken("truncated", f"the prompt does not fit the model's context ({text})")
+        mend = "; choose a smaller target, or a larger context_tokens in the judge file" if where == EMBEDDED else ""
+        return _broken("truncated", f"the prompt does not fit the model's context ({text}){mend}")
     raise JudgeUnavailableError(
         f"{where} refused the request for {model} (status {status}): {text}",
         hint="the endpoint may lack a feature this judge needs; see mode:, read: and extra_body: in the judge file",
@@ -121,6 +125,23 @@ def _innermost(error: BaseException) -> BaseException:
             return current
         current = below
     return current
+
+
+def _nobody_listens(error: BaseException) -> bool:
+    """Whether a refused connection lies below this error, whatever wraps it."""
+    below: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while below:
+        current = below.pop()
+        if current is None or id(current) in seen:
+            continue
+        if isinstance(current, ConnectionRefusedError):
+            return True
+        seen.add(id(current))
+        below += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            below += current.exceptions
+    return False
 
 
 def _retry_after(cause: BaseException) -> float | None:

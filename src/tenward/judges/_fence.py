@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 
-__all__ = ["fence", "sendable"]
+__all__ = ["fence", "inert", "sendable"]
 
 _TOKEN_CHARS = 16
 _CONTROL = re.compile(
-    r"<[|｜][^<>\n]{0,60}?[|｜]>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>",
+    r"<[|｜][^<>\n]{0,60}?[|｜]>|<\|[a-z_]{1,30}>|<[a-z_]{1,30}\|>|</?s>|</?(?:tool_call|tool_response|think)>"
+    r"|<(?:bos|eos|pad|unk|bos_token|eos_token|start_of_turn|end_of_turn|sop|eop)>|\[/?INST\]|<</?SYS>>"
+    # In lower case these would be an index in a program.
+    r"|(?-i:\[/?(?:SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS)\]|\[gMASK\])"
+    r"|\[\|(?:system|user|assistant|tool|endofturn)\|\]",
     re.IGNORECASE,
 )
 

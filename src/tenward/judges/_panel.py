@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tenward.judges._judge import Judge
@@ -78,8 +79,8 @@ class PanelJudge(Judge):
 
     def _fingerprint(self, verdicts: Sequence[Verdict]) -> Mapping[str, str]:
         joined = {
-            f"{verdict.judge}.{component}": digest
-            for verdict in verdicts
+            f"{index}.{verdict.judge}.{component}": digest  # two members may have one name
+            for index, verdict in enumerate(verdicts, start=1)
             for component, digest in verdict.fingerprint.items()
         }
         weights = ",".join(f"{member.name}={weight:g}" for member, weight in self._members)
@@ -87,13 +88,15 @@ class PanelJudge(Judge):
 
 
 def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> CriterionVerdict:
-    scored = [(item.score, item, weight) for item, weight in said if item.score is not None]
-    held, whole = math.fsum(weight for _, _, weight in scored), math.fsum(weight for _, weight in said)
+    # Fractions, of weights as they are written: a mean of 5 and 5 is 5, on the scale and above its floor.
+    shares = [(item, Fraction(str(weight))) for item, weight in said]
+    scored = [(Fraction(item.score), item, weight) for item, weight in shares if item.score is not None]
+    held, whole = sum(weight for _, _, weight in scored), sum(weight for _, weight in shares)
     if not scored or 2 * held < whole:
         failure = next((item.failure for item, _ in said if item.failure is not None), None)
         failure = failure or Failure(kind="schema", detail="no member scored it")
         return CriterionVerdict(criterion=criterion, failure=failure)
-    mean = math.fsum(score * weight for score, _, weight in scored) / held
+    mean = sum((score * weight for score, _, weight in scored), Fraction()) / held
     nearest = min(scored, key=lambda entry: abs(entry[0] - mean))[1]
-    variance = math.fsum(weight * (score - mean) ** 2 for score, _, weight in scored) / held
-    return replace(nearest, score=mean, spread=math.sqrt(variance), distribution={}, label_mass=None)
+    variance = sum((weight * (score - mean) ** 2 for score, _, weight in scored), Fraction()) / held
+    return replace(nearest, score=float(mean), spread=math.sqrt(variance), distribution={}, label_mass=None)

@@ -56,7 +56,7 @@ class Prompt:
         return [{"role": "system", "content": sendable(self.system)}, {"role": "user", "content": sendable(text)}]
 
 
-def build_prompt(rubric: Rubric, case: Case, *, anchors: bool) -> Prompt:
+def build_prompt(rubric: Rubric, case: Case, *, anchors: bool, digits: bool) -> Prompt:
     """Instructions, rubric, case and candidate; everything but the question.
 
     Args:
@@ -64,6 +64,7 @@ def build_prompt(rubric: Rubric, case: Case, *, anchors: bool) -> Prompt:
         case: The case; its texts are fenced.
         anchors: Whether the rubric's criteria and their levels stand in the prompt; without them a judge sees a
             criterion's question only when it is asked.
+        digits: Whether the questions ask for digits, which on a scale beyond 9 are not its levels.
     """
     candidate, given = rubric.names.candidate, rubric.names.input
     blocks: list[str] = []
@@ -77,7 +78,11 @@ def build_prompt(rubric: Rubric, case: Case, *, anchors: bool) -> Prompt:
     blocks.extend(f"A {candidate} known to be good:\n{fence('reference', text)}" for text in case.references)
     given = "\n\n".join(blocks)
     blocks.append(f"The {candidate}:\n{fence('candidate', case.output)}")
-    system = f"{_INSTRUCTIONS}\n\n{_describe(rubric)}" if anchors else _INSTRUCTIONS
+    system = (
+        f"{_INSTRUCTIONS}\n\n{_describe(rubric, numbered=not digits or rubric.scale.hi <= 9)}"
+        if anchors
+        else _INSTRUCTIONS
+    )
     return Prompt(system=system, given=given if case.input else "", material="\n\n".join(blocks))
 
 
@@ -115,13 +120,18 @@ def question_words(rubric: Rubric, words: Words, *, scores: Mapping[str, float])
     return "\n".join(lines)
 
 
-def _describe(rubric: Rubric) -> str:
+def _describe(rubric: Rubric, *, numbered: bool) -> str:
+    """The rubric in words; levels without their numbers where a question will ask for other ones."""
     scale = rubric.scale
-    lines = [
-        f"Rubric: {rubric.about}",
-        f"Each criterion is scored from {scale.lo} (worst) to {scale.hi} (best).",
-    ]
+    lines = [f"Rubric: {rubric.about}"]
+    if numbered:
+        lines.append(f"Each criterion is scored from {scale.lo} (worst) to {scale.hi} (best).")
     for name, criterion in rubric.criteria.items():
         lines.append(f"- {name}: {criterion.ask[0]}")
-        lines.extend(f"    {level} = {text}" for level, text in sorted(criterion.levels.items()))
+        levels = sorted(criterion.levels.items())
+        if numbered:
+            lines.extend(f"    {level} = {text}" for level, text in levels)
+        elif levels:
+            lines.append("    from worst to best:")
+            lines.extend(f"    - {text}" for _, text in levels)
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tenward.judges._answers import Checked, Words, answer_model, check_words
+from tenward.judges._fence import inert
 from tenward.judges._prompts import question_words
 from tenward.judges._retry import CallFailedError
 from tenward.judges._verdict import Failure, Step, Usage
@@ -96,7 +97,7 @@ async def ask_words(
         if not faults or said == last:
             break  # fit, or the judge insists
         last = said
-        listed = "; ".join(faults)[:_COMPLAINT_CHARS]
+        listed = inert("; ".join(faults)[:_COMPLAINT_CHARS])  # it quotes what the judge wrote, outside of any fence
         complaint = f"\n\nYour last answer was not accepted ({listed}). Answer again, in full."
     assert best is not None
     return Answered(

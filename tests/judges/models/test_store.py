@@ -313,3 +313,20 @@ def test_cache_folder_of_each_platform(
         monkeypatch.setenv(variable, str(tmp_path / "base"))
     monkeypatch.setattr(sys, "platform", platform)
     assert cache_folder() == tmp_path / expected
+
+
+@pytest.mark.parametrize("chosen", ["~nosuch-user-here/models", None])
+def test_without_a_home_folder_the_store_says_what_to_set(monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    """A home folder that is not known is a fault with a hint, not a traceback."""
+
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("TENWARD_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    if chosen:
+        monkeypatch.setenv("TENWARD_CACHE", chosen)
+    monkeypatch.setattr(Path, "home", unknown)
+    with pytest.raises(ModelStoreError) as caught:
+        ModelStore()
+    assert "set TENWARD_CACHE" in caught.value.hint

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenward.errors import ModelStoreError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,7 +37,18 @@ def cache_folder() -> Path:
 
     ``TENWARD_CACHE`` when set, else ``tenward`` inside the platform's cache folder for the current user:
     ``XDG_CACHE_HOME`` or ``~/.cache``, ``~/Library/Caches`` on macOS, ``%LOCALAPPDATA%`` on Windows.
+
+    Raises:
+        ModelStoreError: The home folder it depends on is not known.
     """
+    try:
+        return _cache_folder()
+    except RuntimeError as error:  # what pathlib raises without a home folder, or for ~nobody
+        message = f"found no folder for models: {error}"
+        raise ModelStoreError(message, hint="set TENWARD_CACHE to a folder") from error
+
+
+def _cache_folder() -> Path:
     if chosen := os.environ.get("TENWARD_CACHE"):
         return Path(chosen).expanduser().absolute()
     if sys.platform == "win32":
