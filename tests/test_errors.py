@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -51,3 +52,11 @@ def test_errors_survive_the_way_between_processes() -> None:
     """An error with a hint can be pickled, as pools of workers do."""
     error = pickle.loads(pickle.dumps(UsageError("wrong", hint="right")))
     assert (type(error), error.message, error.hint) == (UsageError, "wrong", "right")
+
+
+def test_a_document_error_can_be_pickled_and_copied() -> None:
+    """The error and its problems come out as they went in."""
+    error = DocumentError("a.yaml", [Problem(line=3, field="scale", found="[5, 1]", expected="more", hint="turn it")])
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert (type(again), str(again), again.path) == (DocumentError, str(error), "a.yaml")
+        assert again.problems[0].field == "scale"

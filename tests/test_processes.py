@@ -118,3 +118,10 @@ def assert_ends(pid: int) -> None:
             return
     os.kill(pid, signal.SIGKILL)
     pytest.fail(f"process {pid} still runs, in state {state}")
+
+
+def test_a_command_that_prints_without_end_is_stopped(tmp_path: Path) -> None:
+    """Before a command fills the disk it is stopped, and the tail says why."""
+    ended = run_command(["yes"], cwd=tmp_path, timeout=300, env=scrubbed_environment())
+    assert ended.status is None
+    assert ended.tail.splitlines()[-2:] == ["y", "printed more than 50,000,000 bytes"]

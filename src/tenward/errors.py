@@ -99,6 +99,10 @@ class DocumentError(UsageError):
         hints = dict.fromkeys(problem.hint for problem in self.problems if problem.hint)
         super().__init__("\n".join(lines), hint="; ".join(hints))
 
+    def __reduce__(self) -> tuple[type[DocumentError], tuple[Path | str, tuple[Problem, ...]]]:
+        """Pickle and copy by what the error was made from; by default it would be its message."""
+        return type(self), (self.path, self.problems)
+
 
 class UnknownNameError(UsageError):
     """A name that neither the workspace nor the shipped library holds."""

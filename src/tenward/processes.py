@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["Completed", "run_command", "scrubbed_environment"]
 
 _TAIL_BYTES = 4000
 _LOOK_EVERY = 0.1
+_MOST_PRINTED = 50_000_000
 _KEPT = (
     "PATH",
     "HOME",
@@ -40,10 +41,11 @@ class Completed:
     """How a command ended."""
 
     status: int | None
-    """Exit status; negative for a signal; None when it was stopped at its timeout."""
+    """Exit status; negative for a signal; None when it was stopped: at its timeout, or for
+    printing more than 50 MB."""
 
     tail: str
-    """The last part of what it printed, at most 4,000 bytes."""
+    """The last part of what it printed, at most 4,000 bytes; a last line says so if it was stopped for printing."""
 
     seconds: float
     """Wall time, in seconds."""
@@ -92,23 +94,27 @@ def run_command(
             start_new_session=True,
         )
         try:
-            status = _wait(process, began + timeout, stop)
+            status = _wait(process, began + timeout, stop, lambda: os.fstat(printed.fileno()).st_size)
         finally:
             _kill_group(process)
         size = printed.seek(0, os.SEEK_END)
         printed.seek(max(0, size - _TAIL_BYTES))
-        tail = printed.read().decode("utf-8", "replace")
-    return Completed(status=status, tail=tail.strip(), seconds=time.monotonic() - began)
+        tail = printed.read().decode("utf-8", "replace").strip()
+    if status is None and size > _MOST_PRINTED:
+        tail += f"\nprinted more than {_MOST_PRINTED:,} bytes"
+    return Completed(status=status, tail=tail, seconds=time.monotonic() - began)
 
 
-def _wait(process: subprocess.Popen[bytes], until: float, stop: threading.Event | None) -> int | None:
-    """The exit status; None when the time was up or the stop was asked for first."""
-    while not (stop is not None and stop.is_set()):
+def _wait(
+    process: subprocess.Popen[bytes], until: float, stop: threading.Event | None, printed: Callable[[], int]
+) -> int | None:
+    """The exit status; None when the time was up, the stop was asked for or too much was printed first."""
+    while not (stop is not None and stop.is_set()) and printed() <= _MOST_PRINTED:
         left = until - time.monotonic()
         if left <= 0:
             break
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(timeout=left if stop is None else min(left, _LOOK_EVERY))
+            return process.wait(timeout=min(left, _LOOK_EVERY))
     return None
 
 

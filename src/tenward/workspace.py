@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenward.errors import UnknownNameError
+from tenward.errors import UnknownNameError, UsageError
 
 __all__ = ["CONTENT_FOLDERS", "Library", "require_version"]
 
@@ -33,8 +33,14 @@ class Library:
 
         The workspace is the nearest folder, from ``start`` upwards and not past the repository's top level, that
         holds a content folder with at least one file of its kind.
+
+        Raises:
+            UsageError: The current folder is gone.
         """
-        here = (start or Path.cwd()).resolve()
+        try:
+            here = (start or Path.cwd()).resolve()
+        except FileNotFoundError:
+            raise UsageError("the current folder does not exist any more", hint="change to another folder") from None
         shipped = _shipped()
         for folder in (here, *here.parents):
             if folder != shipped and _is_workspace(folder):
@@ -57,6 +63,15 @@ class Library:
                     found[path.stem] = path
         return dict(sorted(found.items()))
 
+    def is_workspace_s(self, path: Path) -> bool:
+        """Whether a file found by name is the workspace's and not a shipped one."""
+        return path.parent.parent != self.shipped
+
+    def shadows(self, folder: str, path: Path) -> bool:
+        """Whether a file found by name stands for a shipped one that says something else."""
+        shipped = Library(roots=(self.shipped,)).names(folder).get(path.stem)
+        return shipped is not None and shipped != path and shipped.read_bytes() != path.read_bytes()
+
     def find(self, folder: str, name: str | Path) -> Path:
         """The file for ``name``: a path is used as it is, a plain name is looked up.
 
@@ -65,11 +80,11 @@ class Library:
         """
         path = Path(name)
         looks_like_path = isinstance(name, Path) or path.suffix in _SUFFIXES[folder] or len(path.parts) > 1
-        if looks_like_path and path.is_file():
+        if looks_like_path and _is_file(path):
             return path
         if looks_like_path and not _is_versioned(str(name)):
             raise UnknownNameError(
-                f"{name}: found a folder, expected a YAML file" if path.is_dir() else f"{name}: no such file",
+                f"{name}: found a folder, expected a YAML file" if _is_folder(path) else f"{name}: no such file",
                 hint=f"give the path of a YAML file, or one of the names: {', '.join(self.names(folder))}",
             )
         known = self.names(folder)
@@ -82,6 +97,20 @@ class Library:
             f"found no {kind} named '{name}', expected one of: {', '.join(known) or '(none)'}",
             hint=f"did you mean '{close[0]}'?" if close else "a path to a YAML file works too",
         )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a name
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _is_workspace(folder: Path) -> bool:
@@ -104,7 +133,7 @@ def require_version(asked: str | Path, declared: str, path: Path) -> None:
     Raises:
         UnknownNameError: ``asked`` is ``name/vN`` and the file declares another version.
     """
-    if _is_versioned(str(asked)) and not Path(asked).is_file() and str(asked) != declared:
+    if _is_versioned(str(asked)) and not _is_file(Path(asked)) and str(asked) != declared:
         raise UnknownNameError(
             f"{path}: found {declared}, expected {asked}",
             hint=f"ask for '{declared}', or for '{str(asked).partition('/')[0]}' to take any version",

@@ -82,7 +82,9 @@ def test_two_revisions_are_judged_and_nothing_is_left(
 
 def test_the_demo_as_json(run: Run, judge: ScriptedJudge, scratch: Path) -> None:
     """``--json`` gives one document to standard output."""
-    data = json.loads(run("demo", "--json").stdout)
+    ended = run("demo", "--json")
+    data = json.loads(ended.stdout)
+    assert ended.stderr.splitlines()[-1].startswith("Next: tenward score FILE")
     assert (data["rubric"], data["judge"]) == ("code-review/v1", "scripted/v1")
     assert [(result["target"], result["quality"]) for result in data["results"]] == [("good", 8), ("poor", 5)]
 

@@ -89,6 +89,7 @@ def test_init_twice_changes_nothing(run: Run, empty: Path) -> None:
     ended = run("init")
     assert ended.returncode == 0
     assert {line.split()[0] for line in ended.stdout.splitlines()} == {"kept"}
+    assert ended.stderr == ""
     assert contents(empty) == before
 
 
@@ -143,3 +144,13 @@ def test_a_folder_s_name_cannot_steer_the_terminal(run: Run, empty: Path) -> Non
         ended = run("init", name)
         assert "\\x1b[2J\\u202e" in ended.stdout + ended.stderr
         assert all(c.isprintable() or c == "\n" for c in ended.stdout + ended.stderr)
+
+
+def test_a_model_that_is_here_is_not_to_be_pulled(run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next step leaves out what is done already."""
+
+    def path(_store: object, name: str) -> Path:
+        return empty / name
+
+    monkeypatch.setattr("tenward.judges.models.ModelStore.path", path)
+    assert run("init").stderr == "\nNext: tenward score SOME-FILE --rubric my-rubric\n"

@@ -170,11 +170,26 @@ def test_an_ascii_terminal_gets_plain_bars(workspace: Path, server: StubServer, 
 
 
 def test_a_programming_error_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only errors made for people become messages; any other keeps its traceback."""
+    """An error that is not made for people keeps its traceback, and is not taken for a score below a threshold."""
 
     def fail(_store: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("tenward.cli._model.ModelStore.list_models", fail)
-    with pytest.raises(ZeroDivisionError):
-        run("model", "list")
+    ended = run("model", "list")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("Traceback (most recent call last):")
+    assert ended.stderr.endswith("ZeroDivisionError\n\nerror: this is a fault in tenward, please report it\n")
+
+
+@pytest.mark.parametrize("args", ["rubric show code-review", "rubric schema", "--help"])
+@pytest.mark.parametrize(
+    ("output", "reason"), [("/dev/full", "output cannot be written (No space"), ("&-", "standard output is closed")]
+)
+def test_output_that_cannot_be_written_is_no_low_score(workspace: Path, args: str, output: str, reason: str) -> None:
+    """A full disk or a closed standard output ends with 3 and one line."""
+    line = f"{sys.executable} -m tenward {args} >{output}"
+    ended = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+    assert ended.returncode == 3
+    assert ended.stderr.startswith(f"error: {reason}")
+    assert len(ended.stderr.splitlines()) == 1

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
 
+    from tenward.testing import StubServer
+
     Run = Callable[..., CompletedProcess[str]]
 
 SHIPPED = Path(__file__).parents[2] / "rubrics"
@@ -175,3 +177,12 @@ def test_the_schema_refuses_what_the_loader_refuses(wrong: str) -> None:
     jsonschema.Draft202012Validator(schema).validate(good)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate(good | yaml.safe_load(wrong))
+
+
+def test_a_judge_file_is_no_rubric_and_the_other_way_round(run: Run, server: StubServer, workspace: Path) -> None:
+    """A file of the other kind is called what it is, with the command that shows it."""
+    judge = run("rubric", "show", "judges/stated.yaml")
+    rubric = run("judge", "show", "rubrics/mine.yaml")
+    assert (judge.returncode, rubric.returncode) == (2, 2)
+    assert "judges/stated.yaml: found a judge, expected a rubric\n\nhint: tenward judge show " in judge.stderr
+    assert "rubrics/mine.yaml: found a rubric, expected a judge\n\nhint: tenward rubric show " in rubric.stderr

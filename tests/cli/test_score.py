@@ -5,19 +5,26 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import git
 import pytest
 
 from tenward.cli import main
-from tenward.testing import AutoJudge, Cut, Garbage, Hang, NoLogprobs, Refusal, Status, Truncated
+from tenward.judges import Judge
+from tenward.testing import AutoJudge, Cut, Garbage, Hang, NoLogprobs, Refusal, ScriptedJudge, Status, Truncated
+from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from subprocess import CompletedProcess
 
+    from tenward.datasets import Case
+    from tenward.judges import Verdict
+    from tenward.rubrics import Rubric
     from tenward.testing import Reply, StubServer
 
     Run = Callable[..., CompletedProcess[str]]
@@ -142,7 +149,7 @@ def test_what_has_no_score_comes_last(run: Run, server: StubServer, workspace: P
     assert "below floor: clear" in ranking[2]
     assert any(line.endswith("gate failed: max_words: 4 (7 words)") for line in ranking)
     assert any(line.endswith("unscored") for line in ranking)
-    assert "unscored: odd.txt: clear: off_scale (score 9 is off the scale 1 to 5)" in ended.stderr
+    assert "unscored: odd.txt: all criteria: off_scale (score 9 is off the scale 1 to 5)" in ended.stderr
 
 
 def test_many_criteria_get_a_table_of_their_own(run: Run, workspace: Path) -> None:
@@ -329,8 +336,8 @@ def test_an_unscored_target_names_the_class_of_failure(run: Run, server: StubSer
     put("a.txt", "text")
     ended = run("score", "a.txt", *MINE, "--fail-under", "1")
     assert ended.returncode == 3
-    assert f"unscored: a.txt: clear: {kind} (" in ended.stderr
-    assert f"unscored: a.txt: kind: {kind} (" in ended.stderr
+    assert f"unscored: a.txt: all criteria: {kind} (" in ended.stderr
+    assert (ended.stderr.count("unscored: "), ended.stdout.count(f"{kind}: ")) == (1, 1)
     assert "quality" not in ended.stdout
     assert "unscored: only 0% of the weight was scored" in ended.stdout
     data = json.loads(run("score", "a.txt", *MINE, "--json").stdout)
@@ -348,7 +355,7 @@ def test_a_model_that_does_not_answer_in_time_leaves_the_target_unscored(
     put("a.txt", "text")
     ended = run("score", "a.txt", "-r", "mine", "-j", "hasty")
     assert ended.returncode == 3
-    assert "unscored: a.txt: clear: timeout (no answer in time)" in ended.stderr
+    assert "unscored: a.txt: all criteria: timeout (no answer in time)" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -610,3 +617,128 @@ def test_there_may_be_no_standard_input(monkeypatch: pytest.MonkeyPatch, capsys:
         main(["score", "-", *MINE])
     assert left.value.code == 2
     assert "error: there is no standard input to read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_nothing_behind(server: StubServer, tmp_path: Path, number: signal.Signals) -> None:
+    """Stopped while a gate runs, the command ends as after Ctrl-C: the gate is dead, its folder gone, 128 + n."""
+    put("rubrics/slow.yaml", "rubric: slow/v1\nabout: Good?\ncriteria: {a: Is it}\ngates:\n  - run: sh gate.sh\n")
+    put("gate.sh", "echo $$ > started.new; mv started.new started; exec sleep 300\n")
+    put("a.txt", "text")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "tenward", "score", "a.txt", "-r", "slow", "-j", "stated"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    ) as process:
+        while not os.path.exists("started"):  # noqa: PTH110
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        out, error = process.communicate()
+    assert (process.returncode, out) == (128 + number, "")
+    assert error.endswith("interrupted\n")
+    assert list(scratch.iterdir()) == []
+    with open("started", encoding="utf-8") as file, pytest.raises(ProcessLookupError):  # noqa: PTH123
+        os.kill(int(file.read()), 0)
+
+
+def test_a_file_of_the_workspace_that_shadows_a_shipped_one_is_announced(run: Run, workspace: Path) -> None:
+    """A rubric or judge of a shipped name is named with its path, unless it says the same or was given by path."""
+    put("rubrics/code-review.yaml", "rubric: code-review/v1\nabout: Other?\ncriteria: {other: Is it other}\n")
+    shipped = Library.discover().shipped
+    put("judges/local.yaml", (shipped / "judges/local.yaml").read_text(encoding="utf-8"))
+    put("a.txt", "text")
+    note = f"note: rubric code-review is the workspace's own: {workspace / 'rubrics/code-review.yaml'}\n"
+    same = run("score", "a.txt", "-r", "code-review")
+    assert note in same.stderr
+    assert "judge local" not in same.stderr
+    put("judges/local.yaml", "judge: local/v1\nmodel: local/other-model\n")
+    assert "note: judge local is the workspace's own: " in run("score", "a.txt", "-r", "code-review").stderr
+    assert note not in run("score", "a.txt", "-r", "rubrics/code-review.yaml").stderr
+
+
+def test_the_default_judge_of_a_workspace_sends_nothing_away(run: Run, server: StubServer, workspace: Path) -> None:
+    """A workspace's ``local`` that is not local is refused until it is named by its path."""
+    put("judges/local.yaml", f"judge: local/v1\nmodel: openai/m\nbase_url: {server.base_url}\n")
+    put("a.txt", "grade 4")
+    ended = run("score", "a.txt", "-r", "mine")
+    path = workspace / "judges/local.yaml"
+    assert (ended.returncode, ended.stdout, server.requests) == (2, "", [])
+    assert "found openai/m, expected a model local/..." in ended.stderr
+    assert f"--judge {path}" in ended.stderr
+    assert run("score", "a.txt", "-r", "mine", "-j", str(path)).returncode == 0
+    put("judges/local.yaml", "judge: local/v1\npanel: [stub, stated]\n")
+    assert "found a panel, expected a model local/..." in run("score", "a.txt", "-r", "mine").stderr
+
+
+def test_commands_of_a_workspace_s_rubric_are_announced(run: Run, server: StubServer) -> None:
+    """What a rubric that was found by name will run is said first; one given by path is the user's own choice."""
+    put("rubrics/gated.yaml", "rubric: gated/v1\nabout: Good?\ncriteria: {a: Is it}\ngates:\n  - run: sh -c true\n")
+    put("a.txt", "grade 4")
+    ended = run("score", "a.txt", "-r", "gated", "-j", "stated")
+    assert ended.stderr == "note: rubric gated of the workspace runs: sh -c true\n"
+    assert run("score", "a.txt", "-r", "rubrics/gated.yaml", "-j", "stated").stderr == ""
+
+
+def test_the_help_keeps_its_examples_line_by_line(run: Run) -> None:
+    """The examples are not run together, and no escape of the source shows."""
+    said = run("score", "--help").stdout
+    assert "\\b" not in said
+    assert "      git diff | tenward score - --rubric code-review\n" in said
+
+
+def test_an_empty_diff_gets_a_hint(run: Run, workspace: Path) -> None:
+    """Nothing on standard input is most often a diff of changes that are staged already."""
+    assert "hint: an empty diff has no changes that are not staged; try HEAD~1..HEAD" in run("score", "-", *MINE).stderr
+
+
+def test_names_too_long_for_the_system_are_wrong_usage(run: Run, workspace: Path) -> None:
+    """No name is so long that it ends in a traceback."""
+    put("a.txt", "text")
+    long = "x" * 5_000
+    for args in (["-r", long], ["-r", f"{long}.yaml"], ["-r", "mine", "-j", f"a/{long}.yaml"]):
+        assert run("score", "a.txt", *args).returncode == 2
+    ended = run("score", "a.txt", "-r", "mine", "-j", "local", "--input", f"@{long}")
+    assert ended.returncode == 2
+    assert "--input: found no file xxx" in ended.stderr
+
+
+def test_a_deleted_current_folder_is_wrong_usage(
+    run: Run, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the current folder is gone, the command says so."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ended = run("score", "a.txt", *MINE)
+    monkeypatch.chdir(workspace)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: the current folder does not exist any more\n")
+
+
+def test_the_words_of_a_small_model_are_called_hints(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the words of a model on this machine one line says how to read them; a quote is shown once."""
+
+    class Small(ScriptedJudge):
+        model = "local/small"
+
+        async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+            verdict = await super().judge(case, rubric, explain=explain)
+            items = tuple(replace(item, evidence=("grade 4",)) for item in verdict.criteria)
+            return replace(verdict, model=self.model, criteria=items)
+
+    def load(_name: str, *, library: Library) -> Judge:
+        return Small(dict.fromkeys(("clear", "kind"), 4), why_not_2_lower="It is fine.")
+
+    monkeypatch.setattr(Judge, "load", load)
+    put("a.txt", "grade 4")
+    said = run("score", "a.txt", "-r", "mine", "--explain").stdout
+    assert "\n\n  words of a small model: read them as hints; the scores do not depend on them\n\n" in said
+    assert said.count("“grade 4”") == 1
+    monkeypatch.setattr(Small, "model", "openai/large")
+    assert "small model" not in run("score", "a.txt", "-r", "mine", "--explain").stdout

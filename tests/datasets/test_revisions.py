@@ -458,3 +458,17 @@ def test_an_ignored_folder_that_is_named_is_read(repo: GitFolder) -> None:
     repo.commit("start", __gitignore="out/\n")
     repo.write("out/answer.md", "42\n")
     assert read_target("out", cwd=repo.path).case.output == "===== answer.md =====\n42\n"
+
+
+def test_attributes_of_the_candidate_do_not_hide_its_change(repo: GitFolder) -> None:
+    """Text that ``.gitattributes`` calls binary is shown; what holds a NUL is named only, as before."""
+    repo.commit("Start", a__py="one\n", b__py="b\n")
+    repo.git("mv", "b.py", "c.py")
+    repo.commit("Hide", a__py="two\n", d__py="new\n", pic__png=b"\0\1\n--- x", __gitattributes="*.py -diff\n")
+    target = read_target("HEAD", cwd=repo.path)
+    for line in ("-one\n", "+two\n", "+new\n", "rename to c.py\n"):
+        assert line in target.case.output
+    assert target.case.output.endswith("\nBinary files differ\n")
+    assert "\0" not in target.case.output
+    assert target.notes == (target.notes[0], "1 binary file named, content not shown: pic.png")
+    assert target.notes[0].endswith(": 5 files, +3 −1")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -256,3 +257,35 @@ def test_folders_without_text_or_with_too_many_files_are_refused(tmp_path: Path)
     assert "(binary or not UTF-8): pic.png" in refusal(".", tmp_path)
     (tmp_path / "more").write_bytes(b"x")
     assert "more than 1 files, expected 1 or fewer" in refusal(".", tmp_path, limits=Limits(folder_files=1))
+
+
+def test_a_file_behind_a_link_to_another_folder_is_left_out(tmp_path: Path) -> None:
+    """What git still tracks below a folder that is a link by now is not read from outside the target."""
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    (work / "sub").mkdir(parents=True)
+    outside.mkdir()
+    for path, text in ((work / "a.txt", "inside"), (work / "sub/b.txt", "old"), (outside / "b.txt", "private")):
+        path.write_text(text, encoding="utf-8")
+    for arguments in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", *arguments], cwd=work, check=True)
+    (work / "sub/b.txt").unlink()
+    (work / "sub").rmdir()
+    (work / "sub").symlink_to(outside)
+    target = read_target("work", cwd=tmp_path)
+    assert "private" not in target.case.output
+    assert "left out 1 file (behind a symbolic link): sub/b.txt" in target.notes
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("prod.env", ".envrc", "credentials.json", "secrets.yaml", "x.tfvars", "service-account-1.json"),
+        *("kubeconfig", ".htpasswd", "a.jks", "id_ed25519_work", "a.pem.bak"),
+    ],
+)
+def test_files_that_commonly_hold_secrets_are_left_out(tmp_path: Path, name: str) -> None:
+    """What a judge that is a service must not get is left out by its name, and named."""
+    for each in ("a.txt", name):
+        (tmp_path / each).write_text("text", encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert f"left out 1 file (may hold secrets): {name}" in read_target(".", cwd=tmp_path).notes

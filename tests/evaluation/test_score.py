@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -105,3 +105,15 @@ def test_the_package_offers_what_it_names() -> None:
         assert getattr(tenward, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         getattr(tenward, "nonsense")  # noqa: B009 - mypy knows that it is not there
+
+
+@pytest.mark.parametrize(
+    ("text", "references", "found"),
+    [("text", "one", "references: found one str"), (b"text", [], "text: found bytes"), (None, [], "text: found None")],
+)
+def test_texts_of_the_wrong_type_are_wrong_usage(text: Any, references: Any, found: str) -> None:
+    """One str where a list is wanted, and anything but str as the text, is refused before a judge is asked."""
+    judge = ScriptedJudge({"clear": 3})
+    with pytest.raises(UsageError, match=found):
+        tenward.score(text, rubric=RUBRIC, judge=judge, references=references)
+    assert judge.cases == []

@@ -318,3 +318,17 @@ def test_every_whole_verdict_of_the_example_is_between_its_ends() -> None:
     qualities = [quality for _, quality in ordered]
     assert qualities == sorted(qualities)
     assert (qualities[0], qualities[-1]) == (1, 10)
+
+
+@pytest.mark.parametrize(("weights", "shown"), [([999.9, 0.1], "99.9%"), ([99999, 1], "99.9%"), ([2, 1], "66.6%")])
+def test_what_is_not_all_is_never_called_all(weights: list[float], shown: str) -> None:
+    """Coverage is rounded down, so that an unscored case does not claim that everything was scored."""
+    score = compute_score(make(weights, min_coverage=1.0), {"c0": 3.0})
+    assert score.arithmetic == (f"unscored: only {shown} of the weight was scored",)
+
+
+def test_the_quality_line_rounds_to_its_result() -> None:
+    """Where three decimals would round the other way, there are more of them."""
+    score = compute_score(make([1], scale=(0, 10)), {"c0": 6.1107})
+    assert score.quality == 6
+    assert "= 6.4996 → 6" in score.arithmetic[2]

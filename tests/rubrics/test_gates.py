@@ -169,3 +169,21 @@ def assert_ends(pid: int) -> None:
             return
     os.kill(pid, signal.SIGKILL)
     pytest.fail(f"process {pid} still runs, in state {state}")
+
+
+def test_a_pattern_that_never_ends_fails_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that backtracks without end is stopped; neither kind of gate passes then."""
+    monkeypatch.setattr("tenward.rubrics._gates._PATTERN_SECONDS", 0.5)
+    for gate in (Gate(matches="(a+)+$"), Gate(forbids="(a|aa)+$")):
+        result = check(gate, "a" * 60 + "b")
+        assert (result.passed, result.detail) == (False, "the pattern took longer than 0.5 s")
+
+
+def test_a_search_in_a_process_of_its_own_finds_the_same() -> None:
+    """Patterns with several quantifiers, and long texts, give the results of any other search."""
+    text = "größe \ud800 x1\n" + "filler " * 3_000
+    assert check(Gate(forbids="gr.+e .*$"), text).detail == f"found {'größe ' + chr(0xD800) + ' x1'!r}"
+    assert check(Gate(matches="^(x|filler )+$"), text) == GateResult(
+        gate="matches: ^(x|filler )+$", passed=True, detail="found"
+    )
+    assert check(Gate(matches="nowhere"), text).detail == "not found"

@@ -125,12 +125,12 @@ def test_a_scale_is_two_whole_numbers(scale: str) -> None:
     assert one.expected == "two whole numbers, lowest and highest score"
 
 
-@pytest.mark.parametrize("scale", ["[5, 1]", "[3, 3]", "[-1, 5]", "[0, 11]", "[1, 100]"])
+@pytest.mark.parametrize("scale", ["[5, 1]", "[3, 3]", "[-1, 5]", "[0, 11]", "[8, 12]", "[1, 100]"])
 def test_a_scale_rises_from_zero_or_more(scale: str) -> None:
     """A falling, empty, negative or too fine scale is shown as it was written."""
     one = problem(GOOD + f"scale: {scale}\n")
     assert (one.line, one.field, one.found) == (5, "scale", scale)
-    assert one.expected == "lowest below highest, neither below 0, at most 11 levels"
+    assert one.expected == "lowest below highest, from 0 to 10"
     assert one.hint == "[1, 5] and [0, 10] are usual"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from pathlib import Path
 
@@ -50,10 +49,9 @@ def command(*, as_json: bool) -> None:
             results = asyncio.run(score_targets(targets, rubric, judge, explain=True))
     if as_json:
         print_json({"rubric": rubric.rubric, "judge": judge.name, "results": [result_as_dict(r) for r in results]})
-        return
-    show_results(results, judge=judge.name)
-    if sys.stdout.isatty():
-        note("\nNext: tenward score FILE --rubric code-review --explain, or tenward rubric show")
+    else:
+        show_results(results, judge=judge.name)
+    note("\nNext: tenward score FILE --rubric code-review --explain, or tenward rubric show")
 
 
 def _make_repository(folder: Path) -> None:

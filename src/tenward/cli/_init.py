@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from tenward.cli._console import note, say
-from tenward.errors import UsageError
+from tenward.cli._model import DEFAULT_MODEL
+from tenward.errors import TenwardError, UsageError
+from tenward.judges.models import ModelStore
 from tenward.workspace import CONTENT_FOLDERS, Library
 
 __all__ = ["command"]
@@ -56,10 +58,23 @@ def command(folder: Path) -> None:
     files["rubrics/rubric.schema.json"] = (shipped / "rubrics" / "rubric.schema.json").read_text(encoding="utf-8")
     files["judges/judge.schema.json"] = (shipped / "judges" / "judge.schema.json").read_text(encoding="utf-8")
     files["judges/local.yaml"] = (shipped / "judges" / "local.yaml").read_text(encoding="utf-8")
+    changed = False
     for name, text in files.items():
         path = folder / name
-        say(f"{'created' if _create(path, text) else 'kept   '}  {path}")
-    note("\nNext: tenward model pull, then tenward score SOME-FILE --rubric my-rubric")
+        created = _create(path, text)
+        changed = changed or created
+        say(f"{'created' if created else 'kept   '}  {path}")
+    if changed:
+        pull = "" if _has_model() else "tenward model pull, then "
+        note(f"\nNext: {pull}tenward score SOME-FILE --rubric my-rubric")
+
+
+def _has_model() -> bool:
+    try:
+        ModelStore().path(DEFAULT_MODEL)
+    except TenwardError:
+        return False
+    return True
 
 
 def _create(path: Path, text: str) -> bool:

@@ -8,6 +8,7 @@ import click
 import yaml
 
 from tenward.cli._console import clean, print_json, print_page, say
+from tenward.cli._kind import require_kind
 from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec
 from tenward.workspace import Library
 
@@ -37,7 +38,9 @@ def show(name: str | None, *, as_json: bool) -> None:
             table.add_row(clean(key), clean(_model(spec)), clean(spec.about))
         print_page(table)
         return
-    spec = load_spec(library.find("judges", name))
+    path = library.find("judges", name)
+    require_kind(path, "judge")
+    spec = load_spec(path)
     if as_json:
         print_json(spec.model_dump(mode="json"))
         return

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import errno
 import importlib
 import io
 import os
+import signal
 import sys
-from typing import Any
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
 
 __all__ = ["main"]
 
@@ -22,7 +31,9 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "rubric": ("tenward.cli._rubric", "Show a rubric, or the JSON Schema of rubric files."),
     "score": ("tenward.cli._score", "Score files, folders, git revisions or standard input against a rubric."),
 }
-_INTERRUPTED = 130  # 128 and the number of the signal, as a shell reports it
+_FAULT = 3
+_NOT_WRITTEN = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)
+_BY_SIGNAL = 128  # and the number of the signal, as a shell reports it
 _READER_LEFT = 141
 
 
@@ -68,33 +79,83 @@ def main(args: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             # On a terminal without Unicode a bar made of question marks beats a traceback.
             stream.reconfigure(errors="replace")
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - how Python shows a closed one
+        click.echo("error: standard output is closed", err=True)
+        sys.exit(_FAULT)
+    with _signals_as_interrupts() as signals:
+        try:
+            status = _run(args)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            status = _BY_SIGNAL + (signals[0] if signals else signal.SIGINT)
+        except (BrokenPipeError, SystemExit):
+            # No command exits by itself: click and rich do, with 1, when the reader of our output leaves, as `head`
+            # does.
+            _drop_output()
+            status = _READER_LEFT
+        except Exception as error:  # noqa: BLE001 - here every error ends as an exit code
+            with contextlib.suppress(OSError):  # standard error may be full or closed as well
+                _report(error)
+            status = getattr(error, "exit_code", _FAULT)
+    sys.exit(status)
+
+
+def _run(args: list[str] | None) -> int:
     try:
         result: Any = _root.main(args=args, prog_name="tenward", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.Exit as leave:
-        sys.exit(leave.exit_code)
-    except click.ClickException as error:
-        _complain(error)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(_INTERRUPTED)
-    except (BrokenPipeError, SystemExit):
-        # No command exits by itself: click and rich do, with 1, when the reader of our output leaves, as `head` does.
-        # Whatever is still buffered goes nowhere, so that the interpreter has nothing to complain about at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(_READER_LEFT)
-    except Exception as error:
-        from tenward.cli._console import note
-        from tenward.errors import TenwardError
+        result = leave.exit_code
+    sys.stdout.flush()
+    return result if isinstance(result, int) else 0
 
-        if not isinstance(error, TenwardError):
-            raise
+
+@contextlib.contextmanager
+def _signals_as_interrupts() -> Generator[list[int], None, None]:
+    """Take SIGTERM and SIGHUP the way Ctrl-C is taken, so that gates end and temporary folders go; yield which came."""
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        handler = signal.getsignal(signal.SIGINT)  # while a judge works, that of the event loop
+        if not callable(handler):
+            raise KeyboardInterrupt
+        handler(signal.SIGINT, frame)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) is signal.SIG_DFL:  # `nohup` asks for a signal to be ignored
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, so that the interpreter has nothing to complain about at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _report(error: Exception) -> None:
+    from tenward.cli._console import note
+    from tenward.errors import TenwardError
+
+    if isinstance(error, click.ClickException):
+        _complain(error)
+        return
+    if isinstance(error, TenwardError):
         note(f"error: {error.message}")
         if error.hint:
             note(f"\nhint: {error.hint}")
-        sys.exit(error.exit_code)
-    sys.exit(result if isinstance(result, int) else 0)
+        return
+    if isinstance(error, OSError) and error.filename is None and error.errno in _NOT_WRITTEN:
+        _drop_output()
+        note(f"error: output cannot be written ({error.strerror or error})")
+        return
+    note("".join(traceback.format_exception(error)).rstrip())
+    note("\nerror: this is a fault in tenward, please report it")
 
 
 def _complain(error: click.ClickException) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tenward.cli._console import clean, print_json, print_page
+from tenward.cli._kind import require_kind
 from tenward.rubrics import Rubric, rubric_schema
 from tenward.workspace import Library
 
@@ -24,7 +25,9 @@ def show(name: str | None, *, as_json: bool) -> None:
     if name is None:
         _list(as_json=as_json)
         return
-    rubric = Rubric.load(name)
+    library = Library.discover()
+    require_kind(library.find("rubrics", name), "rubric")
+    rubric = Rubric.load(name, library=library)
     if as_json:
         print_json(rubric.model_dump(mode="json"))
         return

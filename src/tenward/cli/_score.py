@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from tenward.cli._console import note, print_json, print_page, terminal_width, working
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
 from tenward.evaluation import Result, evaluate_case, result_as_dict
-from tenward.judges import Judge
+from tenward.judges import Judge, JudgeSpec, load_spec
 from tenward.rubrics import Rubric
+from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +56,7 @@ def command(
     as_json: bool,
     fail_under: float | None,
 ) -> int:
-    r"""Score one or more targets against a rubric.
+    """Score one or more targets against a rubric.
 
     TARGET is a file, a folder, "-" for standard input, a git revision (the change it makes) or a range A..B.
     Several targets are ranked.
@@ -63,9 +65,13 @@ def command(
         tenward score README.md --rubric prompt
         git diff | tenward score - --rubric code-review
         tenward score main..my-branch --rubric code-review --explain
-    """
-    loaded = Rubric.load(rubric)
-    who = Judge.load(judge)
+    """  # noqa: D301 - click looks for the backspace character itself
+    library = Library.discover()
+    if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
+        _check_default_judge(library, judge)
+    loaded = Rubric.load(rubric, library=library)
+    who = Judge.load(judge, library=library)
+    _announce(library, loaded, rubric, judge)
     _check(fail_under, [*(target for target in targets if target == "-"), *_stdin_options(input_, references)])
     given_input = _text(input_, "--input") if input_ is not None else None
     given_references = [_text(reference, "--reference") for reference in references]
@@ -82,6 +88,34 @@ def command(
     else:
         show_results(results, judge=who.name)
     return _exit_code(results, fail_under)
+
+
+def _check_default_judge(library: Library, name: str) -> None:
+    """Refuse to send text to a service that only a file of the workspace, perhaps not the user's own, has chosen."""
+    path = library.find("judges", name)
+    if not library.is_workspace_s(path):
+        return
+    spec = load_spec(path)
+    if not (isinstance(spec, JudgeSpec) and spec.local):
+        found = spec.model if isinstance(spec, JudgeSpec) else "a panel"
+        raise UsageError(
+            f"{path}: the default judge '{name}' is the workspace's own: found {found}, expected a model local/...",
+            hint=f"if the text may go there, name the judge: --judge {path}",
+        )
+
+
+def _announce(library: Library, loaded: Rubric, rubric: str, judge: str) -> None:
+    """Say which files of the workspace stand for shipped ones, and which commands of the workspace will run."""
+    for folder, name in (("rubrics", rubric), ("judges", judge)):
+        path = library.find(folder, name)
+        if path == Path(name) or not library.is_workspace_s(path):
+            continue
+        if library.shadows(folder, path):
+            note(f"note: {folder.removesuffix('s')} {path.stem} is the workspace's own: {path}")
+        if folder == "rubrics":
+            for gate in loaded.gates:
+                if gate.run is not None:
+                    note(f"note: rubric {path.stem} of the workspace runs: {gate.run}")
 
 
 async def score_targets(
@@ -115,10 +149,14 @@ def show_results(results: Sequence[Result], *, judge: str) -> None:
 
 
 def _exit_code(results: Sequence[Result], fail_under: float | None) -> int:
+    from tenward.cli._views import shared_failure
+
     unscored = [result for result in results if result.status == "unscored"]
     for result in unscored:
         assert result.verdict is not None
-        for name, failure in result.verdict.failures.items():
+        shared = shared_failure(result.verdict.criteria)
+        failures = result.verdict.failures if shared is None else {"all criteria": shared}
+        for name, failure in failures.items():
             note(f"unscored: {result.case.id}: {name}: {failure.kind} ({failure.detail})")
     if unscored:
         return 3
@@ -158,8 +196,12 @@ def _text(value: str, option: str) -> str:
     if value == "@-":
         return read_target("-").case.output
     path = Path(value[1:])
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no file"
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError:  # too long for a name
+        is_file = is_folder = False
+    if not is_file:
+        found = "a folder" if is_folder else "no file"
         raise UsageError(
             f"{option}: found {found} {path}, expected a text file behind the @",
             hint="write @ and the path of a file, @- for standard input, or the text itself",

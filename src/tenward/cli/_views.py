@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tenward.evaluation import Result
-    from tenward.judges import CriterionVerdict, Usage
+    from tenward.judges import CriterionVerdict, Failure, Usage, Verdict
     from tenward.rubrics import GateResult, Part, Score
 
-__all__ = ["ranking", "result_view"]
+__all__ = ["ranking", "result_view", "shared_failure"]
 
 _BAR_CELLS = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _LONGEST_WORDS = 2000
+_HINTS_ONLY = "words of a small model: read them as hints; the scores do not depend on them"
 
 
 def result_view(result: Result, *, judge: str) -> RenderableType:
@@ -51,6 +52,9 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
         detail = f"{verdict.words_failure.kind} ({printable(verdict.words_failure.detail)})"
         blocks.append(Text(""))
         blocks.append(indented(Text(f"the judge wrote no words that can be shown: {detail}", style="yellow"), by=2))
+    if verdict.model.startswith("local/") and _has_words(verdict):
+        blocks.append(Text(""))
+        blocks.append(indented(Text(_HINTS_ONLY, style="dim"), by=2))
     blocks.append(Text(""))
     blocks.append(indented(Text(_took(verdict.seconds, verdict.usage), style="dim"), by=2))
     return Group(*blocks)
@@ -136,6 +140,8 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
     whole = all(item.score is None or item.score == int(item.score) for item in items)
     heading = f"{'criterion':<{names}}  {scale:<{_BAR_CELLS}}  score{'  spread' if spreads else ''}  weight"
     lines: list[RenderableType] = [Text(f"  {heading}", style="dim")]
+    shared = shared_failure(items)
+    quoted: set[str] = set()
     for item in items:
         low = item.criterion in score.below_floor
         line = Text(f"  {item.criterion:<{names}}  ")
@@ -148,18 +154,38 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
             line.append(f"  {'' if item.spread is None else f'±{item.spread:.1f}':>6}", style="dim")
         line.append(f"  {parts[item.criterion].share:>6.0%}", style="dim")
         lines.append(line)
-        lines.extend(indented(words, by=6) for words in _words(item, below_floor=low))
+        lines.extend(indented(words, by=6) for words in _words(item, quoted, below_floor=low, failure=shared is None))
+    if shared is not None:
+        lines.append(indented(_failed("all criteria: ", shared), by=2))
     return Group(*lines)
 
 
-def _words(item: CriterionVerdict, *, below_floor: bool) -> Iterator[Text]:
+def shared_failure(items: Sequence[CriterionVerdict]) -> Failure | None:
+    """The one failure that all of several criteria have in common."""
+    first = items[0].failure if len(items) > 1 else None
+    same = first is not None and all(
+        item.failure is not None and (item.failure.kind, item.failure.detail) == (first.kind, first.detail)
+        for item in items
+    )
+    return first if same else None
+
+
+def _failed(label: str, failure: Failure) -> Text:
+    return Text(f"{label}{failure.kind}: {printable(failure.detail)}", style="yellow")
+
+
+def _words(item: CriterionVerdict, quoted: set[str], *, below_floor: bool, failure: bool) -> Iterator[Text]:
+    """What stands under a criterion; evidence that is in ``quoted`` was shown before."""
     if below_floor:
         yield Text("below its floor: this fails the candidate, whatever the rest says", style="red")
-    if item.failure is not None:
-        yield Text(f"{item.failure.kind}: {printable(item.failure.detail)}", style="yellow")
+    if failure and item.failure is not None:
+        yield _failed("", item.failure)
     if item.reason:
         yield Text(_say(item.reason))
     for quote in item.evidence:
+        if quote in quoted:
+            continue
+        quoted.add(quote)
         yield Text(f"“{_say(quote)}”", style="italic dim")
 
 
@@ -223,7 +249,11 @@ def _remark(result: Result) -> str:
     assert result.score is not None
     if result.score.below_floor:
         return f"below floor: {', '.join(result.score.below_floor)}"
-    return "" if result.score.coverage == 1 else f"coverage {result.score.coverage:.0%}"
+    return "" if result.score.coverage == 1 else f"coverage {result.score.covered}"
+
+
+def _has_words(verdict: Verdict) -> bool:
+    return bool(verdict.why_not_2_lower or verdict.steps_to_10 or any(item.reason for item in verdict.criteria))
 
 
 def _say(text: str) -> str:

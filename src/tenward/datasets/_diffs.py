@@ -10,11 +10,16 @@ from tenward.datasets._text import Limits, Material, left_out_notes, printable
 from tenward.errors import TargetError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tenward.datasets._git import Git
 
 __all__ = ["read_diff"]
 
 _FILE_STARTS = b"diff --git "
+_LOOKED_AT = 8_000  # bytes git itself looks at for a NUL
+_LONGEST_HEADER = 20_000
+_LARGEST_FORCED = 50_000_000
 
 _OPTIONS = (
     "diff-tree",
@@ -43,10 +48,12 @@ _PATCH = (
 class _Change:
     path: str
     added: int | None
-    """Lines added; None for a binary file."""
+    """Lines added; None for a binary file, 0 for a forced one."""
     deleted: int
     sections: int
     """Diffs git writes for it: two where a file becomes a link or the other way round."""
+    forced: bool = False
+    """Text that an attribute of the repository calls binary; the candidate may have set it to hide a change."""
 
 
 @dataclass
@@ -75,13 +82,17 @@ def read_diff(git: Git, before: str, after: str, what: str, limits: Limits) -> M
     changes = _changes(git, before, after)
     if not changes:
         raise TargetError(f"nothing changed in {what}", hint="give a revision or range that changes files")
-    total = (
-        f"{what}: {len(changes):,} file{'s' * (len(changes) != 1)}, "
-        f"+{sum(c.added or 0 for c in changes):,} −{sum(c.deleted for c in changes):,}"
-    )
     split = _Split(changes, limits.diff_bytes)
-    git.must(*_OPTIONS, *_PATCH, f"--unified={limits.context_lines}", before, after, "--", write=split.write)
+    options = [*_PATCH, f"--unified={limits.context_lines}", *(["--text"] if any(c.forced for c in changes) else [])]
+    git.must(*_OPTIONS, *options, before, after, "--", write=split.write)
     sections = split.finish()
+    # git counts no lines where an attribute says binary, so those that are shown are counted here.
+    lines = [
+        line for s in sections if s.change.forced for line in b"".join(s.pieces).partition(b"\n@@")[2].split(b"\n")
+    ]
+    added = sum(c.added or 0 for c in changes) + sum(line[:1] == b"+" for line in lines)
+    deleted = sum(c.deleted for c in changes) + sum(line[:1] == b"-" for line in lines)
+    total = f"{what}: {len(changes):,} file{'s' * (len(changes) != 1)}, +{added:,} −{deleted:,}"
 
     left_out: dict[str, list[str]] = {}
     for section in sections:
@@ -112,26 +123,22 @@ def _changes(git: Git, before: str, after: str) -> list[_Change]:
     """List the changed files in the order in which git writes their diffs."""
     raw = git.must(*_OPTIONS, "--raw", "-z", before, after, "--").out.decode("utf-8", "replace").split("\0")
     twice: set[str] = set()
+    blobs: dict[str, list[str]] = {}
     fields = iter(raw)
     for entry in fields:
         if entry.startswith(":"):
             path = next(fields)
-            status = entry.rsplit(" ", 1)[-1]
+            _, _, *names, status = entry.split(" ")
             if status[:1] == "T":
                 twice.add(path)
             elif status[:1] in "RC":
-                next(fields)
+                path = next(fields)
+            blobs.setdefault(path, []).extend(name for name in names if name.strip("0"))
+    counts = _counts(git, before, after)
+    forced = {path for path, added, _ in counts if added == "-" and _is_text(git, blobs.get(path, []))}
+    counts = [(path, "0", "0") if path in forced else (path, added, deleted) for path, added, deleted in counts]
     changes: list[_Change] = []
-    counts = iter(
-        git.must(*_OPTIONS, "--numstat", "-z", before, after, "--").out.decode("utf-8", "replace").split("\0")
-    )
-    for entry in counts:
-        if not entry:
-            continue
-        added, deleted, path = entry.split("\t", 2)
-        if not path:  # a rename: the old and the new path follow
-            next(counts)
-            path = next(counts)
+    for path, added, deleted in counts:
         binary = added == "-"
         changes.append(
             _Change(
@@ -139,9 +146,36 @@ def _changes(git: Git, before: str, after: str) -> list[_Change]:
                 added=None if binary else int(added),
                 deleted=0 if binary else int(deleted),
                 sections=2 if path in twice else 1,
+                forced=path in forced,
             )
         )
     return changes
+
+
+def _counts(git: Git, before: str, after: str) -> list[tuple[str, str, str]]:
+    """Path, lines added and lines deleted of each changed file; dashes for a binary one."""
+    said = git.must(*_OPTIONS, "--numstat", "-z", before, after, "--").out.decode("utf-8", "replace")
+    entries = iter(said.split("\0"))
+    counts: list[tuple[str, str, str]] = []
+    for entry in entries:
+        if not entry:
+            continue
+        added, deleted, path = entry.split("\t", 2)
+        if not path:  # a rename: the old and the new path follow
+            next(entries)
+            path = next(entries)
+        counts.append((path, added, deleted))
+    return counts
+
+
+def _is_text(git: Git, blobs: Sequence[str]) -> bool:
+    """Whether no blob is huge or holds a NUL near its start, whatever the attributes say."""
+    for name in blobs:
+        if int(git.must("cat-file", "-s", name).line) > _LARGEST_FORCED:
+            return False
+        if b"\0" in git.must("cat-file", "blob", name).out[:_LOOKED_AT]:
+            return False
+    return bool(blobs)
 
 
 class _Split:
@@ -170,6 +204,10 @@ class _Split:
         """Return every file's part in order; one that does not fit or is never shown has no pieces."""
         self._append(self._tail)
         self._close()
+        for section in self._sections:
+            head, content, _ = b"".join(section.pieces).partition(b"\n--- ")
+            if section.change.added is None and content:  # git was told to show everything as text
+                section.pieces = [head, b"\nBinary files differ\n"]
         return self._sections
 
     def _start(self) -> None:
@@ -184,6 +222,8 @@ class _Split:
         if not self._sections:  # the line feed put before the first file
             return
         section = self._sections[-1]
+        if section.change.added is None:
+            data = data[: max(0, _LONGEST_HEADER - section.size)]
         section.size += len(data)
         if section.size > self._room or reason_to_leave_out(section.change.path):
             section.pieces.clear()

@@ -44,7 +44,12 @@ def read_stdin(stream: BinaryIO, limit: int) -> Material:
         TargetError: More than ``limit`` bytes, binary, not UTF-8 or UTF-16, or empty.
     """
     name = "standard input"
-    return Material(output=require_content(decode_text(read_bounded(stream, limit, name), name), name))
+    text = decode_text(read_bounded(stream, limit, name), name)
+    return Material(
+        output=require_content(
+            text, name, hint="an empty diff has no changes that are not staged; try HEAD~1..HEAD" if not text else ""
+        )
+    )
 
 
 def read_folder(folder: Path, name: str, limits: Limits) -> Material:
@@ -61,10 +66,11 @@ def read_folder(folder: Path, name: str, limits: Limits) -> Material:
     parts: list[str] = []
     left_out: dict[str, list[str]] = {}
     room = limits.folder_bytes
+    inside = folder.resolve()
     for relative in _files_below(folder, name, limits.folder_files):
         header = f"===== {printable(relative)} =====\n"
         most = min(limits.file_bytes, room - len(header.encode()))
-        text, reason = _part(folder / relative, relative, most)
+        text, reason = _part(folder / relative, relative, most, inside)
         part = header + text
         # Decoding may lengthen a text (UTF-16), so the room is counted in what it became.
         if not reason and (size := len(part.encode())) <= room:
@@ -87,10 +93,12 @@ def read_folder(folder: Path, name: str, limits: Limits) -> Material:
 _NO_ROOM = "does not fit the limit"
 
 
-def _part(path: Path, relative: str, most: int) -> tuple[str, str]:
+def _part(path: Path, relative: str, most: int, inside: Path) -> tuple[str, str]:
     """Return the text of one file of a folder, or the reason why it is left out."""
     try:
         reason = reason_to_leave_out(relative) or _unfit(path.lstat(), most)
+        if not reason and not path.parent.resolve().is_relative_to(inside):
+            reason = "behind a symbolic link"  # git lists what it tracks, though its folder may be a link by now
         if reason:
             return "", reason
         data = _regular_bytes(path, relative, most)

@@ -35,20 +35,28 @@ _LOCK_FILES = frozenset(
 
 # A judge may be a service: what commonly holds credentials does not leave the machine unasked.
 _SECRETS = (
-    ".env",
+    "*.env",
     ".env.*",
+    ".envrc",
     ".git-credentials",
+    ".htpasswd",
     ".netrc",
     ".npmrc",
     ".pypirc",
+    "*.jks",
     "*.key",
     "*.p12",
-    "*.pem",
+    "*.pem*",
     "*.pfx",
+    "*.tfvars",
+    "credentials*",
     "id_dsa",
     "id_ecdsa",
-    "id_ed25519",
+    "id_ed25519*",
     "id_rsa",
+    "kubeconfig",
+    "secrets.*",
+    "service-account*.json",
 )
 _SECRET_TEMPLATES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 

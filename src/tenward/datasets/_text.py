@@ -139,7 +139,7 @@ def decode_text(data: bytes, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def require_content(text: str, name: str) -> str:
+def require_content(text: str, name: str, *, hint: str = "") -> str:
     """Return ``text``.
 
     Raises:
@@ -147,7 +147,7 @@ def require_content(text: str, name: str) -> str:
     """
     if not text.strip():
         found = "only white space" if text else "nothing"
-        raise TargetError(f"{name} is empty: found {found}, expected text to judge")
+        raise TargetError(f"{name} is empty: found {found}, expected text to judge", hint=hint)
     return text
 
 

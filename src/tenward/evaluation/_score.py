@@ -41,9 +41,10 @@ async def ascore(
 
     Raises:
         TargetError: ``text`` is empty.
-        UsageError: An unknown name or an invalid file.
+        UsageError: An unknown name or an invalid file, ``text`` is no text, or ``references`` is one text.
         SystemicError: The judge cannot work at all.
     """
+    _check(text, references)
     if not text.strip():
         raise TargetError("found an empty text, expected something to judge")
     loaded = rubric if isinstance(rubric, Rubric) else Rubric.load(rubric)
@@ -54,6 +55,15 @@ async def ascore(
     finally:
         if who is not judge:
             await who.aclose()
+
+
+def _check(text: object, references: object) -> None:
+    if not isinstance(text, str):
+        raise UsageError(
+            f"text: found {type(text).__name__}, expected str", hint="decode bytes, or read the file first"
+        )
+    if isinstance(references, str):
+        raise UsageError("references: found one str, expected a list of them", hint="write references=[text]")
 
 
 def score(

@@ -92,10 +92,15 @@ class Score:
         return self.weighted_sum is not None
 
     @property
+    def covered(self) -> str:
+        """Coverage in per cent, rounded down: what is not all never reads 100 %."""
+        return f"{int(round(self.coverage * 1000, 6)) / 10:g}%"
+
+    @property
     def arithmetic(self) -> tuple[str, ...]:
         """The calculation in lines a person can check with a pocket calculator."""
         if self.weighted_sum is None or self.normalized is None or self.value is None:
-            return (f"unscored: only {self.coverage:.0%} of the weight was scored",)
+            return (f"unscored: only {self.covered} of the weight was scored",)
         scored = [part for part in self.parts if part.score is not None]
         terms = " + ".join(f"{_num(part.effective_share)}·{_num(part.score or 0.0)}" for part in scored)
         lines = [f"weighted sum  {terms} = {_num(self.weighted_sum)}"]
@@ -104,7 +109,8 @@ class Score:
         else:
             span = f"{_num(self.weighted_sum)} / {self.top}"
         lines.append(f"normalized    {span} = {_num(self.normalized)}")
-        lines.append(f"quality       1 + 9·{_num(self.normalized)} = {_num(1 + 9 * self.normalized)} → {self.quality}")
+        exact = _that_rounds_to(1 + 9 * self.normalized, self.quality)
+        lines.append(f"quality       1 + 9·{_num(self.normalized)} = {exact} → {self.quality}")
         if self.references is None:
             lines.append(f"value         {_num(self.value)} (no references: the judge alone)")
         else:
@@ -113,7 +119,7 @@ class Score:
                 f"{_num(1 - self.judge_share)}·{_num(self.references)} = {_num(self.value)}"
             )
         if self.coverage < 1:
-            lines.append(f"coverage      {self.coverage:.0%} of the weight was scored; the rest is left out")
+            lines.append(f"coverage      {self.covered} of the weight was scored; the rest is left out")
         return tuple(lines)
 
 
@@ -188,6 +194,12 @@ def _float(number: Fraction | None) -> float | None:
     return None if number is None else float(number)
 
 
-def _num(number: float) -> str:
+def _num(number: float, *, decimals: int = 3) -> str:
     """At most three decimals, none that are idle: 0.25, 3.35, 4."""
-    return f"{number:.3f}".rstrip("0").rstrip(".")
+    return f"{number:.{decimals}f}".rstrip("0").rstrip(".")
+
+
+def _that_rounds_to(number: float, whole: int | None) -> str:
+    """``number`` with as many decimals as it takes to round to ``whole``: 6.4996 for 6, where 6.5 would give 7."""
+    shown = (_num(number, decimals=decimals) for decimals in range(3, 16))
+    return next((text for text in shown if round_half_up(Fraction(text)) == whole), _num(number))

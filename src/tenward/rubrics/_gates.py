@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,15 @@ if TYPE_CHECKING:
     from tenward.rubrics._model import Gate, Rubric
 
 __all__ = ["GateResult", "run_gates"]
+
+_PATTERN_SECONDS = 10.0
+_QUICK_CHARS = 10_000
+_SEARCH = """
+import json, re, sys
+pattern, text = json.load(sys.stdin)
+hit = re.search(pattern, text, re.MULTILINE)
+print(json.dumps(hit and hit.group()[:60]))
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +71,44 @@ def _run(gate: Gate, candidate: str, folder: Path | None, stop: threading.Event 
         if limit is not None:
             passed = count <= limit if at_most else count >= limit
             return GateResult(gate=f"{name}: {limit}", passed=passed, detail=f"{count:,} {unit}")
+    pattern = gate.matches if gate.matches is not None else gate.forbids or ""
+    name = f"{'matches' if gate.matches is not None else 'forbids'}: {pattern}"
+    try:
+        hit = _search(pattern, candidate, stop)
+    except TimeoutError:
+        return GateResult(gate=name, passed=False, detail=f"the pattern took longer than {_PATTERN_SECONDS:g} s")
     if gate.matches is not None:
-        found = re.search(gate.matches, candidate, re.MULTILINE)
-        return GateResult(gate=f"matches: {gate.matches}", passed=bool(found), detail="found" if found else "not found")
-    pattern = gate.forbids or ""
-    hit = re.search(pattern, candidate, re.MULTILINE)
-    detail = f"found {hit.group()[:60]!r}" if hit else "not found"
-    return GateResult(gate=f"forbids: {pattern}", passed=hit is None, detail=detail)
+        return GateResult(gate=name, passed=hit is not None, detail="not found" if hit is None else "found")
+    return GateResult(gate=name, passed=hit is None, detail="not found" if hit is None else f"found {hit!r}")
+
+
+def _search(pattern: str, text: str, stop: threading.Event | None) -> str | None:
+    """The first 60 characters of the first match, or None.
+
+    Raises:
+        TimeoutError: The search took too long; only a process of its own can be stopped amid a search.
+    """
+    risky = bool(re.search(r"\)[*+?{]", pattern)) or len(re.findall(r"[*+?{]", pattern)) > 1
+    if not risky and len(text) <= _QUICK_CHARS:
+        hit = re.search(pattern, text, re.MULTILINE)
+        return hit.group()[:60] if hit else None
+    ended = run_command(
+        [sys.executable, "-I", "-S", "-W", "ignore", "-c", _SEARCH],
+        cwd=Path(tempfile.gettempdir()),
+        timeout=_PATTERN_SECONDS,
+        env=scrubbed_environment(),
+        stdin=json.dumps([pattern, text]),
+        stop=stop,
+    )
+    if ended.status is None:
+        raise TimeoutError
+    if ended.status != 0:
+        raise GateError(
+            f"the search for {pattern!r} ended with status {ended.status}: {ended.tail[-200:]}",
+            hint="try a simpler pattern",
+        )
+    found: str | None = json.loads(ended.tail)
+    return found
 
 
 def _run_command(
@@ -96,7 +138,9 @@ def _run_command(
                 f"gate 'run: {line}' could not be started: {reason}",
                 hint=f"is '{command[0]}' installed and on PATH? commands run without a shell",
             ) from error
-    detail = f"stopped after {timeout:g} s" if ended.status is None else f"exit status {ended.status}"
+    detail = f"exit status {ended.status}"
+    if ended.status is None:
+        detail = f"stopped after {timeout:g} s" if ended.seconds >= timeout else "stopped"
     if ended.status != 0 and ended.tail:
         detail += f": {ended.tail.splitlines()[-1][:200]}"
     return GateResult(gate=f"run: {line}", passed=ended.status == 0, detail=detail)

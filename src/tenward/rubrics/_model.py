@@ -22,7 +22,7 @@ METRIC_NAMES = ("bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor
 MetricName = Literal["bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor"]
 
 _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_MAX_LEVELS = 11
+_TOP = 10
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
@@ -213,10 +213,10 @@ class Rubric(Document):
                 found=repr(value), expected="two whole numbers, lowest and highest score", hint="such as [1, 5]"
             )
         lo, hi = ends
-        if not 0 <= lo < hi or hi - lo >= _MAX_LEVELS:
+        if not 0 <= lo < hi <= _TOP:
             raise FieldError(
                 found=f"[{lo}, {hi}]",
-                expected="lowest below highest, neither below 0, at most 11 levels",
+                expected="lowest below highest, from 0 to 10",
                 hint="[1, 5] and [0, 10] are usual",
             )
         return {"lo": lo, "hi": hi}
