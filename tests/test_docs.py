@@ -26,6 +26,15 @@ def blocks(language: str) -> list[tuple[str, str]]:
     return found
 
 
+def _script(monkeypatch: pytest.MonkeyPatch, scores: dict[str, float]) -> None:
+    """Let every judge that is loaded be a scripted one."""
+
+    def load(*_: object, **__: object) -> Judge:
+        return ScriptedJudge(scores)
+
+    monkeypatch.setattr(Judge, "load", load)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
     """A link between the pages names a file that exists."""
@@ -55,7 +64,7 @@ def test_every_yaml_example_loads(page: str, text: str) -> None:
 def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The README's Python lines work as they stand, here with a scripted judge in place of the model."""
     scores = dict.fromkeys(Rubric.load("code-review").criteria, 4.0)
-    monkeypatch.setattr(Judge, "load", lambda *_, **__: ScriptedJudge(scores))
+    _script(monkeypatch, scores)
     example = next(text for page, text in blocks("python") if page == "README.md")
     exec(compile(example, "README.md", "exec"), {})
     assert capsys.readouterr().out.splitlines()[0] == "8 0.8"
@@ -64,7 +73,7 @@ def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 async def test_the_async_example_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's async lines work as they stand, here with a scripted judge in place of the model."""
     scores = dict.fromkeys(Rubric.load("code-review").criteria, 4.0)
-    monkeypatch.setattr(Judge, "load", lambda *_, **__: ScriptedJudge(scores))
+    _script(monkeypatch, scores)
     example = [text for page, text in blocks("python") if page == "README.md"][1]
     body = "\n".join(f"    {line}" for line in example.splitlines())
     names: dict[str, Any] = {}

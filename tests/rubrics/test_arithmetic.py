@@ -32,7 +32,7 @@ def make(
         rubric="made/v1",
         about="What?",
         scale=Scale(lo=scale[0], hi=scale[1]),
-        criteria={f"c{i}": Criterion(ask="How?", weight=weight) for i, weight in enumerate(weights)},
+        criteria={f"c{i}": Criterion(ask=("How?",), weight=weight) for i, weight in enumerate(weights)},
         normalize="range" if by_range else "max",
         min_coverage=min_coverage,
     )
@@ -183,8 +183,8 @@ def test_quality_rounds_an_exact_half_up() -> None:
 
 def test_floors_name_the_criteria_below_them() -> None:
     """Only scores below the floor are named: not those on it, nor the unscored."""
-    criteria = {name: Criterion(ask="How?", floor=3) for name in ("under", "equal", "over", "unscored")}
-    criteria["free"] = Criterion(ask="How?")
+    criteria = {name: Criterion(ask=("How?",), floor=3) for name in ("under", "equal", "over", "unscored")}
+    criteria["free"] = Criterion(ask=("How?",))
     rubric = Rubric(rubric="floors", about="What?", criteria=criteria)
     scores = {"under": 2.9, "equal": 3.0, "over": 4.0, "unscored": None, "free": 1.0}
     assert compute_score(rubric, scores).below_floor == ("under",)

@@ -15,7 +15,7 @@ from tenward.rubrics import Criterion, Gate, GateResult, Rubric, run_gates
 
 def check(gate: Gate, candidate: str, folder: Path | None = None) -> GateResult:
     """Run one gate on one candidate."""
-    rubric = Rubric(rubric="gates", about="What?", criteria={"clarity": Criterion(ask="How?")}, gates=(gate,))
+    rubric = Rubric(rubric="gates", about="What?", criteria={"clarity": Criterion(ask=("How?",))}, gates=(gate,))
     (result,) = run_gates(rubric, candidate, folder=folder)
     return result
 
@@ -53,13 +53,13 @@ def test_text_gates(gate: Gate, candidate: str, passed: bool, shown: str, detail
 def test_every_gate_is_run_in_order() -> None:
     """A failed gate does not hide the findings of the later ones."""
     gates = (Gate(max_words=1), Gate(run="false"), Gate(min_chars=1))
-    rubric = Rubric(rubric="gates", about="What?", criteria={"clarity": Criterion(ask="How?")}, gates=gates)
+    rubric = Rubric(rubric="gates", about="What?", criteria={"clarity": Criterion(ask=("How?",))}, gates=gates)
     assert [result.passed for result in run_gates(rubric, "one two")] == [False, False, True]
 
 
 def test_a_rubric_without_gates_has_no_results() -> None:
     """No gates give no results."""
-    rubric = Rubric(rubric="gates", about="What?", criteria={"clarity": Criterion(ask="How?")})
+    rubric = Rubric(rubric="gates", about="What?", criteria={"clarity": Criterion(ask=("How?",))})
     assert run_gates(rubric, "text") == ()
 
 

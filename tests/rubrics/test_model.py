@@ -60,7 +60,7 @@ def test_every_key_is_read() -> None:
     assert rubric.scale.levels == tuple(range(11))
     assert list(rubric.criteria) == ["correctness", "tone"]
     assert rubric.criteria["correctness"] == Criterion(
-        ask="Is it right?", weight=2.5, levels={0: "all wrong", 10: "all right"}, floor=4
+        ask=("Is it right?",), weight=2.5, levels={0: "all wrong", 10: "all right"}, floor=4
     )
     assert rubric.gates == (Gate(max_words=400), Gate(run="make test", timeout=5))
     assert rubric.references == {"rouge_l": 2, "bleu": 1}
@@ -71,7 +71,7 @@ def test_every_key_is_read() -> None:
 def test_the_shorthand_means_weight_one_and_the_usual_settings() -> None:
     """Name, question and criteria are enough."""
     rubric = Rubric.parse(GOOD)
-    assert rubric.criteria == {"clarity": Criterion(ask="Is it clear?", weight=1.0, levels={}, floor=None)}
+    assert rubric.criteria == {"clarity": Criterion(ask=("Is it clear?",), weight=1.0, levels={}, floor=None)}
     assert (rubric.scale, rubric.gates, rubric.references) == (Scale(lo=1, hi=5), (), {})
     assert (rubric.mix, rubric.normalize, rubric.min_coverage) == (Mix(judge=1, references=0), "max", 0.8)
 
@@ -87,13 +87,13 @@ def test_a_scale_holds_its_ends_and_what_lies_between() -> None:
 @given(st.lists(st.integers(0, 1000) | st.floats(0, 1000), min_size=1, max_size=10).filter(any))
 def test_shares_sum_to_exactly_one(weights: list[float]) -> None:
     """However odd the weights, the shares are exact and make a whole."""
-    criteria = {f"c{index}": Criterion(ask="How?", weight=float(weight)) for index, weight in enumerate(weights)}
+    criteria = {f"c{index}": Criterion(ask=("How?",), weight=float(weight)) for index, weight in enumerate(weights)}
     assert sum(Rubric(rubric="a", about="What?", criteria=criteria).shares.values()) == 1
 
 
 def test_shares_of_decimal_weights_are_what_was_written() -> None:
     """0.1 and 0.2 share one to two, exactly."""
-    criteria = {"one": Criterion(ask="How?", weight=0.1), "two": Criterion(ask="How?", weight=0.2)}
+    criteria = {"one": Criterion(ask=("How?",), weight=0.1), "two": Criterion(ask=("How?",), weight=0.2)}
     assert Rubric(rubric="a", about="What?", criteria=criteria).shares == {"one": Fraction(1, 3), "two": Fraction(2, 3)}
 
 
