@@ -69,20 +69,23 @@ async def judged(judge: Judge | Path, case: Case, rubric: Rubric = RUBRIC, *, ex
 
 
 async def test_scores_repeat_and_the_prompt_is_computed_once(tmp_path: Path) -> None:
-    """Verdicts on one case are equal whatever was judged between them, and later questions reuse the prompt."""
+    """Verdicts on one case are equal whatever was judged between them; questions and candidates share what they can."""
     judge = judge_file(tmp_path)
     one = await judged(judge, CASE)
-    await judged(judge, Case(id="other", output=CASE.output[:50], input=CASE.input), TWO)
+    other_candidate = await judged(judge, Case(id="other", output=CASE.output[:50], input=CASE.input), TWO)
+    await judged(judge, Case(id="elsewhere", output=CASE.output, input="Something else."), TWO)
     for other in (await judged(judge, CASE), await judged(judge, CASE)):
         assert other.scores == one.scores
         assert [item.distribution for item in other.criteria] == [item.distribution for item in one.criteria]
     assert all(score is not None and 1 <= score <= 5 for score in one.scores.values())
     assert one.usage.cost_usd == 0
-    assert one.usage.calls == len(RUBRIC.criteria)
+    assert one.usage.calls == 1 + len(RUBRIC.criteria)  # what the candidates on one input share is computed first
     calls = one.engine["calls"]
-    assert len(calls) == len(RUBRIC.criteria)
-    for counters in calls[1:]:
+    assert len(calls) == 1 + len(RUBRIC.criteria)
+    for counters in calls[2:]:
         assert counters["cache_n"] >= 0.8 * (counters["cache_n"] + counters["prompt_n"])
+    shared = other_candidate.engine["calls"][0]
+    assert shared["cache_n"] >= 0.8 * (shared["cache_n"] + shared["prompt_n"])
 
 
 async def test_no_proxy_stands_before_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
