@@ -198,3 +198,77 @@ def test_folders_without_content_are_no_workspace(tmp_path: Path) -> None:
         (inner / name).mkdir(parents=True)
         (inner / name / "README.md").write_text("text", encoding="utf-8")
     assert Library.discover(inner).roots[0] == tmp_path
+
+
+def put_cases(root: Path, name: str) -> Path:
+    """Write one data set and return its file."""
+    path = root / "datasets" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('{"id": "a"}\n', encoding="utf-8")
+    return path
+
+
+def test_data_sets_are_found_by_name(library: Library, roots: tuple[Path, Path]) -> None:
+    """JSONL, compressed JSONL and CSV are content of datasets, by their name without any of the suffixes."""
+    shipped = put_cases(roots[1], "subjects.jsonl")
+    for name in ("tasks.jsonl.gz", "ratings.v2.csv", "subjects.md", ".jsonl", "odd.gz"):
+        put_cases(roots[0], name)
+    assert list(library.names("datasets")) == ["ratings.v2", "subjects", "tasks"]
+    assert library.find("datasets", "subjects") == shipped
+    assert library.find("datasets", "tasks") == roots[0] / "datasets/tasks.jsonl.gz"
+    assert not library.shadows("datasets", library.find("datasets", "tasks"))
+
+
+def test_a_data_set_of_the_workspace_may_stand_for_a_shipped_one(library: Library, roots: tuple[Path, Path]) -> None:
+    """The workspace's file shadows a shipped one of the same name, whatever the suffixes."""
+    put_cases(roots[1], "subjects.jsonl")
+    mine = put_cases(roots[0], "subjects.csv")
+    assert library.find("datasets", "subjects") == mine
+    assert not library.shadows("datasets", mine)
+    mine.write_text("id\nb\n", encoding="utf-8")
+    assert library.shadows("datasets", mine)
+
+
+def test_of_two_files_with_one_name_the_plain_jsonl_counts(library: Library, roots: tuple[Path, Path]) -> None:
+    """Beside the spreadsheet it was made from, and its compressed copy, the JSONL file is the data set."""
+    for name in ("a.csv", "a.jsonl.gz", "a.jsonl"):
+        put_cases(roots[0], name)
+    assert library.find("datasets", "a") == roots[0] / "datasets/a.jsonl"
+
+
+def test_a_data_set_may_be_given_by_its_path(
+    library: Library, roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file name with one of the suffixes is a path; one that leads nowhere is told what would work."""
+    path = put_cases(roots[0], "a.jsonl.gz")
+    monkeypatch.chdir(path.parent)
+    assert library.find("datasets", "a.jsonl.gz") == Path("a.jsonl.gz")
+    with pytest.raises(UnknownNameError) as caught:
+        library.find("datasets", "b.csv")
+    assert caught.value.message == "b.csv: no such file"
+    assert caught.value.hint == "give the path of a JSONL or CSV file, or one of the names: a"
+    with pytest.raises(UnknownNameError) as caught:
+        library.find("datasets", path.parent)
+    assert caught.value.message == f"{path.parent}: found a folder, expected a JSONL or CSV file"
+
+
+def test_a_folder_of_data_alone_is_a_workspace_only_where_there_is_no_other(tmp_path: Path) -> None:
+    """Many projects have a folder called datasets, so the nearest YAML content above it is the stronger sign."""
+    inner = tmp_path / "inner"
+    put_cases(inner, "train.csv")
+    (inner / "src").mkdir()
+    assert Library.discover(inner / "src").roots[0] == inner
+    put_cases(tmp_path, "outer.jsonl")
+    assert Library.discover(inner / "src").roots[0] == inner
+    put(tmp_path, "outer.yaml")
+    assert Library.discover(inner / "src").roots[0] == tmp_path
+
+
+def test_data_above_the_repository_makes_no_workspace(tmp_path: Path) -> None:
+    """The search for data stops at the top of the repository too."""
+    put_cases(tmp_path, "outside.jsonl")
+    top = tmp_path / "repository"
+    (top / "datasets").mkdir(parents=True)
+    (top / ".git").mkdir()
+    (top / "datasets/README.md").write_text("text", encoding="utf-8")
+    assert len(Library.discover(top).roots) == 1

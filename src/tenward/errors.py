@@ -4,14 +4,17 @@
 
     TenwardError                     message + hint + exit code
     ├── UsageError                   2  the request cannot be right as written
-    │   ├── DocumentError               a YAML or JSON file says something it may not (file, line, field)
-    │   ├── UnknownNameError            a rubric, judge or model name that no library holds
-    │   └── TargetError                 the thing to judge cannot be read as text
+    │   ├── DocumentError               a YAML, JSON or CSV file says something it may not (file, line, field)
+    │   ├── UnknownNameError            a rubric, judge, data set or model name that no library holds
+    │   ├── TargetError                 the thing to judge cannot be read as text
+    │   └── LoopError                   a loop cannot start here or now: no repository, no commit, held by another
     └── SystemicError                3  the request was right, the machine or a service was not
         ├── JudgeUnavailableError       no key, wrong model name, endpoint not reachable, no log-probabilities
         ├── EngineError                 the embedded engine is missing or cannot load the model
         ├── ModelStoreError             a model cannot be downloaded, stored or verified
-        └── GateError                   a gate's command could not be started
+        ├── StoreError                  the file of runs and verdicts cannot be read or written
+        ├── GateError                   a gate's command could not be started
+        └── GitError                    git, or the repository a loop keeps its record in, failed
 
 A judge that fails on *one* case raises nothing: the case is *unscored*, with a
 :class:`tenward.judges.Failure` that says why. Exceptions are for faults that every further case would share.
@@ -29,9 +32,12 @@ __all__ = [
     "DocumentError",
     "EngineError",
     "GateError",
+    "GitError",
     "JudgeUnavailableError",
+    "LoopError",
     "ModelStoreError",
     "Problem",
+    "StoreError",
     "SystemicError",
     "TargetError",
     "TenwardError",
@@ -86,7 +92,7 @@ class Problem:
 
 
 class DocumentError(UsageError):
-    """A YAML or JSON document says something it may not."""
+    """A YAML, JSON or CSV document says something it may not."""
 
     def __init__(self, path: Path | str, problems: Sequence[Problem]) -> None:
         self.path = path
@@ -112,6 +118,10 @@ class TargetError(UsageError):
     """The thing to judge cannot be read as text: missing, empty, binary, too large, no such revision."""
 
 
+class LoopError(UsageError):
+    """A loop cannot start here or now: no repository, no commit, a name that cannot be, held by another process."""
+
+
 class SystemicError(TenwardError):
     """The request was right; the machine or a service was not."""
 
@@ -128,5 +138,13 @@ class ModelStoreError(SystemicError):
     """A model cannot be downloaded, stored or verified."""
 
 
+class StoreError(SystemicError):
+    """The file that holds runs and verdicts cannot be opened, read or written."""
+
+
 class GateError(SystemicError):
     """A gate's command could not be started at all; says nothing about the candidate."""
+
+
+class GitError(SystemicError):
+    """Git, or the repository a loop keeps its record in, failed."""

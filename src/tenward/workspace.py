@@ -11,7 +11,10 @@ from tenward.errors import UnknownNameError, UsageError
 __all__ = ["CONTENT_FOLDERS", "Library", "require_version"]
 
 CONTENT_FOLDERS = ("rubrics", "judges", "datasets", "loop", "reports")
-_SUFFIXES = {"rubrics": (".yaml", ".yml"), "judges": (".yaml", ".yml"), "loop": (".yaml", ".yml")}
+_YAML = (".yaml", ".yml")
+# Where two files of one folder have the same name, the suffix that comes first here wins.
+_SUFFIXES = {"rubrics": _YAML, "judges": _YAML, "loop": _YAML, "datasets": (".jsonl", ".jsonl.gz", ".csv")}
+_KINDS = {"rubrics": "rubric", "judges": "judge", "loop": "loop", "datasets": "data set"}
 
 
 def _shipped() -> Path:
@@ -32,7 +35,8 @@ class Library:
         """The workspace around ``start`` (default: the current folder), then the shipped library.
 
         The workspace is the nearest folder, from ``start`` upwards and not past the repository's top level, that
-        holds a content folder with at least one file of its kind.
+        holds a content folder with at least one YAML file. Where there is none, it is the nearest folder whose
+        ``datasets`` holds a data set: many projects have a folder of that name, so it is the weaker sign.
 
         Raises:
             UsageError: The current folder is gone.
@@ -42,12 +46,16 @@ class Library:
         except FileNotFoundError:
             raise UsageError("the current folder does not exist any more", hint="change to another folder") from None
         shipped = _shipped()
+        weaker: Path | None = None
         for folder in (here, *here.parents):
-            if folder != shipped and _is_workspace(folder):
-                return cls(roots=(folder, shipped))
+            if folder != shipped:
+                if any(_holds(folder, name) for name, suffixes in _SUFFIXES.items() if suffixes == _YAML):
+                    return cls(roots=(folder, shipped))
+                if weaker is None and _holds(folder, "datasets"):
+                    weaker = folder
             if (folder / ".git").exists():
                 break
-        return cls(roots=(shipped,))
+        return cls(roots=(weaker, shipped) if weaker else (shipped,))
 
     @property
     def shipped(self) -> Path:
@@ -58,9 +66,10 @@ class Library:
         """All content of one folder by name, the workspace shadowing the shipped library."""
         found: dict[str, Path] = {}
         for root in reversed(self.roots):
-            for path in sorted((root / folder).glob("*")):
-                if path.suffix in _SUFFIXES[folder] and path.is_file():
-                    found[path.stem] = path
+            for suffix in reversed(_SUFFIXES[folder]):
+                for path in (root / folder).glob(f"?*{suffix}"):
+                    if path.is_file():
+                        found[path.name.removesuffix(suffix)] = path
         return dict(sorted(found.items()))
 
     def is_workspace_s(self, path: Path) -> bool:
@@ -69,7 +78,7 @@ class Library:
 
     def shadows(self, folder: str, path: Path) -> bool:
         """Whether a file found by name stands for a shipped one that says something else."""
-        shipped = Library(roots=(self.shipped,)).names(folder).get(path.stem)
+        shipped = Library(roots=(self.shipped,)).names(folder).get(_stem(folder, path))
         return shipped is not None and shipped != path and shipped.read_bytes() != path.read_bytes()
 
     def find(self, folder: str, name: str | Path) -> Path:
@@ -79,23 +88,23 @@ class Library:
             UnknownNameError: Neither a file nor a known name.
         """
         path = Path(name)
-        looks_like_path = isinstance(name, Path) or path.suffix in _SUFFIXES[folder] or len(path.parts) > 1
+        file = "a JSONL or CSV file" if folder == "datasets" else "a YAML file"
+        looks_like_path = isinstance(name, Path) or path.name.endswith(_SUFFIXES[folder]) or len(path.parts) > 1
         if looks_like_path and _is_file(path):
             return path
         if looks_like_path and not _is_versioned(str(name)):
             raise UnknownNameError(
-                f"{name}: found a folder, expected a YAML file" if _is_folder(path) else f"{name}: no such file",
-                hint=f"give the path of a YAML file, or one of the names: {', '.join(self.names(folder))}",
+                f"{name}: found a folder, expected {file}" if _is_folder(path) else f"{name}: no such file",
+                hint=f"give the path of {file}, or one of the names: {', '.join(self.names(folder))}",
             )
         known = self.names(folder)
         stem = str(name).partition("/")[0]
         if stem in known:
             return known[stem]
         close = difflib.get_close_matches(stem, known, n=1)
-        kind = folder.removesuffix("s")
         raise UnknownNameError(
-            f"found no {kind} named '{name}', expected one of: {', '.join(known) or '(none)'}",
-            hint=f"did you mean '{close[0]}'?" if close else "a path to a YAML file works too",
+            f"found no {_KINDS[folder]} named '{name}', expected one of: {', '.join(known) or '(none)'}",
+            hint=f"did you mean '{close[0]}'?" if close else f"a path to {file} works too",
         )
 
 
@@ -113,13 +122,17 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _is_workspace(folder: Path) -> bool:
+def _holds(root: Path, folder: str) -> bool:
     try:
-        return any(
-            path.suffix in suffixes for name, suffixes in _SUFFIXES.items() for path in (folder / name).glob("*.y*ml")
-        )
+        return any(_stem(folder, path) for path in (root / folder).glob("*"))
     except OSError:
         return False  # a folder that cannot be read is nobody's workspace
+
+
+def _stem(folder: str, path: Path) -> str:
+    """The name by which a file of a content folder is found; empty for a file that is no content."""
+    suffix = next((suffix for suffix in _SUFFIXES[folder] if path.name.endswith(suffix)), "")
+    return path.name.removesuffix(suffix) if suffix else ""
 
 
 def _is_versioned(name: str) -> bool:

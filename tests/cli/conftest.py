@@ -29,7 +29,7 @@ JUDGE = "judge: {name}/v1\nabout: A stub.\nmodel: openai/stub-model\nbase_url: {
 
 def grade(request: Request, path: str) -> int:
     """Return the number behind ``grade`` in the judged text; 3 where there is none."""
-    text = request.text(role="user").rpartition("<candidate")[2]
+    text = re.split(r"<[\w-]+ [0-9a-f]{16}>\n", request.text(role="user"))[-1]
     found = re.search(r"grade (\d)", text)
     return int(found[1]) if found else 3
 

@@ -328,7 +328,7 @@ def embedded(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> d
         assert context_tokens
         return engine
 
-    monkeypatch.setattr("tenward.judges._connection.engine_for", engine_for)
+    monkeypatch.setattr("tenward.judges._clients.engine_for", engine_for)
     model = tmp_path / "model.gguf"
     model.write_bytes(b"GGUF")
     return {"model": f"local/{model}", "base_url": None, "read": "distribution"}

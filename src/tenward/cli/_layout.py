@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["columns", "hanging", "indented"]
 
 
-def indented(text: Text | str, *, by: int) -> RenderableType:
-    """A paragraph whose every line begins ``by`` cells to the right."""
+def indented(text: RenderableType, *, by: int) -> RenderableType:
+    """A paragraph or block whose every line begins ``by`` cells to the right."""
     return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, by), expand=False)
 
 

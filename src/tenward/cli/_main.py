@@ -25,6 +25,7 @@ __all__ = ["main"]
 _COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("tenward.cli._demo", "Score a good and a poor revision of a small program, with a real model."),
     "doctor": ("tenward.cli._doctor", "Say what works on this machine, with a hint for what does not."),
+    "eval": ("tenward.cli._eval", "Judge every case of a data set; resumable, cached, with a budget."),
     "init": ("tenward.cli._init", "Make a workspace: rubrics, judges, datasets, loop, reports."),
     "judge": ("tenward.cli._judge", "Show a judge, or the JSON Schema of judge files."),
     "model": ("tenward.cli._model", "Pull, list and find the models of the embedded engine."),

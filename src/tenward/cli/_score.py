@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page, terminal_width, working
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
 from tenward.evaluation import Result, evaluate_case, result_as_dict
-from tenward.judges import Judge, JudgeSpec, load_spec
+from tenward.judges import Judge
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
@@ -68,10 +69,10 @@ def command(
     """  # noqa: D301 - click looks for the backspace character itself
     library = Library.discover()
     if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
-        _check_default_judge(library, judge)
+        check_default_judge(library, judge)
     loaded = Rubric.load(rubric, library=library)
     who = Judge.load(judge, library=library)
-    _announce(library, loaded, rubric, judge)
+    announce_files(library, loaded, rubric, judge)
     _check(fail_under, [*(target for target in targets if target == "-"), *_stdin_options(input_, references)])
     given_input = _text(input_, "--input") if input_ is not None else None
     given_references = [_text(reference, "--reference") for reference in references]
@@ -88,34 +89,6 @@ def command(
     else:
         show_results(results, judge=who.name)
     return _exit_code(results, fail_under)
-
-
-def _check_default_judge(library: Library, name: str) -> None:
-    """Refuse to send text to a service that only a file of the workspace, perhaps not the user's own, has chosen."""
-    path = library.find("judges", name)
-    if not library.is_workspace_s(path):
-        return
-    spec = load_spec(path)
-    if not (isinstance(spec, JudgeSpec) and spec.local):
-        found = spec.model if isinstance(spec, JudgeSpec) else "a panel"
-        raise UsageError(
-            f"{path}: the default judge '{name}' is the workspace's own: found {found}, expected a model local/...",
-            hint=f"if the text may go there, name the judge: --judge {path}",
-        )
-
-
-def _announce(library: Library, loaded: Rubric, rubric: str, judge: str) -> None:
-    """Say which files of the workspace stand for shipped ones, and which commands of the workspace will run."""
-    for folder, name in (("rubrics", rubric), ("judges", judge)):
-        path = library.find(folder, name)
-        if path == Path(name) or not library.is_workspace_s(path):
-            continue
-        if library.shadows(folder, path):
-            note(f"note: {folder.removesuffix('s')} {path.stem} is the workspace's own: {path}")
-        if folder == "rubrics":
-            for gate in loaded.gates:
-                if gate.run is not None:
-                    note(f"note: rubric {path.stem} of the workspace runs: {gate.run}")
 
 
 async def score_targets(

@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.styled import Styled
 from rich.text import Text
 
-from tenward.cli._console import ascii_only
+from tenward.cli._bars import BAR_CELLS, bar
 from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from tenward.judges import CriterionVerdict, Failure, Usage, Verdict
     from tenward.rubrics import GateResult, Part, Score
 
-__all__ = ["ranking", "result_view", "shared_failure"]
+__all__ = ["cost_of", "ranking", "result_view", "shared_failure", "took"]
 
-_BAR_CELLS = 20
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _LONGEST_WORDS = 2000
 _HINTS_ONLY = "words of a small model: read them as hints; the scores do not depend on them"
 
@@ -56,7 +54,7 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
         blocks.append(Text(""))
         blocks.append(indented(Text(_HINTS_ONLY, style="dim"), by=2))
     blocks.append(Text(""))
-    blocks.append(indented(Text(_took(verdict.seconds, verdict.usage), style="dim"), by=2))
+    blocks.append(indented(Text(took(verdict.seconds, verdict.usage), style="dim"), by=2))
     return Group(*blocks)
 
 
@@ -138,7 +136,7 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
     scale = f"{score.bottom} to {score.top}"
     spreads = any(item.spread is not None for item in items)
     whole = all(item.score is None or item.score == int(item.score) for item in items)
-    heading = f"{'criterion':<{names}}  {scale:<{_BAR_CELLS}}  score{'  spread' if spreads else ''}  weight"
+    heading = f"{'criterion':<{names}}  {scale:<{BAR_CELLS}}  score{'  spread' if spreads else ''}  weight"
     lines: list[RenderableType] = [Text(f"  {heading}", style="dim")]
     shared = shared_failure(items)
     quoted: set[str] = set()
@@ -146,9 +144,10 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
         low = item.criterion in score.below_floor
         line = Text(f"  {item.criterion:<{names}}  ")
         if item.score is None:
-            line.append(f"{'unscored':<{_BAR_CELLS}}  {'–':>5}", style="yellow")
+            line.append(f"{'unscored':<{BAR_CELLS}}  {'–':>5}", style="yellow")
         else:
-            line.append_text(_bar(item.score, score, style="red" if low else "green"))
+            share = (item.score - score.bottom) / (score.top - score.bottom)
+            line.append_text(bar(share, style="red" if low else "green"))
             line.append(f"  {_number(item.score, whole=whole):>5}", style="bold red" if low else "bold")
         if spreads:
             line.append(f"  {'' if item.spread is None else f'±{item.spread:.1f}':>6}", style="dim")
@@ -218,26 +217,18 @@ def _steps(result: Result, parts: dict[str, Part]) -> Iterator[RenderableType]:
         yield hanging(f"{number}.", text, indent=4, width=4)
 
 
-def _bar(score: float, scale: Score, *, style: str) -> Text:
-    share = (score - scale.bottom) / (scale.top - scale.bottom)
-    if ascii_only():
-        bar = Text("#" * round(share * _BAR_CELLS), style=style)
-        bar.append("." * (_BAR_CELLS - len(bar)), style="dim")
-        return bar
-    full, rest = divmod(round(share * _BAR_CELLS * 8), 8)
-    bar = Text("█" * full + (_EIGHTHS[rest] if rest else ""), style=style)
-    bar.append("·" * (_BAR_CELLS - len(bar)), style="dim")
-    return bar
-
-
-def _took(seconds: float, usage: Usage) -> str:
-    cost = "cost unknown (no price in the judge file)" if usage.cost_usd is None else f"${usage.cost_usd:.4f}"
-    if usage.cost_usd == 0:
-        cost = "no cost"
+def took(seconds: float, usage: Usage) -> str:
+    """Time, calls, tokens and cost in one line."""
+    cost = "cost unknown (no price in the judge file)" if usage.cost_usd is None else cost_of(usage.cost_usd)
     reused = f", {usage.cached_tokens:,} of them reused" if usage.cached_tokens else ""
     calls = "1 call" if usage.calls == 1 else f"{usage.calls:,} calls"
     tokens = f"{usage.prompt_tokens:,} prompt tokens{reused} · {usage.completion_tokens:,} written"
     return f"{seconds:.1f} s · {calls} · {tokens} · {cost}"
+
+
+def cost_of(usd: float) -> str:
+    """US dollars as a person reads them; what costs nothing says so."""
+    return f"${usd:.4f}" if usd else "no cost"
 
 
 def _remark(result: Result) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Case"]
+__all__ = ["SPLITS", "Case", "Split"]
+
+Split = Literal["dev", "sealed"]
+"""The parts of a data set: a loop sees the scores of ``dev``, only the confirm step reads ``sealed``."""
+
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +26,8 @@ class Case:
     id: str
     """Name of the case, unique in its data set or command."""
 
-    output: str
-    """The text that is judged."""
+    output: str = ""
+    """The text that is judged. A case of a data set may have none yet: it is produced later."""
 
     input: str = ""
     """What the output answers: the task, the source text, the diff under review. Empty when there is none."""
@@ -38,3 +43,6 @@ class Case:
 
     group: str = ""
     """Cases that share a source share a group; the statistics treat a group as one unit."""
+
+    split: Split = "dev"
+    """Which part of its data set the case is in."""

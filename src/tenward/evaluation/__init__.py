@@ -1,7 +1,34 @@
-"""From a case, a rubric and a judge to a result."""
+"""From cases, a rubric and a judge to results, runs and what they come to."""
 
-from tenward.evaluation._export import result_as_dict
+from tenward.evaluation._export import result_as_dict, run_as_dict
+from tenward.evaluation._plan import Plan, plan_dataset
 from tenward.evaluation._result import Result, evaluate_case
+from tenward.evaluation._result_data import result_from_data, result_to_data
+from tenward.evaluation._run import Progress, Run, run_cases, run_dataset
+from tenward.evaluation._run_record import RunRecord, RunStatus
 from tenward.evaluation._score import ascore, score
+from tenward.evaluation._store import Store
+from tenward.evaluation._summary import Mean, Summary, Tally
 
-__all__ = ["Result", "ascore", "evaluate_case", "result_as_dict", "score"]
+__all__ = [
+    "Mean",
+    "Plan",
+    "Progress",
+    "Result",
+    "Run",
+    "RunRecord",
+    "RunStatus",
+    "Store",
+    "Summary",
+    "Tally",
+    "ascore",
+    "evaluate_case",
+    "plan_dataset",
+    "result_as_dict",
+    "result_from_data",
+    "result_to_data",
+    "run_as_dict",
+    "run_cases",
+    "run_dataset",
+    "score",
+]

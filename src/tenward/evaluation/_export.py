@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tenward.evaluation._result import Result
+    from tenward.evaluation._run_record import RunRecord
+    from tenward.evaluation._summary import Mean, Summary
     from tenward.judges import CriterionVerdict, Failure, Usage
 
-__all__ = ["result_as_dict"]
+__all__ = ["result_as_dict", "run_as_dict"]
 
 
 def result_as_dict(result: Result) -> dict[str, Any]:
@@ -48,6 +52,49 @@ def result_as_dict(result: Result) -> dict[str, Any]:
     data["usage"] = _usage(verdict.usage)
     data["fingerprint"] = dict(verdict.fingerprint)
     return data
+
+
+def run_as_dict(record: RunRecord, summary: Summary, results: Iterable[Result]) -> dict[str, Any]:
+    """A run as JSON-ready data: what it was, what it comes to, and every result."""
+    return {
+        "run": record.id,
+        "created": record.created,
+        "status": record.status,
+        "note": record.note or None,
+        "dataset": record.dataset,
+        "dataset_digest": record.dataset_digest,
+        "split": record.split,
+        "rubric": record.rubric.rubric,
+        "judge": record.judge,
+        "fingerprint": dict(record.fingerprint),
+        "seconds": round(record.seconds, 3),
+        "summary": _summary(summary),
+        "results": [result_as_dict(result) for result in results],
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "cases": summary.cases,
+        "scored": summary.scored,
+        "unscored": summary.unscored,
+        "gated": summary.gated,
+        "below_floor": summary.below_floor,
+        "coverage": summary.coverage,
+        "value": _mean(summary.value),
+        "quality": _mean(summary.quality),
+        "criteria": {name: _mean(mean) for name, mean in summary.criteria.items()},
+        "references": _mean(summary.references),
+        "metrics": {name: _mean(mean) for name, mean in summary.metrics.items()},
+        "signatures": dict(summary.signatures),
+        "failures": dict(summary.failures),
+        "quality_counts": dict(summary.quality_counts),
+        "usage": _usage(summary.usage),
+    }
+
+
+def _mean(mean: Mean | None) -> dict[str, Any] | None:
+    return None if mean is None else dict(mean.__dict__)
 
 
 def _criterion(item: CriterionVerdict) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.errors import UsageError
 from tenward.metrics import score_references
 from tenward.rubrics import GateResult, Score, compute_score, run_gates
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case
     from tenward.judges import Judge, Step, Verdict
-    from tenward.metrics import ReferenceScore
+    from tenward.metrics import MetricPool, ReferenceScore
     from tenward.rubrics import Rubric
 
 __all__ = ["Result", "evaluate_case"]
@@ -71,7 +72,13 @@ class Result:
 
 
 async def evaluate_case(
-    case: Case, rubric: Rubric, judge: Judge, *, explain: bool = False, folder: Path | None = None
+    case: Case,
+    rubric: Rubric,
+    judge: Judge,
+    *,
+    explain: bool = False,
+    folder: Path | None = None,
+    metrics: MetricPool | None = None,
 ) -> Result:
     """Run the gates; when all pass, ask the judge and do the arithmetic.
 
@@ -81,17 +88,27 @@ async def evaluate_case(
         judge: Who says so.
         explain: Ask for words as well, where the judge does not give them anyway.
         folder: Where the rubric's ``run`` gates run; a temporary folder if None.
+        metrics: Computes the reference metrics of a run; for a single case they are computed in a thread.
 
     Raises:
+        UsageError: The case has no output.
         SystemicError: A gate's command or the judge cannot work at all, for this or any other case.
     """
+    if not case.output.strip():
+        raise UsageError(
+            f"case {case.id!r} has no output to judge", hint="judge a data set whose cases hold an `output`"
+        )
     gates = await _gates(rubric, case, folder) if rubric.gates else ()
     if not all(gate.passed for gate in gates):
         return Result(case=case, rubric=rubric, gates=gates, verdict=None, score=None)
     verdict = await judge.judge(case, rubric, explain=explain)
     references = None
     if rubric.references and case.references:
-        references = await asyncio.to_thread(score_references, case.output, case.references, rubric.metric_weights)
+        references = await (
+            metrics.score(case.output, case.references, rubric.metric_weights)
+            if metrics is not None
+            else asyncio.to_thread(score_references, case.output, case.references, rubric.metric_weights)
+        )
     return Result(
         case=case,
         rubric=rubric,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenward.errors import DocumentError, Problem
+from tenward.judges._calls import PlannedCalls
 from tenward.judges._spec import JudgeSpec, load_spec
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tenward.datasets import Case
@@ -42,6 +44,22 @@ class Judge(ABC):
         Raises:
             SystemicError: No further case could be judged either.
         """
+
+    def describe(self) -> dict[str, Any]:
+        """What defines this judge, as JSON-ready data without any key; empty for a judge that cannot say."""
+        return {}
+
+    def fingerprint(self, rubric: Rubric) -> Mapping[str, str]:  # noqa: ARG002 - for subclasses
+        """A hash or name per component that defines the scores under ``rubric``.
+
+        Weights, floors, gates and mix are left out: they are applied after judging. Two verdicts compare only where
+        all components agree.
+        """
+        return {"judge": self.name}
+
+    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:  # noqa: ARG002 - as above
+        """What judging a case would take; see :class:`PlannedCalls`. One call of unknown size if not overridden."""
+        return PlannedCalls(calls=1, most_calls=1, worst_usd=None)
 
     async def aclose(self) -> None:  # noqa: B027 - most judges hold nothing open
         """Release connections; the judge can be used again afterwards."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tenward.judges._answers import Words, answer_model
+from tenward.judges._calls import Asked, PlannedCalls, digest, lent_calls
 from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
 from tenward.judges._engine import engine_turn
 from tenward.judges._judge import Judge
-from tenward.judges._passages import passages
-from tenward.judges._prompts import PROMPT_VERSION, build_prompt
+from tenward.judges._plan import plan_case, probes_of, prompt_for, shows_levels, words_wanted
+from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._retry import CallFailedError, Deadline, all_of
-from tenward.judges._verdict import CriterionVerdict, Failure, Step, Usage, Verdict
+from tenward.judges._verdict import CriterionVerdict, Failure, Step, Usage, Verdict, total_usage
 from tenward.judges._words import Answered, ask_words
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from tenward.rubrics import Rubric
 
 __all__ = ["ModelJudge"]
-
-_LOCAL_SENTENCE = 240  # characters; two short sentences
 
 
 class ModelJudge(Judge):
@@ -51,6 +48,18 @@ class ModelJudge(Judge):
         """Name and version, such as ``local/v1``."""
         return self.spec.judge
 
+    def describe(self) -> dict[str, Any]:
+        """The judge file; see :meth:`Judge.describe`."""
+        return self.spec.model_dump(mode="json", exclude_unset=True)
+
+    def fingerprint(self, rubric: Rubric) -> Mapping[str, str]:
+        """See :meth:`Judge.fingerprint`."""
+        return _fingerprint(self.spec, rubric)
+
+    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
+        """See :meth:`Judge.plan`."""
+        return plan_case(self.spec, self._connection, case, rubric, explain=explain)
+
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
         await self._connection.aclose()
@@ -63,54 +72,40 @@ class ModelJudge(Judge):
     async def _judge(self, case: Case, rubric: Rubric, *, explain: bool) -> Verdict:
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
-        by_levels = self.spec.anchors == "without-input" and not case.input
-        anchored = self.spec.anchors is True or by_levels
-        prompt = build_prompt(rubric, case, anchors=anchored, digits=self.spec.read == "distribution")
-        try:
-            spent, timings = await self._connection.begin_case(prompt.shared, deadline=deadline)
-        except CallFailedError as error:
-            return Verdict.of_failure(
-                error.failure,
-                judge=self.name,
-                model=self.spec.model,
-                criteria=tuple(rubric.criteria),
-                usage=error.usage,
-                seconds=time.monotonic() - began,
-                fingerprint=fingerprint(self.spec, rubric),
-            )
+        prompt = prompt_for(self.spec, case, rubric)
+        self._connection.begin_case(prompt.shared)
+        asking = _Asking(self.spec, case, rubric)
         if self.spec.read == "stated":
-            verdict = await self._stated(case, rubric, prompt, deadline)
+            verdict = await self._stated(case, rubric, prompt, deadline, asking)
         else:
-            form: Literal["digits", "by-form"] = "digits" if by_levels else self.spec.probe
-            verdict = await self._distribution(rubric, prompt, deadline, form)
+            verdict = await self._distribution(case, rubric, prompt, deadline, asking)
             if explain or self.spec.writes_words:
-                verdict = await self._explained(verdict, case, rubric, prompt, deadline)
-        if timings:
-            calls: Sequence[Mapping[str, float]] = verdict.engine.get("calls", [])
-            verdict = replace(verdict, engine={"calls": [timings, *calls]})
-        return replace(
-            verdict,
-            usage=spent + verdict.usage,
-            seconds=time.monotonic() - began,
-            fingerprint=fingerprint(self.spec, rubric),
-        )
+                verdict = await self._explained(verdict, case, rubric, prompt, deadline, asking)
+        return replace(verdict, seconds=time.monotonic() - began, fingerprint=self.fingerprint(rubric))
 
     async def _distribution(
-        self, rubric: Rubric, prompt: Prompt, deadline: Deadline, form: Literal["digits", "by-form"]
+        self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking
     ) -> Verdict:
         engine: list[Mapping[str, float]] = []
         spent: list[Usage] = []
+        probes = probes_of(self.spec, case, rubric)
+        messages = {name: [prompt.asking(probe.question) for probe in probes[name]] for name in probes}
+        from_cache = not self.spec.local or self._connection.knows_first_tokens(
+            [one for several in messages.values() for one in several]
+        )
 
         async def read(criterion: str) -> CriterionVerdict:
             readings: list[Reading] = []
-            for probe in probes_for(rubric, criterion, form):
+            for probe, asked_in in zip(probes[criterion], messages[criterion], strict=True):
                 try:
-                    token = await self._connection.first_token(prompt.asking(probe.question), deadline=deadline)
+                    token = await self._connection.first_token(
+                        asked_in, asked=asking.of(criterion), deadline=deadline, from_cache=from_cache
+                    )
                 except CallFailedError as error:
                     spent.append(error.usage)
                     return CriterionVerdict(criterion=criterion, failure=error.failure)
                 spent.append(token.usage)
-                engine.append(token.timings)
+                engine.extend(timings for timings in (token.begun, token.timings) if timings)
                 reading = read_distribution(token.probabilities, probe)
                 if reading is None:
                     said = max(token.probabilities, key=token.probabilities.__getitem__, default="")
@@ -137,17 +132,17 @@ class ModelJudge(Judge):
             judge=self.name,
             model=self.spec.model,
             criteria=tuple(read_so_far),
-            usage=_total(spent),
-            engine={"calls": [timings for timings in engine if timings]},
+            usage=total_usage(spent),
+            engine={"calls": engine},
         )
 
     async def _explained(
-        self, verdict: Verdict, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline
+        self, verdict: Verdict, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking
     ) -> Verdict:
         scores = {name: score for name, score in verdict.scores.items() if score is not None}
         if not scores:
             return verdict
-        answers = await self._ask(case, rubric, prompt, deadline, tuple(scores), scores=scores)
+        answers = await self._ask(case, rubric, prompt, deadline, asking, tuple(scores), scores=scores)
         said = {name: checked for answer in answers for name, checked in answer.criteria.items()}
         criteria = tuple(
             replace(item, reason=said[item.criterion].reason, evidence=said[item.criterion].evidence)
@@ -158,14 +153,14 @@ class ModelJudge(Judge):
         return replace(
             verdict,
             criteria=criteria,
-            usage=verdict.usage + _total([answer.usage for answer in answers]),
+            usage=verdict.usage + total_usage([answer.usage for answer in answers]),
             **_overall(answers),
         )
 
-    async def _stated(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline) -> Verdict:
+    async def _stated(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking) -> Verdict:
         samples = await all_of(
-            self._ask(case, rubric, prompt, deadline, tuple(rubric.criteria), scores={})
-            for _ in range(self.spec.samples)
+            self._ask(case, rubric, prompt, deadline, asking, tuple(rubric.criteria), scores={}, sample=sample)
+            for sample in range(self.spec.samples)
         )
         criteria = tuple(_combine(name, samples) for name in rubric.criteria)
         fullest = max(samples, key=lambda answers: sum(bool(answer.why_not_2_lower) for answer in answers))
@@ -173,7 +168,7 @@ class ModelJudge(Judge):
             judge=self.name,
             model=self.spec.model,
             criteria=criteria,
-            usage=_total([answer.usage for answers in samples for answer in answers]),
+            usage=total_usage([answer.usage for answers in samples for answer in answers]),
             **_overall(fullest),
         )
 
@@ -183,22 +178,13 @@ class ModelJudge(Judge):
         rubric: Rubric,
         prompt: Prompt,
         deadline: Deadline,
+        asking: _Asking,
         criteria: tuple[str, ...],
         *,
         scores: Mapping[str, float],
+        sample: int = 0,
     ) -> list[Answered]:
-        stated = not scores
-        most = _LOCAL_SENTENCE if self.spec.local else None
-        if self.spec.ask == "together":
-            asked = [Words(criteria=criteria, scores=stated, why=True, steps=True, most_chars=most)]
-        else:
-            choice = passages(case.output) if self.spec.local else ()
-            asked = [
-                Words(criteria=(name,), scores=stated, why=False, steps=False, passages=choice, most_chars=most)
-                for name in criteria
-            ]
-            asked.append(Words(criteria=(), scores=False, why=True, steps=False, most_chars=most))
-            asked.append(Words(criteria=(), scores=False, why=False, steps=True, most_chars=most))
+        asked = words_wanted(self.spec, case, criteria, stated=not scores)
 
         def ask(words: Words) -> Awaitable[Answered]:
             return ask_words(
@@ -208,6 +194,8 @@ class ModelJudge(Judge):
                 words,
                 candidate=case.output,
                 scores={name: scores[name] for name in words.criteria if name in scores} or scores,
+                asked=asking.of("+".join(words.criteria) or ("why" if words.why else "steps")),
+                sample=sample,
                 deadline=deadline,
                 max_tokens=self.spec.max_tokens,
             )
@@ -217,20 +205,42 @@ class ModelJudge(Judge):
         return await all_of(map(ask, asked))
 
 
-def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
+class _Asking:
+    """Names the questions of one verdict, and hashes what they are made of."""
+
+    def __init__(self, spec: JudgeSpec, case: Case, rubric: Rubric) -> None:
+        anchored = shows_levels(spec, case)
+        self._slot = f"{spec.judge}|{rubric.rubric}|{case.id}|{lent_calls().sample}"
+        self._components = {
+            **_of_the_rubric(rubric, anchored=anchored),
+            **{name: value for name, value in _fingerprint(spec, rubric).items() if name != "rubric"},
+            "output": digest(case.output),
+            "input": digest(case.input),
+            "references": digest(case.references),
+            "context": digest(case.context),
+        }
+
+    def of(self, question: str) -> Asked:
+        """One question, by the name of its criterion or of the words it asks for."""
+        return Asked(slot=f"{self._slot}|{question}", components=self._components)
+
+
+def _of_the_rubric(rubric: Rubric, *, anchored: bool) -> dict[str, str]:
+    criteria = rubric.criteria.items()
+    return {
+        "about": digest(rubric.about if anchored else ""),
+        "names": digest([rubric.names.candidate, rubric.names.input]),
+        "scale": digest([rubric.scale.lo, rubric.scale.hi]),
+        "questions": digest([[name, criterion.ask] for name, criterion in criteria]),
+        "levels": digest([sorted(criterion.levels.items()) if anchored else [] for _, criterion in criteria]),
+    }
+
+
+def _fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
     """What defines the scores of this judge under this rubric, one hash or name per component.
 
     Weights, floors, gates and mix are left out: they are applied after judging.
     """
-    told = {
-        "about": rubric.about if spec.anchors else "",
-        "names": [rubric.names.candidate, rubric.names.input],
-        "scale": [rubric.scale.lo, rubric.scale.hi],
-        "criteria": {
-            name: [criterion.ask, sorted(criterion.levels.items()) if spec.anchors else []]
-            for name, criterion in rubric.criteria.items()
-        },
-    }
     if spec.read == "distribution":
         schema: Any = [[probe.question for probe in probes_for(rubric, name, spec.probe)] for name in rubric.criteria]
     else:
@@ -238,26 +248,14 @@ def fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         schema = answer_model(rubric, words).model_json_schema()
     sampling = [spec.temperature, spec.seed, spec.max_tokens, spec.mode, spec.extra_body]
     return {
-        "rubric": _digest(told),
+        "rubric": digest(_of_the_rubric(rubric, anchored=bool(spec.anchors))),
         "prompt": PROMPT_VERSION,
-        "schema": _digest(schema),
+        "schema": digest(schema),
         "model": spec.model,
         "endpoint": spec.base_url or spec.provider,
         "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}/{spec.anchors}",
-        "sampling": _digest(sampling),
+        "sampling": digest(sampling),
     }
-
-
-def _digest(value: object) -> str:
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _total(usages: Sequence[Usage]) -> Usage:
-    total = Usage()
-    for usage in usages:
-        total += usage
-    return total
 
 
 def _overall(answers: Sequence[Answered]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import math
 import time
 from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tenward.judges._calls import PlannedCalls
 from tenward.judges._judge import Judge
 from tenward.judges._retry import all_of
 from tenward.judges._verdict import CriterionVerdict, Failure, Usage, Verdict
@@ -69,22 +70,37 @@ class PanelJudge(Judge):
             words_failure=spoken.words_failure,
             usage=usage,
             seconds=time.monotonic() - began,
-            fingerprint=self._fingerprint(verdicts),
+            fingerprint=self.fingerprint(rubric),
         )
+
+    def describe(self) -> dict[str, Any]:
+        """The members with their weights; see :meth:`Judge.describe`."""
+        return {
+            "judge": self.name,
+            "panel": [{"weight": weight, "member": member.describe()} for member, weight in self._members],
+        }
+
+    def fingerprint(self, rubric: Rubric) -> Mapping[str, str]:
+        """The members' fingerprints and the weights; see :meth:`Judge.fingerprint`."""
+        joined = {
+            f"{index}.{member.name}.{component}": digest  # two members may have one name
+            for index, (member, _) in enumerate(self._members, start=1)
+            for component, digest in member.fingerprint(rubric).items()
+        }
+        weights = ",".join(f"{member.name}={weight:g}" for member, weight in self._members)
+        return joined | {"panel": weights}
+
+    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
+        """What all members take together; see :meth:`Judge.plan`."""
+        planned = PlannedCalls()
+        for member, _ in self._members:
+            planned += member.plan(case, rubric, explain=explain)
+        return planned
 
     async def aclose(self) -> None:
         """Close every member."""
         for member, _ in self._members:
             await member.aclose()
-
-    def _fingerprint(self, verdicts: Sequence[Verdict]) -> Mapping[str, str]:
-        joined = {
-            f"{index}.{verdict.judge}.{component}": digest  # two members may have one name
-            for index, verdict in enumerate(verdicts, start=1)
-            for component, digest in verdict.fingerprint.items()
-        }
-        weights = ",".join(f"{member.name}={weight:g}" for member, weight in self._members)
-        return joined | {"panel": weights}
 
 
 def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> CriterionVerdict:

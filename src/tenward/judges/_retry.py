@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +14,8 @@ from tenward.judges._verdict import Failure, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+
+    from tenward.judges._calls import Limiter
 
 __all__ = ["CallFailedError", "Deadline", "all_of", "call_with_retries"]
 
@@ -32,7 +35,7 @@ class CallFailedError(Exception):
         """What the call took although it failed: a refusal and a truncated answer are billed too."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Deadline:
     """The time one verdict may take, all calls and waits included."""
 
@@ -43,6 +46,10 @@ class Deadline:
     def left(self) -> float:
         """Seconds left; at most 0 once it has passed."""
         return self.started + self.seconds - time.monotonic()
+
+    def excuse(self, seconds: float) -> None:
+        """Leave a wait out of the count that has nothing to do with the endpoint's answer."""
+        self.started += seconds
 
 
 async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
@@ -64,6 +71,7 @@ async def call_with_retries(
     retries: int,
     timeout: float,  # noqa: ASYNC109 - one of two limits; the deadline is the other
     deadline: Deadline,
+    limiter: Limiter | None = None,
 ) -> T:
     """Await ``call()`` until it answers, fails for good, or the deadline passes.
 
@@ -76,17 +84,18 @@ async def call_with_retries(
     """
     attempt = 0
     while True:
-        limit = min(timeout, deadline.left)
-        if limit <= 0:
-            raise CallFailedError(
-                Failure(kind="timeout", detail=f"the deadline of {deadline.seconds:g} s for one case has passed")
-            )
         try:
-            return await asyncio.wait_for(call(), limit)
+            answer = await _attempt(call, timeout, deadline, limiter)
         except CallFailedError as error:
             broken = Broken(failure=error.failure)
         except Exception as error:  # noqa: BLE001 - every fault of an SDK is sorted, and unknown ones re-raised
             broken = classify(error)
+        else:
+            if limiter is not None:
+                limiter.went_well()
+            return answer
+        if broken.failure.kind == "rate_limited" and limiter is not None:
+            limiter.told_to_slow_down(broken.retry_after)
         if broken.failure.kind not in RETRYABLE or attempt >= retries:
             raise CallFailedError(_after(broken.failure, attempt + 1))
         wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
@@ -95,6 +104,20 @@ async def call_with_retries(
             raise CallFailedError(_after(broken.failure, attempt + 1))
         await asyncio.sleep(wait)
         attempt += 1
+
+
+async def _attempt(
+    call: Callable[[], Awaitable[T]],
+    timeout: float,  # noqa: ASYNC109 - as above
+    deadline: Deadline,
+    limiter: Limiter | None,
+) -> T:
+    async with limiter.slot(deadline) if limiter is not None else nullcontext():
+        limit = min(timeout, deadline.left)
+        if limit <= 0:
+            detail = f"the deadline of {deadline.seconds:g} s for one case has passed"
+            raise CallFailedError(Failure(kind="timeout", detail=detail))
+        return await asyncio.wait_for(call(), limit)
 
 
 def _after(failure: Failure, tries: int) -> Failure:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations when a verdict is stored
+from collections.abc import Iterable, Mapping  # noqa: TC003 - pydantic reads the annotations when a verdict is stored
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["CriterionVerdict", "Failure", "FailureKind", "Step", "Usage", "Verdict"]
+__all__ = ["CriterionVerdict", "Failure", "FailureKind", "Step", "Usage", "Verdict", "total_usage"]
 
 FailureKind = Literal[
     "rate_limited",
@@ -54,6 +54,14 @@ class Usage:
             completion_tokens=self.completion_tokens + other.completion_tokens,
             cost_usd=(self.cost_usd or 0.0) + (other.cost_usd or 0.0) if known else None,
         )
+
+
+def total_usage(usages: Iterable[Usage]) -> Usage:
+    """The sum of usages; nothing at all is free."""
+    total = Usage()
+    for usage in usages:
+        total += usage
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,15 @@ from tenward.judges._verdict import Failure, Step, Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tenward.judges._calls import Asked
     from tenward.judges._connection import Connection
     from tenward.judges._prompts import Prompt
     from tenward.judges._retry import Deadline
     from tenward.rubrics import Rubric
 
-__all__ = ["Answered", "ask_words"]
+__all__ = ["MOST_ASKS", "Answered", "ask_words"]
 
-_REASKS = 2
+MOST_ASKS = 3  # twice again at most
 _COMPLAINT_CHARS = 300
 
 
@@ -48,6 +49,8 @@ async def ask_words(
     *,
     candidate: str,
     scores: Mapping[str, float],
+    asked: Asked,
+    sample: int,
     deadline: Deadline,
     max_tokens: int,
 ) -> Answered:
@@ -60,6 +63,8 @@ async def ask_words(
         words: What to ask for.
         candidate: The judged text, which quotes are checked against.
         scores: Scores already read, which the words explain; empty where the judge states them.
+        asked: Whose question this is.
+        sample: Number of the answer, where several are wanted.
         deadline: The time left for the case.
         max_tokens: Upper bound on the answer, in tokens.
 
@@ -74,10 +79,15 @@ async def ask_words(
     usage = Usage()
     complaint = ""
     last = ""
-    for _ in range(1 + _REASKS):
+    for _ in range(MOST_ASKS):
         try:
             answer, spent, failure = await connection.structured(
-                prompt.asking(question + complaint), model, deadline=deadline, max_tokens=max_tokens
+                prompt.asking(question + complaint),
+                model,
+                asked=asked,
+                sample=sample,
+                deadline=deadline,
+                max_tokens=max_tokens,
             )
         except CallFailedError as error:
             usage += error.usage

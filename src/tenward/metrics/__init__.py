@@ -27,6 +27,7 @@ from __future__ import annotations
 from tenward.metrics._base import Metric, MetricScore
 from tenward.metrics._bm25 import Bm25
 from tenward.metrics._meteor import Meteor, meteor_synonyms
+from tenward.metrics._pool import MetricPool
 from tenward.metrics._rouge import Rouge
 from tenward.metrics._sacrebleu import Bleu, Chrf
 from tenward.metrics._score import ReferenceScore, available, get_metric, score_references
@@ -38,6 +39,7 @@ __all__ = [
     "Chrf",
     "Meteor",
     "Metric",
+    "MetricPool",
     "MetricScore",
     "ReferenceScore",
     "Rouge",

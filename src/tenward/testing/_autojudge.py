@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AutoJudge"]
 
-_FENCED = re.compile(r"<candidate ([0-9a-f]+)>(.*?)</candidate \1>", re.DOTALL)
+_FENCED = re.compile(r"<([\w-]+ [0-9a-f]+)>(.*?)</\1>", re.DOTALL)
 _QUOTES = frozenset({"evidence", "quote", "quotes"})
 
 
@@ -29,7 +29,7 @@ class AutoJudge:
 
     All content follows from the model name, the seed and the messages, without the random tokens of their
     fences: equal requests get equal answers. Strings are sentences of at least eight words. Properties named
-    ``evidence``, ``quote`` or ``quotes`` hold words of the last ``<candidate TOKEN>`` block of the user
+    ``evidence``, ``quote`` or ``quotes`` hold words of the last ``<NAME TOKEN>`` block, the candidate's, of the user
     messages, to the letter. Of alternatives the first that is not null is taken; string enumerations give
     their first value, in a list the first to the first item, the second to the second. ``pattern`` and
     ``format`` are not followed.
@@ -71,15 +71,15 @@ class _Author:
     @cached_property
     def seed(self) -> str:
         text = self.request.text()
-        for token, _ in _FENCED.findall(text):
-            text = text.replace(token, "")
+        for mark, _ in _FENCED.findall(text):
+            text = text.replace(mark.split(" ")[1], "")
         return f"{self.request.body.get('model')}\n{self.request.body.get('seed')}\n{text}"
 
     @cached_property
     def candidate(self) -> str:
         text = self.request.text(role="user")
         found = _FENCED.findall(text)
-        return found[-1][1].rpartition(f"<candidate {found[-1][0]}>")[2] if found else text
+        return found[-1][1].rpartition(f"<{found[-1][0]}>")[2] if found else text
 
     def draw(self, path: Path, below: int) -> int:
         digest = sha256(f"{dotted(path)}\n{self.seed}".encode(errors="replace")).digest()

@@ -1,0 +1,183 @@
+"""``tenward eval``."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from tenward.cli._common import announce_files, check_default_judge
+from tenward.cli._console import note, print_json, print_page
+from tenward.datasets import DataSet
+from tenward.errors import UsageError
+from tenward.evaluation import Store, plan_dataset, run_as_dict, run_dataset
+from tenward.judges import Judge
+from tenward.rubrics import Rubric
+from tenward.workspace import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from tenward.datasets import Split
+    from tenward.evaluation import Run
+
+__all__ = ["command"]
+
+
+@click.command("eval")
+@click.argument("dataset", metavar="DATASET")
+@click.option("-r", "--rubric", required=True, metavar="R", help="Rubric: a name, or the path of a YAML file.")
+@click.option(
+    "-j", "--judge", default="local", show_default=True, metavar="J", help="Judge: a name or the path of a YAML file."
+)
+@click.option("--split", type=click.Choice(["dev", "sealed", "all"]), default="all", show_default=True)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
+@click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be asked and what it may cost; ask nothing.")
+@click.option("--max-usd", type=click.FloatRange(0), metavar="N", help="Stop, resumably, before N US dollars.")
+@click.option("--max-calls", type=click.IntRange(0), metavar="N", help="Stop, resumably, after N calls.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), default=16, show_default=True, metavar="N", help="Calls at once."
+)
+@click.option("--no-cache", is_flag=True, help="Ask again what was asked before; the new answers are kept.")
+@click.option("--repeat", type=click.IntRange(0), default=0, metavar="N", help="Number of the pass, to judge again.")
+@click.option("--why-missed", is_flag=True, help="Say what changed since the answers that the cache did not have.")
+@click.option(
+    "--fail-under", type=click.FloatRange(1, 10), metavar="Q", help="Exit with 1 if the mean quality is below Q."
+)
+@click.option("--min-coverage", type=click.FloatRange(0, 1), metavar="C", help="Exit with 1 if less was scored.")
+@click.option("--fit-mix", is_flag=True, help="Also fit the mix of judge and references to human ratings.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write a JUnit file.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write an HTML report.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
+@click.option("--store", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Another store file.")
+def command(
+    dataset: str,
+    rubric: str,
+    judge: str,
+    split: str,
+    limit: int | None,
+    explain: bool,
+    only_plan: bool,
+    max_usd: float | None,
+    max_calls: int | None,
+    concurrency: int,
+    no_cache: bool,
+    repeat: int,
+    why_missed: bool,
+    fail_under: float | None,
+    min_coverage: float | None,
+    fit_mix: bool,
+    junit: Path | None,
+    html: Path | None,
+    as_json: bool,
+    store: Path | None,
+) -> int:
+    """Judge every case of a data set.
+
+    DATASET is a name, or the path of a .jsonl or .csv file. What was judged is kept in .tenward/store.sqlite: the
+    same command after an interruption goes on where it ended, and nothing is paid twice.
+
+    \b
+        tenward eval summaries --rubric summary --html out.html
+        tenward eval mine.jsonl --rubric summary --judge gpt --plan
+        tenward eval mine.jsonl --rubric summary --fail-under 7 --junit report.xml
+    """  # noqa: D301 - click looks for the backspace character itself
+    from tenward.cli._progress import show_progress
+    from tenward.cli._run_views import plan_view, run_view
+
+    library = Library.discover()
+    if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
+        check_default_judge(library, judge)
+    loaded = Rubric.load(rubric, library=library)
+    who = Judge.load(judge, library=library)
+    data = DataSet.load(dataset, library=library)
+    announce_files(library, loaded, rubric, judge)
+    for path in (junit, html):
+        _check_writable(path)
+    part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
+    with Store.open(store) as kept:
+        if only_plan:
+            plan = plan_dataset(data, loaded, who, store=kept, split=part, limit=limit, explain=explain, sample=repeat)
+            if as_json:
+                print_json({"dataset": data.name, "rubric": loaded.rubric, "judge": who.name, **plan.as_dict()})
+            else:
+                print_page(plan_view(plan, dataset=data.name, rubric=loaded.rubric, judge=who.name))
+            return 0
+        with show_progress() as shown:
+            run = asyncio.run(
+                _closing(
+                    who,
+                    run_dataset(
+                        data,
+                        loaded,
+                        who,
+                        store=kept,
+                        split=part,
+                        limit=limit,
+                        explain=explain,
+                        concurrency=concurrency,
+                        max_usd=max_usd,
+                        max_calls=max_calls,
+                        use_cache=not no_cache,
+                        sample=repeat,
+                        on_progress=shown.update,
+                    ),
+                )
+            )
+        if as_json:
+            print_json(run_as_dict(run.record, run.summary, kept.results(run.record)))
+        else:
+            print_page(run_view(run))
+        if why_missed:
+            _explain_misses(run)
+        return _exit_code(run, fail_under=fail_under, min_coverage=min_coverage)
+
+
+T = TypeVar("T")
+
+
+async def _closing(judge: Judge, work: Awaitable[T]) -> T:
+    try:
+        return await work
+    finally:
+        await judge.aclose()
+
+
+def _check_writable(path: Path | None) -> None:
+    """Refuse before anything is paid what could not be written after it."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UsageError(
+            f"{path}: found no folder {path.absolute().parent}, expected one to write into", hint="make it first"
+        )
+
+
+def _explain_misses(run: Run) -> None:
+    calls = run.calls
+    note(f"cache: {calls.hits} answers were there, {calls.misses} were asked for")
+    for component, count in calls.missed_for.most_common():
+        why = "never asked before" if component == "new" else f"{component} changed"
+        note(f"  {count} because {why}" if component != "cache" else f"  {count} because of --no-cache")
+
+
+def _exit_code(run: Run, *, fail_under: float | None, min_coverage: float | None) -> int:
+    summary, record = run.summary, run.record
+    if record.status == "stopped":
+        note(f"stopped: {record.note}; the same command goes on from here")
+        return 3
+    if summary.scored == 0:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in summary.failures.items())
+        note(f"no case was scored ({kinds or 'every case failed a gate'})")
+        return 1 if summary.gated == summary.cases else 3
+    failed: list[str] = []
+    quality = summary.quality.mean if summary.quality else 0.0
+    if fail_under is not None and quality < fail_under:
+        failed.append(f"the mean quality is {quality:.2f}, below --fail-under {fail_under:g}")
+    if min_coverage is not None and summary.coverage < min_coverage:
+        failed.append(f"{summary.coverage:.1%} was scored, below --min-coverage {min_coverage:g}")
+    for line in failed:
+        note(line)
+    return 1 if failed else 0

@@ -1,0 +1,261 @@
+"""A run: cases in, results out, many at a time; what was paid for is kept, and what was cut short goes on."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from tenward.evaluation._result import Result, evaluate_case
+from tenward.evaluation._run_record import RunRecord
+from tenward.evaluation._summary import Tally
+from tenward.judges import Budget, Calls, Judge, Limiter, all_of, lend_calls
+from tenward.metrics import MetricPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tenward.datasets import Case, DataSet, Split
+    from tenward.evaluation._store import Store
+    from tenward.evaluation._summary import Summary
+    from tenward.rubrics import Rubric
+
+__all__ = ["Progress", "Run", "run_cases", "run_dataset"]
+
+_MOST_REFERENCES = 20_000  # whose words weigh the words of bm25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a run is, told after every case."""
+
+    done: int
+    total: int | None
+    """Cases in all; None when nobody has counted them."""
+
+    reused: int
+    """Cases of ``done`` whose result an earlier process of this run had stored."""
+
+    tally: Tally
+    calls: Calls
+    seconds: float
+    """Since this process began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What came of it."""
+
+    record: RunRecord
+    summary: Summary
+    calls: Calls
+    reused: int
+    """Cases whose result an earlier process of this run had stored."""
+
+
+@dataclass
+class _State:
+    tally: Tally = field(default_factory=Tally)
+    done: int = 0
+    reused: int = 0
+    out_of_budget: str = ""
+
+
+async def run_dataset(
+    dataset: DataSet,
+    rubric: Rubric,
+    judge: Judge,
+    *,
+    store: Store,
+    split: Split | None = None,
+    limit: int | None = None,
+    explain: bool = False,
+    concurrency: int = 16,
+    max_usd: float | None = None,
+    max_calls: int | None = None,
+    use_cache: bool = True,
+    sample: int = 0,
+    on_progress: Callable[[Progress, Result], None] | None = None,
+) -> Run:
+    """Judge the cases of a data set and store every result as soon as it is there.
+
+    A run of the same data, rubric, judge and settings that was killed or stopped is taken up where it ended; its
+    unscored cases are judged again.
+
+    Args:
+        dataset: The data set.
+        rubric: What good is.
+        judge: Who says so.
+        store: Where results and paid answers are kept.
+        split: Only this part.
+        limit: At most so many cases.
+        explain: Also ask for words.
+        concurrency: Most cases at the same time, and most calls; fewer while the endpoint complains.
+        max_usd: Hard limit in US dollars; the run stops before it and can go on later.
+        max_calls: Hard limit on calls.
+        use_cache: Whether answers that were paid for before count; new ones are kept either way.
+        sample: Number of the pass, for judging the same cases again on purpose.
+        on_progress: Called after every case, in the order they finish.
+
+    Raises:
+        UsageError: The data set is faulty, a case has no output, or a limit in dollars meets a judge without a price.
+        SystemicError: No further case could be judged; what was judged so far is kept, and the run can go on.
+    """
+    settings = {"explain": explain, "limit": limit, "sample": sample, "cache": use_cache}
+    record = RunRecord(
+        id=_run_id(dataset.name),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        status="running",
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        split=split or "all",
+        cases=_count(dataset, split, limit),
+        rubric=rubric,
+        judge=judge.name,
+        judge_file=judge.describe(),
+        fingerprint=judge.fingerprint(rubric),
+        settings=settings,
+    )
+    calls = Calls(
+        cache=store if use_cache else _WriteOnly(store),
+        budget=Budget(max_usd=max_usd, max_calls=max_calls),
+        limiter=Limiter(concurrency),
+        sample=sample,
+    )
+    return await run_cases(
+        dataset.cases(split, limit),
+        record,
+        judge,
+        store=store,
+        calls=calls,
+        concurrency=concurrency,
+        corpus=_corpus(dataset, rubric),
+        on_progress=on_progress,
+    )
+
+
+async def run_cases(
+    cases: Iterable[Case],
+    record: RunRecord,
+    judge: Judge,
+    *,
+    store: Store,
+    calls: Calls,
+    concurrency: int,
+    corpus: Sequence[str] = (),
+    on_progress: Callable[[Progress, Result], None] | None = None,
+) -> Run:
+    """Judge ``cases`` as the run ``record``, or as an unfinished run of the same identity; see :func:`run_dataset`."""
+    began = time.monotonic()
+    earlier = store.unfinished(record.identity)
+    state = _State()
+    if earlier is not None:
+        record = earlier
+    else:
+        store.begin(record)
+    have = _stored(store, record, state) if earlier is not None else set[int]()
+    waiting = ((position, case) for position, case in enumerate(cases) if position not in have)
+    explain = bool(record.settings.get("explain"))
+
+    def finish(position: int, result: Result) -> None:
+        store.add(record.id, [(position, result)])
+        state.tally.add(result)
+        state.done += 1
+        if on_progress is not None:
+            seconds = time.monotonic() - began
+            on_progress(
+                Progress(
+                    done=state.done,
+                    total=record.cases,
+                    reused=state.reused,
+                    tally=state.tally,
+                    calls=calls,
+                    seconds=seconds,
+                ),
+                result,
+            )
+
+    async def work(pool: MetricPool) -> None:
+        for position, case in waiting:
+            result = await evaluate_case(case, record.rubric, judge, explain=explain, metrics=pool)
+            refused = _refused_by_budget(result)
+            if refused:
+                state.out_of_budget = refused
+            else:
+                finish(position, result)
+            if state.out_of_budget:
+                return
+
+    status: Literal["finished", "stopped"] = "stopped"
+    note = "interrupted"
+    try:
+        with MetricPool(corpus=corpus) as pool, lend_calls(calls):
+            await all_of(work(pool) for _ in range(concurrency))
+        note = f"budget: {state.out_of_budget}" if state.out_of_budget else ""
+        status = "stopped" if state.out_of_budget else "finished"
+    except Exception as error:
+        note = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        raise
+    finally:
+        store.update(record.id, status=status, note=note, seconds=time.monotonic() - began)
+    return Run(record=store.run(record.id), summary=state.tally.summary(), calls=calls, reused=state.reused)
+
+
+def _stored(store: Store, record: RunRecord, state: _State) -> set[int]:
+    """Count the results there are; the positions of those that need not be judged again."""
+    have: set[int] = set()
+    for position, result in store.numbered_results(record):
+        if result.status != "unscored":
+            have.add(position)
+            state.tally.add(result)
+            state.done += 1
+            state.reused += 1
+    return have
+
+
+def _count(dataset: DataSet, split: Split | None, limit: int | None) -> int:
+    counts = dataset.counts()
+    cases = sum(counts.values()) if split is None else counts[split]
+    return cases if limit is None else min(limit, cases)
+
+
+def _refused_by_budget(result: Result) -> str:
+    if result.verdict is None:
+        return ""
+    failures = [*result.verdict.failures.values(), result.verdict.words_failure]
+    return next((failure.detail for failure in failures if failure is not None and failure.kind == "budget"), "")
+
+
+def _corpus(dataset: DataSet, rubric: Rubric) -> tuple[str, ...]:
+    """The references of the whole data set, whichever split is judged, so that a word weighs the same in each."""
+    if "bm25" not in rubric.references:
+        return ()
+
+    def references() -> Iterator[str]:
+        for case in dataset.cases():
+            yield from case.references
+
+    return tuple(reference for reference, _ in zip(references(), range(_MOST_REFERENCES), strict=False))
+
+
+def _run_id(dataset: str) -> str:
+    name = dataset.partition("/")[0]
+    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class _WriteOnly:
+    """A cache that forgets what it is asked for: new answers are kept, old ones do not count."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def recall(self, key: str) -> str | None:  # noqa: ARG002 - as the protocol has it
+        return None
+
+    def remember(self, key: str, asked: Any, answer: str) -> None:
+        self._store.remember(key, asked, answer)
+
+    def why_missed(self, asked: Any) -> tuple[str, ...]:  # noqa: ARG002 - as the protocol has it
+        return ("cache",)

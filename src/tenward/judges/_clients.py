@@ -1,0 +1,191 @@
+"""The clients of one judge: the SDK's own, one per event loop, and instructor around it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from tenward.errors import JudgeUnavailableError
+from tenward.judges._engine import Engine, engine_for
+from tenward.judges.models import ModelStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenward.judges._spec import JudgeSpec
+
+__all__ = ["KEY_VARIABLES", "Clients"]
+
+KEY_VARIABLES: Mapping[str, str] = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "google": "GOOGLE_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "cohere": "COHERE_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "together": "TOGETHER_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "fireworks": "FIREWORKS_API_KEY",
+    "cerebras": "CEREBRAS_API_KEY",
+    "perplexity": "PERPLEXITY_API_KEY",
+    "xai": "XAI_API_KEY",
+    "writer": "WRITER_API_KEY",
+    "azure_openai": "AZURE_OPENAI_API_KEY",
+}
+"""Environment variable each provider's key is read from; values are never stored or printed."""
+
+
+@dataclass
+class _Client:
+    raw: Any
+    structured: Any = None
+    """The same under instructor; made when the first structured answer is asked for, since that import is dear."""
+
+
+class Clients:
+    """Makes clients on first use, and closes them.
+
+    Attributes:
+        engine: The embedded engine, once a client of it was made; None for any other judge.
+        key_env: Environment variable of the key; empty where none is needed.
+    """
+
+    def __init__(self, spec: JudgeSpec) -> None:
+        self._spec = spec
+        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Client] = WeakKeyDictionary()
+        self._lock = threading.Lock()  # the loops may run in several threads
+        self.engine: Engine | None = None
+        self.key_env = (
+            "" if spec.local else spec.api_key_env or ("" if spec.base_url else KEY_VARIABLES.get(spec.provider, ""))
+        )
+
+    async def raw(self) -> Any:
+        """The SDK's own client, made once per event loop: its connections belong to the loop that opened them."""
+        return (await self._client()).raw
+
+    async def structured(self) -> Any:
+        """The same client under instructor."""
+        client = await self._client()
+        if client.structured is None:
+            client.structured = self._under_instructor(client.raw)
+        return client.structured
+
+    async def _client(self) -> _Client:
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            client = self._made.get(loop)
+        if client is None:
+            made = await self._connect()
+            with self._lock:
+                self._drop_ended()
+                client = self._made.setdefault(loop, made)
+            if client is not made:
+                await _close(made.raw)  # another call was faster
+        return client
+
+    async def aclose(self) -> None:
+        """Close the client of the current event loop, and let go of those whose loops have ended."""
+        with self._lock:
+            client = self._made.pop(asyncio.get_running_loop(), None)
+            self._drop_ended()
+        if client is not None:
+            await _close(client.raw)
+
+    def _drop_ended(self) -> None:
+        """Forget clients that nothing can close any more; their connections ended with their loops."""
+        for loop in [loop for loop in self._made if loop.is_closed()]:
+            del self._made[loop]
+
+    async def _connect(self) -> _Client:
+        spec = self._spec
+        if spec.local:
+            path = ModelStore().resolve(spec.model_name)
+            engine = await asyncio.to_thread(engine_for, path, context_tokens=spec.context_tokens)
+            self.engine = engine
+            return _Client(raw=_openai_client(engine.base_url, engine.api_key, inside=True))
+        key = self._key()
+        if spec.base_url is not None or spec.provider == "openai":
+            return _Client(raw=_openai_client(spec.base_url, key))
+        return self._from_provider(key)
+
+    def _under_instructor(self, client: Any) -> Any:
+        import instructor
+
+        logging.getLogger("instructor").setLevel(logging.CRITICAL)
+        served = self._spec.local or self._spec.base_url is not None
+        # Local servers follow a JSON schema and often lack tools; hosted providers have tools first.
+        mode = self._mode() or (instructor.Mode.JSON_SCHEMA if served else instructor.Mode.TOOLS)
+        return instructor.from_openai(client, mode=mode, model=self._spec.model_name)
+
+    def _from_provider(self, key: str | None) -> _Client:
+        import instructor
+
+        logging.getLogger("instructor").setLevel(logging.CRITICAL)
+        spec = self._spec
+        from instructor.core import ConfigurationError
+
+        build: Any = instructor.from_provider
+        try:
+            client: Any = build(spec.model, async_client=True, mode=self._mode(), **({"api_key": key} if key else {}))
+        except (ImportError, ConfigurationError) as error:
+            raise JudgeUnavailableError(
+                f"provider {spec.provider!r} cannot be used: {' '.join(str(error).split())[:300]}",
+                hint=f"pip install 'tenward[{spec.provider}]', or check the provider's name",
+            ) from error
+        inner = getattr(client, "client", None)
+        if spec.read == "distribution" and not hasattr(getattr(inner, "chat", None), "completions"):
+            raise JudgeUnavailableError(
+                f"provider {spec.provider!r} reports no log-probabilities, which read: distribution needs",
+                hint="write read: stated, or use an OpenAI-compatible endpoint that returns logprobs",
+            )
+        return _Client(raw=inner, structured=client)
+
+    def _mode(self) -> Any:
+        if self._spec.mode is None:
+            return None
+        import instructor
+
+        try:
+            return instructor.Mode(self._spec.mode)
+        except ValueError as error:
+            names = ", ".join(mode.value for mode in instructor.Mode)
+            raise JudgeUnavailableError(
+                f"found mode {self._spec.mode!r}, expected an instructor mode", hint=f"one of {names}"
+            ) from error
+
+    def _key(self) -> str | None:
+        spec = self._spec
+        if not self.key_env:
+            return "none" if spec.base_url else None
+        key = os.environ.get(self.key_env, "").strip()
+        if not key:
+            raise JudgeUnavailableError(
+                f"judge {spec.judge} needs a key for {spec.provider}, and {self.key_env} is not set",
+                hint=f"export {self.key_env}=…, or use --judge local, which needs no key",
+            )
+        return key
+
+
+def _openai_client(base_url: str | None, key: str | None, *, inside: bool = False) -> Any:
+    """The SDK's client; ``inside`` for the embedded engine, which no proxy of the environment may stand before."""
+    import openai
+
+    direct = openai.DefaultAsyncHttpxClient(trust_env=False) if inside else None
+    # Retries are ours: they know the deadline and the failure classes.
+    client = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=None, http_client=direct)
+    if base_url is not None:
+        client.organization = client.project = None  # OPENAI_ORG_ID and OPENAI_PROJECT_ID are for OpenAI's own address
+    return client
+
+
+async def _close(client: Any) -> None:
+    if client is not None and hasattr(client, "close"):
+        closed = client.close()
+        if asyncio.iscoroutine(closed):
+            await closed

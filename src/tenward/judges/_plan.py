@@ -1,0 +1,132 @@
+"""What a judge of one model would ask about a case: the requests, and what they would take before they are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from tenward.judges._answers import Words, answer_model
+from tenward.judges._calls import Budget, PlannedCalls, prompt_tokens_at_most
+from tenward.judges._distribution import probes_for
+from tenward.judges._passages import passages
+from tenward.judges._prompts import build_prompt, question_words
+from tenward.judges._words import MOST_ASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tenward.datasets import Case
+    from tenward.judges._connection import Connection, Message
+    from tenward.judges._distribution import Probe
+    from tenward.judges._prompts import Prompt
+    from tenward.judges._spec import JudgeSpec
+    from tenward.rubrics import Rubric
+
+__all__ = ["plan_case", "probes_of", "prompt_for", "shows_levels", "words_wanted"]
+
+_LOCAL_SENTENCE = 240  # characters; two short sentences
+_COMPLAINT_TOKENS = 200  # what asking again adds to a prompt
+
+
+def shows_levels(spec: JudgeSpec, case: Case) -> bool:
+    """Whether the judge sees the rubric's levels before this case."""
+    return spec.anchors is True or (spec.anchors == "without-input" and not case.input)
+
+
+def prompt_for(spec: JudgeSpec, case: Case, rubric: Rubric) -> Prompt:
+    """The part of the messages that all questions about the case share."""
+    return build_prompt(rubric, case, anchors=shows_levels(spec, case), digits=spec.read == "distribution")
+
+
+def probes_of(spec: JudgeSpec, case: Case, rubric: Rubric) -> dict[str, tuple[Probe, ...]]:
+    """The one-token questions per criterion; a judge that sees the levels only for want of an input gives digits."""
+    by_levels = spec.anchors == "without-input" and not case.input
+    form: Literal["digits", "by-form"] = "digits" if by_levels else spec.probe
+    return {name: probes_for(rubric, name, form) for name in rubric.criteria}
+
+
+def words_wanted(spec: JudgeSpec, case: Case, criteria: tuple[str, ...], *, stated: bool) -> list[Words]:
+    """The structured answers that make up one verdict, or explain one.
+
+    Args:
+        spec: The judge.
+        case: The case.
+        criteria: Those to be scored or explained.
+        stated: Whether the scores are asked for as well.
+    """
+    most = _LOCAL_SENTENCE if spec.local else None
+    if spec.ask == "together":
+        return [Words(criteria=criteria, scores=stated, why=True, steps=True, most_chars=most)]
+    choice = passages(case.output) if spec.local else ()
+    return [
+        *(
+            Words(criteria=(name,), scores=stated, why=False, steps=False, passages=choice, most_chars=most)
+            for name in criteria
+        ),
+        Words(criteria=(), scores=False, why=True, steps=False, most_chars=most),
+        Words(criteria=(), scores=False, why=False, steps=True, most_chars=most),
+    ]
+
+
+def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubric, *, explain: bool) -> PlannedCalls:
+    """What judging ``case`` would take; see :class:`PlannedCalls`.
+
+    Words that explain scores quote them, so before the scores are known the cache cannot be asked for them.
+    """
+    prompt = prompt_for(spec, case, rubric)
+    criteria = tuple(rubric.criteria)
+    if spec.read == "stated":
+        planned = PlannedCalls()
+        for words in words_wanted(spec, case, criteria, stated=True):
+            messages = prompt.asking(question_words(rubric, words, scores={}))
+            model = answer_model(rubric, words)
+            for sample in range(spec.samples):
+                known = connection.knows_answer(messages, model, sample=sample, max_tokens=spec.max_tokens)
+                planned += _words(spec, messages, known=known)
+        return planned
+    planned = _readings(spec, connection, prompt, probes_of(spec, case, rubric))
+    if explain or spec.writes_words:
+        top = dict.fromkeys(criteria, float(rubric.scale.hi))
+        for words in words_wanted(spec, case, criteria, stated=False):
+            planned += _words(spec, prompt.asking(question_words(rubric, words, scores=top)), known=False)
+    return planned
+
+
+def _readings(
+    spec: JudgeSpec, connection: Connection, prompt: Prompt, probes: Mapping[str, Sequence[Probe]]
+) -> PlannedCalls:
+    asked = [prompt.asking(probe.question) for several in probes.values() for probe in several]
+    if spec.local:  # all or none, as the engine has it
+        known = len(asked) if connection.knows_first_tokens(asked) else 0
+        todo = [] if known else asked
+    else:
+        todo = [messages for messages in asked if not connection.knows_first_tokens([messages])]
+        known = len(asked) - len(todo)
+    return PlannedCalls(
+        calls=len(asked),
+        cached=known,
+        most_calls=len(todo),
+        prompt_tokens=sum(prompt_tokens_at_most(messages) for messages in todo),
+        completion_tokens=len(todo),
+        worst_usd=_usd(spec, todo, 1),
+    )
+
+
+def _words(spec: JudgeSpec, messages: list[Message], *, known: bool) -> PlannedCalls:
+    if known:
+        return PlannedCalls(calls=1, cached=1)
+    tokens = MOST_ASKS * (prompt_tokens_at_most(messages) + _COMPLAINT_TOKENS)
+    return PlannedCalls(
+        calls=1,
+        most_calls=MOST_ASKS,
+        prompt_tokens=tokens,
+        completion_tokens=MOST_ASKS * spec.max_tokens,
+        worst_usd=_usd(spec, [messages] * MOST_ASKS, spec.max_tokens),
+    )
+
+
+def _usd(spec: JudgeSpec, requests: Sequence[list[Message]], max_tokens: int) -> float | None:
+    if spec.local:
+        return 0.0
+    if spec.price is None:
+        return None
+    return sum(Budget.worst_usd(messages, max_tokens, spec.price) for messages in requests)
