@@ -142,7 +142,7 @@ async def test_cached_tokens_have_their_own_price(bench: Bench) -> None:
 @pytest.mark.parametrize("read", ["stated", "distribution"])
 @pytest.mark.parametrize("count", ["many", math.nan, math.inf, -5, [], {}, None, 10**400], ids=str)
 async def test_counters_that_are_none_count_nothing(bench: Bench, count: object, read: str) -> None:
-    """An endpoint that reports noise instead of tokens costs no score, and nothing that is no number."""
+    """An endpoint that reports noise instead of tokens costs no score; what it costs in money stays unknown."""
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     usage = {**dict.fromkeys(names, count), "prompt_tokens_details": {"cached_tokens": count}}
     timings = {"cache_n": count, "prompt_n": 3}
@@ -155,7 +155,7 @@ async def test_counters_that_are_none_count_nothing(bench: Bench, count: object,
     bench.server.script(default=reply)
     verdict = await bench.ask(read=read, price={"input": 1, "output": 2})
     assert not verdict.failures
-    assert (verdict.usage.prompt_tokens, verdict.usage.completion_tokens, verdict.usage.cost_usd) == (0, 0, 0)
+    assert (verdict.usage.prompt_tokens, verdict.usage.completion_tokens, verdict.usage.cost_usd) == (0, 0, None)
     calls = verdict.engine.get("calls", [])
     assert all(value >= -5 and value < 10**6 for timings in calls for value in timings.values())
 

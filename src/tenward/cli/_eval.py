@@ -11,8 +11,8 @@ from click.core import ParameterSource
 
 from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page
+from tenward.cli._files import check_writable, write_run_report, write_text
 from tenward.datasets import DataSet
-from tenward.errors import UsageError
 from tenward.evaluation import Store, plan_dataset, run_as_dict, run_dataset
 from tenward.judges import Judge
 from tenward.rubrics import Rubric
@@ -97,7 +97,7 @@ def command(
     data = DataSet.load(dataset, library=library)
     announce_files(library, loaded, rubric, judge)
     for path in (junit, html):
-        _check_writable(path)
+        check_writable(path)
     part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
     with Store.open(store) as kept:
         if only_plan:
@@ -132,6 +132,9 @@ def command(
             print_json(run_as_dict(run.record, run.summary, kept.results(run.record)))
         else:
             print_page(run_view(run))
+        _write_files(kept, run, junit=junit, html=html, fail_under=fail_under)
+        if fit_mix:
+            _fit(kept, run)
         if why_missed:
             _explain_misses(run)
         return _exit_code(run, fail_under=fail_under, min_coverage=min_coverage)
@@ -147,12 +150,25 @@ async def _closing(judge: Judge, work: Awaitable[T]) -> T:
         await judge.aclose()
 
 
-def _check_writable(path: Path | None) -> None:
-    """Refuse before anything is paid what could not be written after it."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise UsageError(
-            f"{path}: found no folder {path.absolute().parent}, expected one to write into", hint="make it first"
-        )
+def _write_files(kept: Store, run: Run, *, junit: Path | None, html: Path | None, fail_under: float | None) -> None:
+    record = run.record
+    if junit is not None:
+        from tenward.evaluation import junit_xml
+
+        text = junit_xml(record, kept.results(record), fail_under=fail_under)
+        write_text(junit, text)
+        note(f"wrote {junit}")
+    if html is not None:
+        write_run_report(kept, record, html)
+
+
+def _fit(kept: Store, run: Run) -> None:
+    from tenward.evaluation import fit_mix
+
+    fitted = fit_mix(kept.results(run.record), run.record.rubric)
+    note(fitted.headline)
+    if fitted.yaml:
+        note(f"put this into the rubric:\n\n{fitted.yaml}")
 
 
 def _explain_misses(run: Run) -> None:

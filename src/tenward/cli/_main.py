@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _COMMANDS: dict[str, tuple[str, str]] = {
+    "compare": ("tenward.cli._compare", "Compare two runs, case by case."),
     "demo": ("tenward.cli._demo", "Score a good and a poor revision of a small program, with a real model."),
     "doctor": ("tenward.cli._doctor", "Say what works on this machine, with a hint for what does not."),
     "eval": ("tenward.cli._eval", "Judge every case of a data set; resumable, cached, with a budget."),
     "init": ("tenward.cli._init", "Make a workspace: rubrics, judges, datasets, loop, reports."),
     "judge": ("tenward.cli._judge", "Show a judge, or the JSON Schema of judge files."),
     "model": ("tenward.cli._model", "Pull, list and find the models of the embedded engine."),
+    "report": ("tenward.cli._report", "Write the HTML report of a run."),
     "rubric": ("tenward.cli._rubric", "Show a rubric, or the JSON Schema of rubric files."),
+    "runs": ("tenward.cli._report:runs", "List the runs of this workspace."),
     "score": ("tenward.cli._score", "Score files, folders, git revisions or standard input against a rubric."),
 }
 _FAULT = 3
@@ -47,7 +50,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(_COMMANDS[cmd_name][0]).command
+        module, _, name = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
     def resolve_command(

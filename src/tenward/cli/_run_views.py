@@ -12,12 +12,14 @@ from tenward.cli._layout import columns, indented
 from tenward.cli._views import cost_of, took
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
-    from tenward.evaluation import Mean, Plan, Run, Summary
+    from tenward.evaluation import Mean, Plan, Run, RunRecord, Summary
     from tenward.rubrics import Rubric
 
-__all__ = ["plan_view", "run_view"]
+__all__ = ["plan_view", "run_view", "runs_view"]
 
 _MOST = 10
 
@@ -56,6 +58,24 @@ def plan_view(plan: Plan, *, dataset: str, rubric: str, judge: str) -> Renderabl
     title.append(f"   {rubric} · {judge} · plan", style="dim")
     note = Text("Nothing was asked. Bounds are for the worst case; a run usually takes a third of it or less.", "dim")
     return Group(title, Text(""), indented(table, by=2), Text(""), indented(note, by=2))
+
+
+def runs_view(records: Sequence[RunRecord]) -> RenderableType:
+    """Runs, one line each."""
+    table = columns("run", "data set", "rubric", "judge", "cases", "status", right=("cases",))
+    for record in records:
+        split = "" if record.split == "all" else f" {record.split}"
+        cases = "" if record.cases is None else f"{record.cases:,}"
+        status = record.status if not record.note else f"{record.status}: {record.note}"
+        table.add_row(
+            record.id,
+            f"{record.dataset}{split}",
+            record.rubric.rubric,
+            record.judge,
+            cases,
+            Text(status, style="" if record.status == "finished" else "yellow"),
+        )
+    return table
 
 
 def _title(run: Run) -> Text:

@@ -1,6 +1,18 @@
 """From cases, a rubric and a judge to results, runs and what they come to."""
 
+from tenward.evaluation._comparable import ComparisonRefusedError
+from tenward.evaluation._compare import (
+    ComparedRun,
+    Comparison,
+    Difference,
+    ResultPair,
+    compare_runs,
+    paired_results,
+    signed,
+)
 from tenward.evaluation._export import result_as_dict, run_as_dict
+from tenward.evaluation._fit_mix import FittedMix, fit_mix
+from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._plan import Plan, plan_dataset
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._result_data import result_from_data, result_to_data
@@ -11,10 +23,16 @@ from tenward.evaluation._store import Store
 from tenward.evaluation._summary import Mean, Summary, Tally
 
 __all__ = [
+    "ComparedRun",
+    "Comparison",
+    "ComparisonRefusedError",
+    "Difference",
+    "FittedMix",
     "Mean",
     "Plan",
     "Progress",
     "Result",
+    "ResultPair",
     "Run",
     "RunRecord",
     "RunStatus",
@@ -22,7 +40,11 @@ __all__ = [
     "Summary",
     "Tally",
     "ascore",
+    "compare_runs",
     "evaluate_case",
+    "fit_mix",
+    "junit_xml",
+    "paired_results",
     "plan_dataset",
     "result_as_dict",
     "result_from_data",
@@ -31,4 +53,5 @@ __all__ = [
     "run_cases",
     "run_dataset",
     "score",
+    "signed",
 ]

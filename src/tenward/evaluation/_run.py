@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from tenward.errors import UsageError
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._run_record import RunRecord
 from tenward.evaluation._summary import Tally
-from tenward.judges import Budget, Calls, Judge, Limiter, all_of, lend_calls
+from tenward.judges import Budget, Calls, Judge, Limiter, all_of, lend_calls, refusals
 from tenward.metrics import MetricPool
 
 if TYPE_CHECKING:
@@ -100,9 +102,12 @@ async def run_dataset(
         on_progress: Called after every case, in the order they finish.
 
     Raises:
-        UsageError: The data set is faulty, a case has no output, or a limit in dollars meets a judge without a price.
+        UsageError: The data set is faulty, has no case to judge, or one without an output, or a limit in dollars meets
+            a judge without a price; nothing was asked then.
         SystemicError: No further case could be judged; what was judged so far is kept, and the run can go on.
     """
+    if max_usd is not None:
+        _require_price(dataset, rubric, judge, explain=explain)
     settings = {"explain": explain, "limit": limit, "sample": sample, "cache": use_cache}
     record = RunRecord(
         id=_run_id(dataset.name),
@@ -179,10 +184,10 @@ async def run_cases(
 
     async def work(pool: MetricPool) -> None:
         for position, case in waiting:
-            result = await evaluate_case(case, record.rubric, judge, explain=explain, metrics=pool)
-            refused = _refused_by_budget(result)
+            with refusals() as refused:
+                result = await evaluate_case(case, record.rubric, judge, explain=explain, metrics=pool)
             if refused:
-                state.out_of_budget = refused
+                state.out_of_budget = refused[0]
             else:
                 finish(position, result)
             if state.out_of_budget:
@@ -196,7 +201,7 @@ async def run_cases(
         note = f"budget: {state.out_of_budget}" if state.out_of_budget else ""
         status = "stopped" if state.out_of_budget else "finished"
     except Exception as error:
-        note = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        note = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise
     finally:
         store.update(record.id, status=status, note=note, seconds=time.monotonic() - began)
@@ -216,16 +221,34 @@ def _stored(store: Store, record: RunRecord, state: _State) -> set[int]:
 
 
 def _count(dataset: DataSet, split: Split | None, limit: int | None) -> int:
-    counts = dataset.counts()
-    cases = sum(counts.values()) if split is None else counts[split]
-    return cases if limit is None else min(limit, cases)
+    """How many cases there are to judge; reads the whole file, so that no fault is met after something was paid."""
+    cases = without = 0
+    first = ""
+    for case in dataset.cases():
+        if (split is None or case.split == split) and (limit is None or cases < limit):
+            cases += 1
+            if not case.output.strip():
+                without += 1
+                first = first or case.id
+    if without:
+        raise UsageError(
+            f"{dataset.path}: found {without:,} of {cases:,} cases without an output to judge, the first is {first!r}",
+            hint="judge a data set whose cases hold an `output`",
+        )
+    if not cases:
+        raise UsageError(
+            f"{dataset.path}: found no case in the split {split}, expected one to judge", hint="leave --split out"
+        )
+    return cases
 
 
-def _refused_by_budget(result: Result) -> str:
-    if result.verdict is None:
-        return ""
-    failures = [*result.verdict.failures.values(), result.verdict.words_failure]
-    return next((failure.detail for failure in failures if failure is not None and failure.kind == "budget"), "")
+def _require_price(dataset: DataSet, rubric: Rubric, judge: Judge, *, explain: bool) -> None:
+    for case in dataset.cases(limit=1):
+        if judge.plan(case, rubric, explain=explain).worst_usd is None:
+            raise UsageError(
+                f"a budget in dollars needs the price of every model, and the judge {judge.name} does not know it",
+                hint="add `price: {input: …, output: …}` (US dollars per million tokens), or limit calls instead",
+            )
 
 
 def _corpus(dataset: DataSet, rubric: Rubric) -> tuple[str, ...]:
@@ -241,7 +264,7 @@ def _corpus(dataset: DataSet, rubric: Rubric) -> tuple[str, ...]:
 
 
 def _run_id(dataset: str) -> str:
-    name = dataset.partition("/")[0]
+    name = re.sub(r"[^\w.-]+", "-", dataset.partition("/")[0])
     return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 

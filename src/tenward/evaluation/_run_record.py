@@ -72,6 +72,7 @@ class RunRecord:
             self.rubric.model_dump(mode="json"),
             self.judge,
             self.judge_file,
+            dict(self.fingerprint),  # another version of Tenward may ask in other words
             self.settings,
         ]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()

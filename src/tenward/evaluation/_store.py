@@ -68,7 +68,11 @@ class Store:
             self._db = sqlite3.connect(
                 path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
             )
-            self._prepare()
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise StoreError(
                 f"{path}: found a file that cannot be used as a store ({error}), expected one of tenward's own",
@@ -93,16 +97,26 @@ class Store:
         return store
 
     def _prepare(self) -> None:
+        self._is_new()  # before anything is changed in a file that may not be ours
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         with self._writing():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            if self._is_new():
                 for statement in _TABLES.split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version={_VERSION}")
-            elif version != _VERSION:
-                raise sqlite3.DatabaseError(f"format {version}, expected {_VERSION}")
+
+    def _is_new(self) -> bool:
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return True
+        if version != _VERSION:
+            found = f"a store of format {version}" if version else "a database of another program"
+            raise StoreError(
+                f"{self.path}: found {found}, expected a store of format {_VERSION}",
+                hint="use the version of tenward that made it, move it away, or name another with --store",
+            )
+        return False
 
     def close(self) -> None:
         """Close the file; the store cannot be used any more."""
@@ -123,6 +137,7 @@ class Store:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
+                self._db.execute("COMMIT")
             except BaseException as error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -131,12 +146,19 @@ class Store:
                         f"{self.path}: cannot be written ({error})",
                         hint="free some disk space, or wait for the other process that uses it",
                     ) from error
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise self._damaged(error) from error
                 raise
-            self._db.execute("COMMIT")
 
     def _all(self, query: str, *values: object) -> list[Any]:
         with self._lock:
-            return self._db.execute(query, values).fetchall()
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._damaged(error) from error
+
+    def _damaged(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"{self.path}: cannot be read ({error})", hint="move it away, or name another with --store")
 
     def _one(self, query: str, *values: object) -> Any:
         found = self._all(query, *values)

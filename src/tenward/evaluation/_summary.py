@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Mean", "Summary", "Tally"]
 
+_FEW = (12.7062, 4.30265, 3.18245, 2.77645)  # Student's t for 1 to 4 degrees of freedom, where the series is poor
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
@@ -94,14 +96,15 @@ class _Column:
     """Sums per group, which are all that mean and interval need."""
 
     n: int = 0
-    total: float = 0.0
-    squares: float = 0.0
+    centre: float = 0.0
+    squares: float = 0.0  # of the distances from the centre, by Welford's method: equal numbers have no spread at all
     groups: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
 
     def add(self, value: float, group: str) -> None:
         self.n += 1
-        self.total += value
-        self.squares += value * value
+        before = value - self.centre
+        self.centre += before / self.n
+        self.squares += before * (value - self.centre)
         sums = self.groups[group]
         sums[0] += value
         sums[1] += 1
@@ -109,10 +112,8 @@ class _Column:
     def mean(self) -> Mean | None:
         if self.n == 0:
             return None
-        mean = self.total / self.n
-        sd = None
-        if self.n > 1:
-            sd = math.sqrt(max(0.0, (self.squares - self.n * mean * mean) / (self.n - 1)))
+        mean = self.centre
+        sd = math.sqrt(self.squares / (self.n - 1)) if self.n > 1 else None
         units = len(self.groups)
         low = high = None
         if units > 1:
@@ -198,13 +199,12 @@ def _means(columns: Mapping[str, _Column]) -> dict[str, Mean]:
 
 
 def _t_quantile(freedom: int) -> float:
-    """The 97.5 % point of Student's t (Hill, 1970; exact for one and two degrees of freedom)."""
-    if freedom == 1:
-        return 12.7062
-    if freedom == 2:
-        return 4.30265
+    """The 97.5 % point of Student's t, to four digits (Abramowitz and Stegun, 26.7.5)."""
+    if freedom <= len(_FEW):
+        return _FEW[freedom - 1]
     z = NormalDist().inv_cdf(0.975)
     first = (z**3 + z) / (4 * freedom)
     second = (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
     third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-    return z + first + second + third
+    fourth = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * freedom**4)
+    return z + first + second + third + fourth

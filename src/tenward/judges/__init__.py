@@ -1,6 +1,6 @@
 """Who says so: judges, the verdicts they give, and the failures they report instead of guessing."""
 
-from tenward.judges._calls import Asked, Budget, CallCache, Calls, Limiter, PlannedCalls, lend_calls
+from tenward.judges._calls import Asked, Budget, CallCache, Calls, Limiter, PlannedCalls, lend_calls, refusals
 from tenward.judges._clients import KEY_VARIABLES
 from tenward.judges._engine import engine_for
 from tenward.judges._judge import Judge
@@ -38,6 +38,7 @@ __all__ = [
     "judge_schema",
     "lend_calls",
     "load_spec",
+    "refusals",
     "verdict_as_dict",
     "verdict_from_dict",
 ]

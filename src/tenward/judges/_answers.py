@@ -17,13 +17,25 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from pydantic import BaseModel, Field, WithJsonSchema, create_model, model_validator
 
 from tenward.guards import is_list, is_mapping
+from tenward.judges._calls import digest
 from tenward.judges._fence import sendable
 from tenward.judges._verdict import Failure, Step
 
 if TYPE_CHECKING:
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["Checked", "Words", "answer_key", "answer_model", "check_score", "check_text", "check_words", "plain"]
+__all__ = [
+    "Checked",
+    "Words",
+    "answer_key",
+    "answer_model",
+    "check_score",
+    "check_text",
+    "check_words",
+    "plain",
+    "schema_bytes",
+    "schema_digest",
+]
 
 _QUOTE_EDGES = "\"'`“”‘’«»„…. \t\n"
 _MIN_LETTERS = 8
@@ -110,7 +122,22 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
     keys = [*map(answer_key, words.criteria), *(name for name in _OVERALL if name in fields)]
     model = create_model("Verdict", __base__=OpenAISchema, __validators__=_complete(*keys, whole=True), **fields)
     model.__doc__ = "The verdict on one candidate."
+    text = json.dumps(model.model_json_schema())
+    # instructor asks for the schema several times per call, and pydantic builds it anew each time.
+    model.model_json_schema = lambda **_: json.loads(text)  # type: ignore[method-assign]
     return cast("type[BaseModel]", model)
+
+
+@lru_cache(maxsize=256)
+def schema_digest(model: type[BaseModel]) -> str:
+    """Hash of the schema of an :func:`answer_model`."""
+    return digest(model.model_json_schema())
+
+
+@lru_cache(maxsize=256)
+def schema_bytes(model: type[BaseModel]) -> int:
+    """Size of that schema as it is sent, which is read as part of the prompt."""
+    return len(json.dumps(model.model_json_schema()).encode())
 
 
 def answer_key(criterion: str) -> str:
@@ -238,6 +265,7 @@ def check_text(value: object, prompt: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=64)  # one prompt is compared with every field of its answer
 def plain(text: str) -> str:
     """Fold white space, quotes, dashes and case, so that a quote matches however it was typed."""
     folded = unicodedata.normalize("NFKC", text).replace("\u200b", "").casefold()

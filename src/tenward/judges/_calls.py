@@ -38,9 +38,9 @@ __all__ = [
     "lend_calls",
     "lent_calls",
     "prompt_tokens_at_most",
+    "refusals",
 ]
 
-_BYTES_PER_TOKEN = 2  # fewer than any tokenizer needs on text, so that a reservation is not exceeded
 _MESSAGE_TOKENS = 64  # what a chat template adds
 _RECOVER = 20  # answers in a row before one more call at the same time is tried
 
@@ -140,9 +140,15 @@ class Budget:
 
     @contextmanager
     def reserve(
-        self, messages: list[dict[str, str]], max_tokens: int, price: Price | None, *, free: bool
+        self, prompt_tokens: int, max_tokens: int, price: Price | None, *, free: bool
     ) -> Generator[list[Usage], None, None]:
         """Hold the worst price of one call; what it really took is put into the list by the caller.
+
+        Args:
+            prompt_tokens: Upper bound on the prompt; see :func:`prompt_tokens_at_most`.
+            max_tokens: Upper bound on the answer.
+            price: What tokens cost; None when nobody has said.
+            free: Whether the call costs nothing, whatever it takes.
 
         Raises:
             CallFailedError: ``budget``: it would go beyond the limit.
@@ -150,7 +156,7 @@ class Budget:
         """
         worst = 0.0
         if self.max_usd is not None and not free:
-            worst = self.worst_usd(messages, max_tokens, price)
+            worst = self.worst_usd(prompt_tokens, max_tokens, price)
             if self.spent_usd + self._reserved + worst > self.max_usd:
                 self._refuse(
                     f"the next call may cost ${worst:.4f}, of ${self.max_usd:g} only ${self.left_usd:.4f} left"
@@ -169,7 +175,9 @@ class Budget:
             raise
         finally:
             self._reserved -= worst
-            self.spent_usd += sum(usage.cost_usd or 0.0 for usage in took) if took else billed
+            # Nor does an answer that reports no tokens say what it costs.
+            costs = [worst if usage.cost_usd is None else usage.cost_usd for usage in took]
+            self.spent_usd += sum(costs) if took else billed
 
     @property
     def left_usd(self) -> float | None:
@@ -177,7 +185,7 @@ class Budget:
         return None if self.max_usd is None else max(0.0, self.max_usd - self.spent_usd - self._reserved)
 
     @staticmethod
-    def worst_usd(messages: list[dict[str, str]], max_tokens: int, price: Price | None) -> float:
+    def worst_usd(prompt_tokens: int, max_tokens: int, price: Price | None) -> float:
         """The most one call can cost, in US dollars.
 
         Raises:
@@ -188,17 +196,41 @@ class Budget:
                 "a budget in dollars needs the price of the judge's model, and its file states none",
                 hint="add `price: {input: …, output: …}` (US dollars per million tokens), or limit calls instead",
             )
-        return (prompt_tokens_at_most(messages) * price.input + max_tokens * price.output) / 1e6
+        return (prompt_tokens * price.input + max_tokens * price.output) / 1e6
 
     def _refuse(self, detail: str) -> None:
         self.exhausted = True
+        refused = _refusals.get()
+        if refused is not None:
+            refused.append(detail)
         raise CallFailedError(Failure(kind="budget", detail=detail))
 
 
-def prompt_tokens_at_most(messages: list[dict[str, str]]) -> int:
-    """More tokens than these messages can have."""
+_refusals: ContextVar[list[str] | None] = ContextVar("tenward_refusals", default=None)
+
+
+@contextmanager
+def refusals() -> Generator[list[str], None, None]:
+    """Collect why a budget refused calls made inside, in this task and those it starts.
+
+    A judge may get over a refused call - the rest of a panel still holds half of the weight - but its verdict is then
+    not the one that a larger budget would have given.
+    """
+    refused: list[str] = []
+    token = _refusals.set(refused)
+    try:
+        yield refused
+    finally:
+        _refusals.reset(token)
+
+
+def prompt_tokens_at_most(messages: list[dict[str, str]], *, schema_bytes: int = 0) -> int:
+    """More tokens than these messages can have, and the schema of the answer that is sent beside them.
+
+    One per byte: a tokenizer that knows no larger piece of a text, as of a table of digits, needs that many.
+    """
     size = sum(len(message["content"].encode("utf-8", "surrogatepass")) for message in messages)
-    return size // _BYTES_PER_TOKEN + _MESSAGE_TOKENS * len(messages)
+    return size + schema_bytes + _MESSAGE_TOKENS * len(messages)
 
 
 def _was_turned_away(error: BaseException) -> bool:
@@ -207,8 +239,9 @@ def _was_turned_away(error: BaseException) -> bool:
     for _ in range(5):
         if below is None:
             return False
-        if isinstance(getattr(below, "status_code", None), int):
-            return True
+        status = getattr(below, "status_code", None)
+        if isinstance(status, int):
+            return status >= 400
         below = below.__cause__
     return False
 
@@ -246,9 +279,11 @@ class Limiter:
             self._waiting.append(waiter)
             try:
                 await waiter
-            finally:
+            except BaseException:
                 if waiter in self._waiting:
                     self._waiting.remove(waiter)
+                self._wake()  # it may have been woken in vain
+                raise
         self._running += 1
         deadline.excuse(time.monotonic() - began)
         try:

@@ -15,9 +15,11 @@ from tenward.judges._engine import Engine, engine_for
 from tenward.judges.models import ModelStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from tenward.judges._spec import JudgeSpec
+
+    Create = Callable[..., Awaitable[Any]]
 
 __all__ = ["KEY_VARIABLES", "Clients"]
 
@@ -43,8 +45,13 @@ KEY_VARIABLES: Mapping[str, str] = {
 
 @dataclass
 class _Client:
-    raw: Any
-    structured: Any = None
+    sdk: Any
+    """What is closed in the end."""
+
+    create: Create
+    """Makes one chat completion."""
+
+    structured: Create | None = None
     """The same under instructor; made when the first structured answer is asked for, since that import is dear."""
 
 
@@ -65,15 +72,15 @@ class Clients:
             "" if spec.local else spec.api_key_env or ("" if spec.base_url else KEY_VARIABLES.get(spec.provider, ""))
         )
 
-    async def raw(self) -> Any:
-        """The SDK's own client, made once per event loop: its connections belong to the loop that opened them."""
-        return (await self._client()).raw
+    async def raw(self) -> Create:
+        """Makes chat completions. Its client is made once per event loop, to which its connections belong."""
+        return (await self._client()).create
 
-    async def structured(self) -> Any:
-        """The same client under instructor."""
+    async def structured(self) -> Create:
+        """The same under instructor: takes a ``response_model``, whose answer has the completion beside it."""
         client = await self._client()
         if client.structured is None:
-            client.structured = self._under_instructor(client.raw)
+            client.structured = self._under_instructor(client.create)
         return client.structured
 
     async def _client(self) -> _Client:
@@ -86,7 +93,7 @@ class Clients:
                 self._drop_ended()
                 client = self._made.setdefault(loop, made)
             if client is not made:
-                await _close(made.raw)  # another call was faster
+                await _close(made.sdk)  # another call was faster
         return client
 
     async def aclose(self) -> None:
@@ -95,7 +102,7 @@ class Clients:
             client = self._made.pop(asyncio.get_running_loop(), None)
             self._drop_ended()
         if client is not None:
-            await _close(client.raw)
+            await _close(client.sdk)
 
     def _drop_ended(self) -> None:
         """Forget clients that nothing can close any more; their connections ended with their loops."""
@@ -108,20 +115,21 @@ class Clients:
             path = ModelStore().resolve(spec.model_name)
             engine = await asyncio.to_thread(engine_for, path, context_tokens=spec.context_tokens)
             self.engine = engine
-            return _Client(raw=_openai_client(engine.base_url, engine.api_key, inside=True))
+            return _of_openai(engine.base_url, engine.api_key, inside=True)
         key = self._key()
         if spec.base_url is not None or spec.provider == "openai":
-            return _Client(raw=_openai_client(spec.base_url, key))
+            return _of_openai(spec.base_url, key)
         return self._from_provider(key)
 
-    def _under_instructor(self, client: Any) -> Any:
+    def _under_instructor(self, create: Create) -> Create:
         import instructor
 
         logging.getLogger("instructor").setLevel(logging.CRITICAL)
         served = self._spec.local or self._spec.base_url is not None
         # Local servers follow a JSON schema and often lack tools; hosted providers have tools first.
         mode = self._mode() or (instructor.Mode.JSON_SCHEMA if served else instructor.Mode.TOOLS)
-        return instructor.from_openai(client, mode=mode, model=self._spec.model_name)
+        patched: Any = instructor.patch(create=create, mode=mode)
+        return patched
 
     def _from_provider(self, key: str | None) -> _Client:
         import instructor
@@ -139,12 +147,14 @@ class Clients:
                 hint=f"pip install 'tenward[{spec.provider}]', or check the provider's name",
             ) from error
         inner = getattr(client, "client", None)
-        if spec.read == "distribution" and not hasattr(getattr(inner, "chat", None), "completions"):
+        completions = getattr(getattr(inner, "chat", None), "completions", None)
+        if spec.read == "distribution" and completions is None:
             raise JudgeUnavailableError(
                 f"provider {spec.provider!r} reports no log-probabilities, which read: distribution needs",
                 hint="write read: stated, or use an OpenAI-compatible endpoint that returns logprobs",
             )
-        return _Client(raw=inner, structured=client)
+        create = getattr(completions, "create", client.create)
+        return _Client(sdk=inner, create=create, structured=client.create)
 
     def _mode(self) -> Any:
         if self._spec.mode is None:
@@ -172,16 +182,24 @@ class Clients:
         return key
 
 
-def _openai_client(base_url: str | None, key: str | None, *, inside: bool = False) -> Any:
+def _of_openai(base_url: str | None, key: str | None, *, inside: bool = False) -> _Client:
     """The SDK's client; ``inside`` for the embedded engine, which no proxy of the environment may stand before."""
     import openai
+    from openai.types.chat import ChatCompletion
 
     direct = openai.DefaultAsyncHttpxClient(trust_env=False) if inside else None
     # Retries are ours: they know the deadline and the failure classes.
     client = openai.AsyncOpenAI(base_url=base_url, api_key=key, max_retries=0, timeout=None, http_client=direct)
     if base_url is not None:
         client.organization = client.project = None  # OPENAI_ORG_ID and OPENAI_PROJECT_ID are for OpenAI's own address
-    return client
+
+    async def create(*, extra_body: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
+        # Not client.chat.completions.create: that imports every resource of the API (a quarter of a second), and walks
+        # through the whole schema of every request to rename keys that need no renaming (half of its time).
+        body = {**arguments, **(extra_body or {})}
+        return await client.post("/chat/completions", body=body, cast_to=ChatCompletion)
+
+    return _Client(sdk=client, create=create)
 
 
 async def _close(client: Any) -> None:

@@ -6,12 +6,12 @@ import json
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from tenward.errors import JudgeUnavailableError
 from tenward.guards import is_list, is_mapping
-from tenward.judges._calls import call_key, digest, lent_calls
+from tenward.judges._answers import schema_bytes, schema_digest
+from tenward.judges._calls import call_key, lent_calls, prompt_tokens_at_most
 from tenward.judges._clients import Clients
 from tenward.judges._failures import EMBEDDED, classify
 from tenward.judges._prompts import PROMPT_VERSION
@@ -79,7 +79,7 @@ class Connection:
         """
         if self._begun:
             return Usage(), {}
-        client = await self._clients.raw()
+        create = await self._clients.raw()
         engine, shared = self._clients.engine, self._shared
         assert engine is not None
         kept, engine.prefix = engine.prefix, None
@@ -89,7 +89,7 @@ class Connection:
             return Usage(), {}
 
         async def call() -> Any:
-            return await client.chat.completions.create(
+            return await create(
                 model=self._spec.model_name, messages=shared, max_tokens=1, temperature=0, extra_body=self._extra_body()
             )
 
@@ -127,25 +127,26 @@ class Connection:
             JudgeUnavailableError: No further call could succeed.
         """
         arguments = self._arguments(max_tokens)
-        key = self._key("structured", messages, arguments, {"schema": _schema_digest(model), "sample": sample})
+        key = self._key("structured", messages, arguments, {"schema": schema_digest(model), "sample": sample})
         calls = lent_calls()
         if (known := calls.recall(key)) is not None:
             return model.model_validate_json(known), Usage(), None
         spent: list[Usage] = [(await self._begin(deadline))[0]]
-        client = await self._clients.structured()
+        create = await self._clients.structured()
 
         async def call() -> tuple[BaseModel | None, Failure | None]:
             from instructor.core import IncompleteOutputException, InstructorRetryException
 
-            with self._paid(messages, arguments[self._limit_name()]) as took:
+            with self._paid(messages, arguments[self._limit_name()], schema_bytes=schema_bytes(model)) as took:
                 try:
-                    answer, raw = await client.create_with_completion(
+                    answer = await create(
                         response_model=model,
+                        model=self._spec.model_name,
                         messages=[dict(message) for message in messages],
                         max_retries=0,
                         **self._with_extra_body(arguments),
                     )
-                    took.append(self._usage(raw))
+                    took.append(self._usage(answer._raw_response))
                 except IncompleteOutputException as error:
                     took.append(self._usage(error.last_completion))
                     raise
@@ -174,7 +175,7 @@ class Connection:
 
     def knows_answer(self, messages: list[Message], model: type[BaseModel], *, sample: int, max_tokens: int) -> bool:
         """Whether the cache holds this structured answer."""
-        more = {"schema": _schema_digest(model), "sample": sample}
+        more = {"schema": schema_digest(model), "sample": sample}
         key = self._key("structured", messages, self._arguments(max_tokens), more)
         cache = lent_calls().cache
         return cache is not None and cache.recall(key) is not None
@@ -204,13 +205,13 @@ class Connection:
         if from_cache and (known := calls.recall(key)) is not None:
             return FirstToken(probabilities=json.loads(known), usage=Usage(), timings={}, begun={})
         begun, begun_timings = await self._begin(deadline)
-        client = await self._clients.raw()
+        create = await self._clients.raw()
         spent: list[Usage] = [begun]
 
         async def call() -> FirstToken:
             with self._paid(messages, 1) as took:
                 try:
-                    reply = await client.chat.completions.create(
+                    reply = await create(
                         model=self._spec.model_name,
                         messages=messages,
                         logprobs=True,
@@ -241,7 +242,7 @@ class Connection:
         except CallFailedError as error:
             error.usage = total_usage(spent)
             raise
-        calls.remember(key, asked, json.dumps(token.probabilities, ensure_ascii=False))
+        calls.remember(key, asked, json.dumps(token.probabilities))  # half a character has no other form
         return token
 
     def _key(self, kind: str, messages: list[Message], arguments: Mapping[str, Any], more: Mapping[str, object]) -> str:
@@ -252,18 +253,21 @@ class Connection:
                 "messages": messages,
                 "model": spec.model,
                 "endpoint": self._where,
-                "arguments": {**arguments, **spec.extra_body, "mode": spec.mode},
+                "arguments": {**arguments, "extra_body": spec.extra_body, "mode": spec.mode},
                 "pass": lent_calls().sample,
                 "prompt": PROMPT_VERSION,
                 **more,
             }
         )
 
-    def _paid(self, messages: list[Message], max_tokens: int) -> AbstractContextManager[list[Usage]]:
+    def _paid(
+        self, messages: list[Message], max_tokens: int, *, schema_bytes: int = 0
+    ) -> AbstractContextManager[list[Usage]]:
         budget = lent_calls().budget
         if budget is None:
             return nullcontext([])
-        return budget.reserve(messages, max_tokens, self._spec.price, free=self._spec.local)
+        prompt = prompt_tokens_at_most(messages, schema_bytes=schema_bytes)
+        return budget.reserve(prompt, max_tokens, self._spec.price, free=self._spec.local)
 
     def _probabilities(self, choice: Any) -> dict[str, float]:
         """Probability per first token; the SDK checks no field of what it received, so every one is checked here."""
@@ -345,15 +349,10 @@ class Connection:
         cost: float | None = None
         if self._spec.local:
             cost = 0.0
-        elif price is not None:
+        elif price is not None and prompt + completion:  # an endpoint that counts nothing says nothing of the cost
             reused = price.input if price.cached_input is None else price.cached_input
             cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
         return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
-
-
-@lru_cache(maxsize=512)
-def _schema_digest(model: type[BaseModel]) -> str:
-    return digest(model.model_json_schema())
 
 
 def _timings(reply: Any) -> dict[str, float]:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tenward.judges._answers import Words, answer_model
+from tenward.judges._answers import Words, answer_model, schema_digest
 from tenward.judges._calls import Asked, PlannedCalls, digest, lent_calls
 from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
@@ -42,6 +42,7 @@ class ModelJudge(Judge):
     def __init__(self, spec: JudgeSpec) -> None:
         self.spec = spec
         self._connection = Connection(spec)
+        self._last: tuple[Rubric, Mapping[str, str]] | None = None  # the fingerprint of the rubric in use
 
     @property
     def name(self) -> str:
@@ -54,7 +55,9 @@ class ModelJudge(Judge):
 
     def fingerprint(self, rubric: Rubric) -> Mapping[str, str]:
         """See :meth:`Judge.fingerprint`."""
-        return _fingerprint(self.spec, rubric)
+        if self._last is None or self._last[0] is not rubric:
+            self._last = rubric, _fingerprint(self.spec, rubric)
+        return self._last[1]
 
     def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
@@ -74,7 +77,7 @@ class ModelJudge(Judge):
         deadline = Deadline(seconds=self.spec.deadline)
         prompt = prompt_for(self.spec, case, rubric)
         self._connection.begin_case(prompt.shared)
-        asking = _Asking(self.spec, case, rubric)
+        asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline, asking)
         else:
@@ -96,10 +99,10 @@ class ModelJudge(Judge):
 
         async def read(criterion: str) -> CriterionVerdict:
             readings: list[Reading] = []
-            for probe, asked_in in zip(probes[criterion], messages[criterion], strict=True):
+            for number, (probe, asked_in) in enumerate(zip(probes[criterion], messages[criterion], strict=True)):
                 try:
                     token = await self._connection.first_token(
-                        asked_in, asked=asking.of(criterion), deadline=deadline, from_cache=from_cache
+                        asked_in, asked=asking.of(criterion, number), deadline=deadline, from_cache=from_cache
                     )
                 except CallFailedError as error:
                     spent.append(error.usage)
@@ -194,7 +197,7 @@ class ModelJudge(Judge):
                 words,
                 candidate=case.output,
                 scores={name: scores[name] for name in words.criteria if name in scores} or scores,
-                asked=asking.of("+".join(words.criteria) or ("why" if words.why else "steps")),
+                asked=asking.of("+".join(words.criteria) or ("why" if words.why else "steps"), sample),
                 sample=sample,
                 deadline=deadline,
                 max_tokens=self.spec.max_tokens,
@@ -208,21 +211,21 @@ class ModelJudge(Judge):
 class _Asking:
     """Names the questions of one verdict, and hashes what they are made of."""
 
-    def __init__(self, spec: JudgeSpec, case: Case, rubric: Rubric) -> None:
+    def __init__(self, spec: JudgeSpec, case: Case, rubric: Rubric, fingerprint: Mapping[str, str]) -> None:
         anchored = shows_levels(spec, case)
         self._slot = f"{spec.judge}|{rubric.rubric}|{case.id}|{lent_calls().sample}"
         self._components = {
             **_of_the_rubric(rubric, anchored=anchored),
-            **{name: value for name, value in _fingerprint(spec, rubric).items() if name != "rubric"},
+            **{name: value for name, value in fingerprint.items() if name != "rubric"},
             "output": digest(case.output),
             "input": digest(case.input),
             "references": digest(case.references),
             "context": digest(case.context),
         }
 
-    def of(self, question: str) -> Asked:
-        """One question, by the name of its criterion or of the words it asks for."""
-        return Asked(slot=f"{self._slot}|{question}", components=self._components)
+    def of(self, question: str, number: int) -> Asked:
+        """One question, by the name of its criterion or of the words it asks for, and its number among those."""
+        return Asked(slot=f"{self._slot}|{question}|{number}", components=self._components)
 
 
 def _of_the_rubric(rubric: Rubric, *, anchored: bool) -> dict[str, str]:
@@ -245,7 +248,7 @@ def _fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
         schema: Any = [[probe.question for probe in probes_for(rubric, name, spec.probe)] for name in rubric.criteria]
     else:
         words = Words(criteria=tuple(rubric.criteria), scores=True, why=True, steps=True)
-        schema = answer_model(rubric, words).model_json_schema()
+        schema = schema_digest(answer_model(rubric, words))
     sampling = [spec.temperature, spec.seed, spec.max_tokens, spec.mode, spec.extra_body]
     return {
         "rubric": digest(_of_the_rubric(rubric, anchored=bool(spec.anchors))),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from tenward.judges._answers import Words, answer_model
+from tenward.judges._answers import Words, answer_model, schema_bytes
 from tenward.judges._calls import Budget, PlannedCalls, prompt_tokens_at_most
 from tenward.judges._distribution import probes_for
 from tenward.judges._passages import passages
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["plan_case", "probes_of", "prompt_for", "shows_levels", "words_wanted"]
 
 _LOCAL_SENTENCE = 240  # characters; two short sentences
-_COMPLAINT_TOKENS = 200  # what asking again adds to a prompt
+_COMPLAINT_TOKENS = 1300  # what asking again adds to a prompt, at most
 
 
 def shows_levels(spec: JudgeSpec, case: Case) -> bool:
@@ -73,6 +73,15 @@ def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubri
     Words that explain scores quote them, so before the scores are known the cache cannot be asked for them.
     """
     prompt = prompt_for(spec, case, rubric)
+    planned = _questions(spec, connection, prompt, case, rubric, explain=explain)
+    if spec.local and prompt.shared and planned.most_calls:  # what the engine computes before the first of them
+        planned += PlannedCalls(most_calls=1, prompt_tokens=prompt_tokens_at_most(prompt.shared), completion_tokens=1)
+    return planned
+
+
+def _questions(
+    spec: JudgeSpec, connection: Connection, prompt: Prompt, case: Case, rubric: Rubric, *, explain: bool
+) -> PlannedCalls:
     criteria = tuple(rubric.criteria)
     if spec.read == "stated":
         planned = PlannedCalls()
@@ -81,13 +90,14 @@ def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubri
             model = answer_model(rubric, words)
             for sample in range(spec.samples):
                 known = connection.knows_answer(messages, model, sample=sample, max_tokens=spec.max_tokens)
-                planned += _words(spec, messages, known=known)
+                planned += _words(spec, messages, schema_bytes(model), known=known)
         return planned
     planned = _readings(spec, connection, prompt, probes_of(spec, case, rubric))
     if explain or spec.writes_words:
         top = dict.fromkeys(criteria, float(rubric.scale.hi))
         for words in words_wanted(spec, case, criteria, stated=False):
-            planned += _words(spec, prompt.asking(question_words(rubric, words, scores=top)), known=False)
+            messages = prompt.asking(question_words(rubric, words, scores=top))
+            planned += _words(spec, messages, schema_bytes(answer_model(rubric, words)), known=False)
     return planned
 
 
@@ -101,32 +111,34 @@ def _readings(
     else:
         todo = [messages for messages in asked if not connection.knows_first_tokens([messages])]
         known = len(asked) - len(todo)
+    tokens = sum(prompt_tokens_at_most(messages) for messages in todo)
     return PlannedCalls(
         calls=len(asked),
         cached=known,
         most_calls=len(todo),
-        prompt_tokens=sum(prompt_tokens_at_most(messages) for messages in todo),
+        prompt_tokens=tokens,
         completion_tokens=len(todo),
-        worst_usd=_usd(spec, todo, 1),
+        worst_usd=_usd(spec, tokens, len(todo)),
     )
 
 
-def _words(spec: JudgeSpec, messages: list[Message], *, known: bool) -> PlannedCalls:
+def _words(spec: JudgeSpec, messages: list[Message], schema_bytes: int, *, known: bool) -> PlannedCalls:
     if known:
         return PlannedCalls(calls=1, cached=1)
-    tokens = MOST_ASKS * (prompt_tokens_at_most(messages) + _COMPLAINT_TOKENS)
+    tokens = MOST_ASKS * (prompt_tokens_at_most(messages, schema_bytes=schema_bytes) + _COMPLAINT_TOKENS)
+    written = MOST_ASKS * spec.max_tokens
     return PlannedCalls(
         calls=1,
         most_calls=MOST_ASKS,
         prompt_tokens=tokens,
-        completion_tokens=MOST_ASKS * spec.max_tokens,
-        worst_usd=_usd(spec, [messages] * MOST_ASKS, spec.max_tokens),
+        completion_tokens=written,
+        worst_usd=_usd(spec, tokens, written),
     )
 
 
-def _usd(spec: JudgeSpec, requests: Sequence[list[Message]], max_tokens: int) -> float | None:
+def _usd(spec: JudgeSpec, prompt_tokens: int, completion_tokens: int) -> float | None:
     if spec.local:
         return 0.0
     if spec.price is None:
-        return None
-    return sum(Budget.worst_usd(messages, max_tokens, spec.price) for messages in requests)
+        return None if prompt_tokens else 0.0
+    return Budget.worst_usd(prompt_tokens, completion_tokens, spec.price)

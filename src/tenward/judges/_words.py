@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tenward.judges._answers import Checked, Words, answer_model, check_words
@@ -79,12 +79,12 @@ async def ask_words(
     usage = Usage()
     complaint = ""
     last = ""
-    for _ in range(MOST_ASKS):
+    for number in range(MOST_ASKS):
         try:
             answer, spent, failure = await connection.structured(
                 prompt.asking(question + complaint),
                 model,
-                asked=asked,
+                asked=replace(asked, slot=f"{asked.slot}|{number}"),
                 sample=sample,
                 deadline=deadline,
                 max_tokens=max_tokens,

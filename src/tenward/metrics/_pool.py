@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING, Self
 
 from tenward.metrics._score import score_references
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from tenward.metrics._score import ReferenceScore
 
@@ -31,7 +37,7 @@ class MetricPool:
 
     def __init__(self, *, corpus: Sequence[str] = (), processes: int | None = None) -> None:
         self._corpus = tuple(corpus)
-        self._processes = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+        self._processes = processes or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self._asked = 0
         self._executor: ProcessPoolExecutor | None = None
 
@@ -48,21 +54,50 @@ class MetricPool:
     async def score(self, candidate: str, references: Sequence[str], weights: Mapping[str, float]) -> ReferenceScore:
         """As :func:`score_references`, without holding up the event loop."""
         self._asked += 1
-        if self._asked <= _IN_THREADS_FIRST or self._processes < 2:
-            return await asyncio.to_thread(score_references, candidate, references, weights, corpus=self._corpus)
+        if self._asked > _IN_THREADS_FIRST and self._processes > 1:
+            try:
+                return await self._in_a_process(candidate, tuple(references), dict(weights))
+            except BrokenProcessPool:  # the system has ended one, perhaps for want of memory
+                self._processes = 1
+        return await asyncio.to_thread(score_references, candidate, references, weights, corpus=self._corpus)
+
+    async def _in_a_process(
+        self, candidate: str, references: tuple[str, ...], weights: dict[str, float]
+    ) -> ReferenceScore:
         if self._executor is None:
             # Not forked: this process has threads and an embedded engine.
             context = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(
-                self._processes, mp_context=context, initializer=_remember, initargs=(self._corpus,)
+                self._processes, mp_context=context, initializer=_begin, initargs=(self._corpus,)
             )
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _score, candidate, tuple(references), dict(weights))
+        with _without_main():
+            future = self._executor.submit(_score, candidate, references, weights)
+        return await asyncio.wrap_future(future)
 
 
-def _remember(corpus: tuple[str, ...]) -> None:
+@contextmanager
+def _without_main() -> Generator[None, None, None]:
+    """Hide the program, which a process that is spawned would run again from its top if it has no guard there."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _begin(corpus: tuple[str, ...]) -> None:
     global _corpus  # noqa: PLW0603 - the one way to give a worker process something once
     _corpus = corpus
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run tells its workers to end
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
+
+
+def _end_with_the_run() -> None:
+    run = multiprocessing.parent_process()
+    if run is not None:
+        run.join()
+        os._exit(1)  # it was killed, and a worker that waits for work would wait for ever
 
 
 def _score(candidate: str, references: tuple[str, ...], weights: dict[str, float]) -> ReferenceScore:

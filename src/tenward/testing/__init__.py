@@ -1,7 +1,8 @@
 """Fakes for tests of anything that calls a model: a scripted OpenAI-compatible server, and judges without a model.
 
-Needs neither a key nor a network: the server binds to the loopback interface. Its answers and faults travel
-over real HTTP, so the client under test is the one that runs in production.
+Beside them a LangSmith that remembers what it was sent. Needs neither a key nor a network: the servers bind to the
+loopback interface. Answers and faults travel over real HTTP, so the client under test is the one that runs in
+production.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from tenward.testing._autojudge import AutoJudge
 from tenward.testing._faults import Cut, Garbage, Hang, Status
 from tenward.testing._judges import RecordingJudge, ReplayJudge, ScriptedJudge
+from tenward.testing._langsmith import LangSmithFake, LangSmithFault
+from tenward.testing._langsmith_routes import LangSmithRequest
 from tenward.testing._replies import (
     ContentFilter,
     FinishReason,
@@ -31,6 +34,9 @@ __all__ = [
     "Garbage",
     "Hang",
     "Json",
+    "LangSmithFake",
+    "LangSmithFault",
+    "LangSmithRequest",
     "Logprobs",
     "NoLogprobs",
     "RecordingJudge",

@@ -1,0 +1,102 @@
+"""What a decision rests on: a few numbers from which it can be computed again, bit for bit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from tenward.decisions._records import fields, number, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["LEAST_VARIANCE", "Evidence", "Sample"]
+
+# A judge that never varies must not end in a division by zero. A spread of 0.00003 is far below any score step.
+LEAST_VARIANCE = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Paired differences, candidate minus incumbent, one for each unit: a case, or the mean of a group of cases."""
+
+    n: int
+    """How many differences. A unit without a verdict is not among them; it never counts as 0."""
+
+    mean: float
+    """Their mean; 0 when there are none."""
+
+    squares: float
+    """Sum of their squared deviations from the mean."""
+
+    @classmethod
+    def of(cls, differences: Iterable[float]) -> Self:
+        """Sum up differences. Sums are exact before rounding, so their order never matters."""
+        values = tuple(differences)
+        if not values:
+            return cls(n=0, mean=0.0, squares=0.0)
+        mean = math.fsum(values) / len(values)
+        return cls(n=len(values), mean=mean, squares=math.fsum((value - mean) ** 2 for value in values))
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean from this sample's own spread; infinite below two differences."""
+        return math.sqrt(self.squares / (self.n - 1) / self.n) if self.n > 1 else math.inf
+
+    def to_json(self) -> dict[str, object]:
+        """Plain numbers; JSON keeps every bit of them."""
+        return {"n": self.n, "mean": self.mean, "squares": self.squares}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            UsageError: The value is damaged.
+        """
+        part = fields(value, of="sample", names=("n", "mean", "squares"))
+        return cls(
+            n=whole(part["n"], of="sample.n"),
+            mean=number(part["mean"], of="sample.mean"),
+            squares=number(part["squares"], of="sample.squares", least=0.0),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The differences of one candidate so far, and the variances they were weighed with."""
+
+    dev: Sample
+    sealed: Sample
+    """Empty until the candidate got as far as the sealed cases."""
+
+    dev_variance: float
+    """Variance of one difference on a dev unit, pooled over earlier candidates. Above 0."""
+
+    sealed_variance: float
+    """The same for a sealed unit, whose judge may be another."""
+
+    def to_json(self) -> dict[str, object]:
+        """Plain numbers; JSON keeps every bit of them."""
+        return {
+            "dev": self.dev.to_json(),
+            "sealed": self.sealed.to_json(),
+            "dev_variance": self.dev_variance,
+            "sealed_variance": self.sealed_variance,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            UsageError: The value is damaged.
+        """
+        part = fields(value, of="evidence", names=("dev", "sealed", "dev_variance", "sealed_variance"))
+        return cls(
+            dev=Sample.from_json(part["dev"]),
+            sealed=Sample.from_json(part["sealed"]),
+            dev_variance=number(part["dev_variance"], of="evidence.dev_variance", least=LEAST_VARIANCE),
+            sealed_variance=number(part["sealed_variance"], of="evidence.sealed_variance", least=LEAST_VARIANCE),
+        )

@@ -1,0 +1,156 @@
+"""What a loop can hope to see with these cases, this judge and this budget, told before it starts."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenward.decisions._posterior_race import PosteriorRace
+from tenward.decisions._rule import Look
+from tenward.decisions._schedule import passes
+from tenward.decisions._settings import RaceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenward.decisions._pooled import Pooled
+
+__all__ = ["Outlook", "outlook"]
+
+_RACES = 300
+_STEP = 0.005
+_STEPS = 100
+_ENOUGH_SEALED = 40
+_NOISY = 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What the default rule can see in a set-up, by simulated races."""
+
+    smallest_gain: float | None
+    """Smallest true gain that is kept at least every second time it is proposed; None when not even 0.5 is."""
+
+    calls: float
+    """Judge calls for one candidate, on average over the proposals the prior expects, keeps left out."""
+
+    start: int
+    """Judge calls to judge the first incumbent on the cases in play."""
+
+    candidates: int
+    """How many candidates the budget decides on."""
+
+    lines: tuple[str, ...]
+    """What a person should know of it, one sentence a line."""
+
+
+def outlook(
+    state: Pooled, *, judge_sd: float, dev: int, sealed: int, budget: int, settings: RaceSettings | None = None
+) -> Outlook:
+    """Simulate races, always with the same random numbers: the same set-up has the same outlook.
+
+    Calls count one judge pass over one case, and a unit as one case. A sealed unit is counted twice, for the candidate
+    and for the incumbent beside it.
+
+    Args:
+        state: Variances, as :meth:`Pooled.initial` guesses them after the calibration or as a loop has learned them.
+        judge_sd: Standard deviation of one pass of the judge.
+        dev: Dev units there are, 1 or more.
+        sealed: Sealed units there are, 1 or more.
+        budget: Judge calls to spend.
+        settings: Dials of the rule; the defaults if None.
+
+    Raises:
+        UsageError: There is no dev or no sealed unit.
+    """
+    settings = settings or RaceSettings()
+    rule = PosteriorRace(settings=settings)
+    in_play = min(dev, settings.in_play)
+    start = in_play * max(2, passes(judge_sd))
+    expected = _Proposals(settings)
+    calls = _race_many(rule, state, dev, sealed, expected.draw)[1]
+    smallest = _smallest(rule, state, dev, sealed)
+    candidates = max(0, math.floor((budget - start) / calls))
+    lines = [_seen(smallest, dev, sealed), _afforded(candidates, calls, start, budget)]
+    full = start + in_play + 2 * min(sealed, settings.sealed)
+    if budget < full:
+        lines.append(f"{budget} calls do not pay for one full confirm: {full} are needed, the start included")
+    if sealed < _ENOUGH_SEALED and judge_sd > _NOISY:
+        lines.append(
+            f"with {sealed} sealed cases and a judge as noisy as this (sd {judge_sd:.2f}) almost nothing is found, and "
+            f"keeps are less sure; give the sealed split {_ENOUGH_SEALED} cases or more, or use a steadier judge"
+        )
+    return Outlook(smallest_gain=smallest, calls=calls, start=start, candidates=candidates, lines=tuple(lines))
+
+
+def _seen(smallest: float | None, dev: int, sealed: int) -> str:
+    setup = f"{dev} dev and {sealed} sealed cases"
+    if smallest is None:
+        return f"{setup} under this noise: no gain up to {_STEP * _STEPS:g} is kept every second time"
+    return f"{setup} under this noise: a true gain of {smallest:.3f} is kept every second time, smaller ones less often"
+
+
+def _afforded(candidates: int, calls: float, start: int, budget: int) -> str:
+    return (
+        f"{budget} calls decide on about {candidates} candidates: {start} for the start, then {calls:.1f} for each; "
+        "a keep costs about as much as the start"
+    )
+
+
+class _Proposals:
+    """True effects and shifts of proposals, as the prior expects them."""
+
+    def __init__(self, settings: RaceSettings) -> None:
+        self._prior = settings.prior
+
+    def draw(self, dice: random.Random) -> tuple[float, float, float]:
+        """Return a proposal's effect, and how much higher dev and sealed see it."""
+        prior, kind = self._prior, dice.random()
+        if kind < prior.good:
+            return dice.expovariate(1 / prior.gain), 0.0, 0.0
+        effect = -dice.expovariate(1 / prior.loss)
+        fools = kind < prior.good + prior.fooling
+        return (effect, prior.shift, prior.leak * prior.shift) if fools else (effect, 0.0, 0.0)
+
+
+def _smallest(rule: PosteriorRace, state: Pooled, dev: int, sealed: int) -> float | None:
+    def kept_half(steps: int) -> bool:
+        return _race_many(rule, state, dev, sealed, lambda _: (steps * _STEP, 0.0, 0.0))[0] >= 0.5
+
+    low, high = 0, _STEPS
+    if not kept_half(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if kept_half(middle):
+            high = middle
+        else:
+            low = middle
+    return round(high * _STEP, 3)
+
+
+def _race_many(
+    rule: PosteriorRace,
+    state: Pooled,
+    dev: int,
+    sealed: int,
+    draw: Callable[[random.Random], tuple[float, float, float]],
+) -> tuple[float, float]:
+    """Return the share of keeps, and the mean number of judge calls."""
+    dice = random.Random(1)  # noqa: S311 - a simulation that must repeat itself
+    spread = {"dev": math.sqrt(state.dev_variance), "sealed": math.sqrt(state.sealed_variance)}
+    kept, calls = 0, 0
+    for _ in range(_RACES):
+        effect, dev_shift, sealed_shift = draw(dice)
+        seen = {"dev": effect + dev_shift, "sealed": effect + sealed_shift}
+        reached = {"dev": 0, "sealed": 0}
+        race = rule.start(state, dev=dev, sealed=sealed)
+        while isinstance(step := race.next(), Look):
+            new = step.units - reached[step.split]
+            race.tell([dice.gauss(seen[step.split], spread[step.split]) for _ in range(new)])
+            reached[step.split] = step.units
+        kept += step.outcome == "keep"
+        calls += reached["dev"] + 2 * reached["sealed"]
+    return kept / _RACES, calls / _RACES

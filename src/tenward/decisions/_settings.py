@@ -1,0 +1,120 @@
+"""The settings of the default rule, and what it believes about proposals before it has seen one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from tenward.errors import UsageError
+
+__all__ = ["Prior", "RaceSettings"]
+
+
+def _refuse(name: str, found: float, expected: str, hint: str) -> UsageError:
+    return UsageError(f"{name}: found {found!r}, expected {expected}", hint=hint)
+
+
+def _check_probability(name: str, value: float, *, hint: str) -> None:
+    if not 0.0 < value < 1.0:
+        raise _refuse(name, value, "a probability above 0 and below 1", hint)
+
+
+def _check_positive(name: str, value: float, *, hint: str) -> None:
+    if not 0.0 < value < math.inf:
+        raise _refuse(name, value, "a number above 0", hint)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prior:
+    """What is believed about a proposal's true effect, on the 0 to 1 scale of values.
+
+    A proposal is a gain, a loss, or a loss that fools the dev judge; sizes are exponential. What is neither a gain nor
+    fooling is a loss.
+
+    Attributes:
+        good: Share of true gains.
+        gain: Mean size of a gain.
+        loss: Mean size of a loss.
+        fooling: Share of losses that the dev judge takes for something better. 0 trusts the dev judge.
+        shift: How much higher the dev judge sees them.
+        leak: Share of that shift which the judge of the sealed cases sees too, 0 to 1.
+
+    Raises:
+        UsageError: A number is out of its range.
+    """
+
+    good: float = 0.10
+    gain: float = 0.03
+    loss: float = 0.02
+    fooling: float = 0.05
+    shift: float = 0.08
+    leak: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
+        _check_positive("prior.gain", self.gain, hint="0.03 is a gain of three points in a hundred")
+        _check_positive("prior.loss", self.loss, hint="0.02 is a loss of two points in a hundred")
+        if not 0.0 <= self.fooling < 1.0 - self.good:
+            hint = "shares of gains, losses and fooling proposals add up to 1, and losses need a share too"
+            raise _refuse("prior.fooling", self.fooling, f"0 or more and below {1.0 - self.good:g}", hint)
+        if not 0.0 <= self.shift < math.inf:
+            raise _refuse("prior.shift", self.shift, "0 or more", "0.08 is a typical shift")
+        if not 0.0 <= self.leak <= 1.0:
+            raise _refuse("prior.leak", self.leak, "0 to 1", "0 for a sealed judge that cannot be fooled the same way")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaceSettings:
+    """The dials of the posterior race; the defaults hold for ordinary judges.
+
+    ``drop`` is the one to turn: 0.05 is thrifty with judge calls, 0.01 thorough where proposals are dear.
+
+    Attributes:
+        in_play: How many dev units a candidate meets at most.
+        sealed: How many sealed units it meets at most.
+        drop: Discard on dev when P(effect > worthwhile) falls below it. Under the default prior it starts at 0.0375,
+            below the default: the evidence must *raise* the odds. 0 never discards before the last look.
+        worthwhile: The effect worth looking for, on the 0 to 1 scale.
+        ask: Go on to the sealed cases when P(effect > 0) reaches it on dev.
+        ask_last: The same at the last dev look.
+        seal_drop: Discard on sealed when P(effect > 0) falls below it.
+        sure: Keep when P(effect > 0) reaches it on all the evidence.
+        prior: What is believed about proposals.
+        interaction_sd: First guess of how differently cases take to a change; outweighed after a few candidates.
+        guess_worth: How many observations that guess counts for.
+
+    Raises:
+        UsageError: A number is out of its range, or two contradict each other.
+    """
+
+    in_play: int = 30
+    sealed: int = 120
+    drop: float = 0.05
+    worthwhile: float = 0.03
+    ask: float = 0.50
+    ask_last: float = 0.20
+    seal_drop: float = 0.20
+    sure: float = 0.90
+    prior: Prior = Prior()
+    interaction_sd: float = 0.10
+    guess_worth: float = 20.0
+
+    def __post_init__(self) -> None:
+        for name, count in (("in_play", self.in_play), ("sealed", self.sealed)):
+            if count < 1:
+                raise _refuse(name, count, "1 or more", "30 dev and 120 sealed units are the defaults")
+        if not 0.0 <= self.drop < 1.0:
+            raise _refuse("drop", self.drop, "0 or more and below 1", "0.05 is thrifty, 0.01 thorough")
+        if not 0.0 <= self.worthwhile < math.inf:
+            raise _refuse("worthwhile", self.worthwhile, "0 or more", "0.03 is three points in a hundred")
+        for name, share in (("ask", self.ask), ("ask_last", self.ask_last), ("sure", self.sure)):
+            _check_probability(name, share, hint="it is compared with P(effect > 0)")
+        if self.ask_last > self.ask:
+            hint = "the last dev look is the last chance, so it asks for less"
+            raise _refuse("ask_last", self.ask_last, f"at most ask, {self.ask:g}", hint)
+        if not 0.0 <= self.seal_drop < self.sure:
+            hint = "between the two, the sealed cases go on being judged"
+            raise _refuse("seal_drop", self.seal_drop, f"0 or more and below sure, {self.sure:g}", hint)
+        _check_positive("interaction_sd", self.interaction_sd, hint="0.1 is typical")
+        if not 1.0 <= self.guess_worth < math.inf:
+            raise _refuse("guess_worth", self.guess_worth, "1 or more", "20 observations are typical")

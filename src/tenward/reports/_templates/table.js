@@ -1,0 +1,102 @@
+"use strict";
+// Texts of cases reach the page through text nodes only; the page's policy forbids every other way.
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const BY_ID = new Map();
+DATA.cases.forEach((item, index) => { if (!BY_ID.has(item.id)) BY_ID.set(item.id, index); });
+document.documentElement.classList.add("js");
+
+const $ = (id) => document.getElementById(id);
+const address = (index) => `#case=${encodeURIComponent(DATA.cases[index].id)}`;
+
+/** An element with attributes and children; strings become text, and what is empty is left out. */
+function h(tag, attributes, ...children) {
+  const svg = tag.startsWith("svg:");
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4)) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  const kept = children.flat(9).filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+  node.append(...kept.map((child) => (child instanceof Node ? child : String(child))));
+  return node;
+}
+
+// Theme: the system's, until the button says otherwise. Nothing is stored.
+
+const THEMES = ["system", "light", "dark"];
+$("theme").addEventListener("click", () => {
+  const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "system") + 1) % THEMES.length];
+  document.documentElement.dataset.theme = next;
+  $("theme").textContent = `Theme: ${next}`;
+});
+
+// The table: sorted by one column, ties in the first order; rows without a value come last either way.
+
+const table = $("table");
+const body = table.tBodies[0];
+const rows = [...body.rows];
+const headers = [...table.tHead.rows[0].cells];
+const collator = new Intl.Collator(undefined, { numeric: true });
+let order = rows.map((_, index) => index);
+let visible = order;
+
+headers.forEach((header, column) => {
+  const button = h("button", { type: "button" }, header.textContent);
+  header.replaceChildren(button);
+  button.addEventListener("click", () => {
+    const direction = header.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
+    headers.forEach((other) => other.removeAttribute("aria-sort"));
+    header.setAttribute("aria-sort", direction);
+    sort(column, direction === "ascending" ? 1 : -1);
+  });
+});
+
+function sort(column, sign) {
+  const key = (index) => DATA.keys[index][column];
+  order = rows.map((_, index) => index).sort((left, right) => {
+    const a = key(left), b = key(right);
+    if (a === null || b === null) return (a === null) - (b === null) || left - right;
+    return sign * (typeof a === "number" ? a - b : collator.compare(a, b)) || left - right;
+  });
+  body.append(...order.map((index) => rows[index]));
+  filter();
+}
+
+// Filters: all must hold.
+
+const haystacks = [];
+const words = (value) => (typeof value === "string" ? value
+  : value !== null && typeof value === "object" ? Object.values(value).map(words).join("\n") : "");
+const haystack = (index) => (haystacks[index] ??= words(DATA.cases[index]).toLowerCase());
+
+function filter() {
+  const text = $("filter-text").value.trim().toLowerCase();
+  const state = $("filter-state").value;
+  const column = $("filter-column").value;
+  const below = $("filter-below").value === "" ? NaN : Number($("filter-below").value);
+  visible = order.filter((index) => {
+    if (state && DATA.states[index] !== state) return false;
+    if (column && !Number.isNaN(below)) {
+      const value = DATA.keys[index][Number(column)];
+      if (value === null || value >= below) return false;
+    }
+    return !text || haystack(index).includes(text);
+  });
+  const kept = new Set(visible);
+  rows.forEach((row, index) => { row.hidden = !kept.has(index); });
+  const all = rows.length.toLocaleString("en");
+  $("shown").textContent = visible.length === rows.length ? `${all} ${rows.length === 1 ? "case" : "cases"}`
+    : `${visible.length.toLocaleString("en")} of ${all} cases`;
+}
+
+for (const id of ["filter-text", "filter-state", "filter-column", "filter-below"]) $(id).addEventListener("input", filter);
+$("filter-clear").addEventListener("click", () => {
+  for (const id of ["filter-text", "filter-state", "filter-column", "filter-below"]) $(id).value = "";
+  filter();
+  $("filter-text").focus();
+});
+body.addEventListener("click", (event) => {
+  if (event.target.closest("a") || String(getSelection())) return;
+  const row = event.target.closest("tr");
+  if (row) location.hash = address(Number(row.dataset.i));
+});

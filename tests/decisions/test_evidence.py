@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenward.decisions import Decision, Evidence, Pooled, RaceSettings, Sample
+from tenward.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DIFFERENCES = st.lists(st.floats(-1, 1), max_size=40)
+
+
+def test_a_sample_sums_up_differences() -> None:
+    """Count, mean and squares are those of the textbook."""
+    sample = Sample.of([0.1, 0.2, 0.6])
+    assert sample.n == 3
+    assert sample.mean == pytest.approx(0.3)
+    assert sample.squares == pytest.approx(0.14)
+    assert sample.standard_error == pytest.approx(math.sqrt(0.07 / 3))
+    assert Sample.of([0.4]).standard_error == math.inf
+    assert Sample.of([]) == Sample(n=0, mean=0.0, squares=0.0)
+
+
+def test_the_first_guess_of_the_variance() -> None:
+    """Before the first candidate: 1.5 judge variances and the interaction, worth 20 observations; sealed borrows it."""
+    state = Pooled.initial(0.12**2)
+    assert state.dev_freedom == 20
+    assert state.dev_variance == pytest.approx(1.5 * 0.0144 + 0.01)
+    assert state.sealed_variance == pytest.approx(state.dev_variance)
+
+
+def test_every_candidate_teaches_the_variance() -> None:
+    """Squares and degrees of freedom of dev and sealed add up; sealed leans on dev with 20 observations."""
+    state = Pooled(dev_squares=0.6, dev_freedom=20.0)
+    after = state.after(state.weigh([0.0, 0.2], [0.1, 0.1, 0.4]))
+    assert after.dev_squares == pytest.approx(0.62)
+    assert after.sealed_squares == pytest.approx(0.06)
+    assert (after.dev_freedom, after.sealed_freedom) == (21.0, 2.0)
+    assert after.sealed_variance == pytest.approx((0.06 + 20 * 0.62 / 21) / 22)
+
+
+@pytest.mark.parametrize("differences", [[], [0.3]])
+def test_fewer_than_two_differences_teach_nothing(differences: list[float]) -> None:
+    """One difference or none has no spread to learn from."""
+    state = Pooled.initial(0.01)
+    assert state.after(state.weigh(differences, differences)) == state
+
+
+def test_old_noise_fades_beyond_three_thousand() -> None:
+    """Degrees of freedom stop at 3,000, and scaling back leaves the variance as it is."""
+    state = Pooled(dev_squares=90.0, dev_freedom=2999.0)
+    noisy = [1.0, -1.0, 1.0, -1.0]
+    after = state.after(state.weigh(noisy, []))
+    assert after.dev_freedom == 3000.0
+    assert after.dev_squares == pytest.approx(94.0 * 3000 / 3002)
+
+
+def test_a_judge_without_noise_keeps_a_variance_above_zero() -> None:
+    """Ten thousand candidates without any spread leave a variance that can be divided by."""
+    state = Pooled.initial(0.0)
+    same = state.weigh([0.0] * 30, [0.0] * 120)
+    for _ in range(10_000):
+        state = state.after(same)
+    assert state.dev_variance > 0
+    assert state.sealed_variance > 0
+
+
+@pytest.mark.parametrize("variance", [-0.01, math.nan, math.inf])
+def test_a_variance_that_cannot_be_is_refused(variance: float) -> None:
+    """The first guess needs a judge variance of 0 or more."""
+    with pytest.raises(ValueError, match="judge_variance must be finite and at least 0"):
+        Pooled.initial(variance)
+
+
+def test_the_settings_weigh_the_first_guess() -> None:
+    """Spread over cases and worth of the guess come from the settings."""
+    state = Pooled.initial(0.0, settings=RaceSettings(interaction_sd=0.2, guess_worth=5))
+    assert state.dev_variance == pytest.approx(0.04)
+    assert state.dev_freedom == 5
+
+
+@settings(deadline=None)
+@given(DIFFERENCES, DIFFERENCES, st.floats(0, 0.2))
+def test_json_keeps_every_bit(dev: list[float], sealed: list[float], judge_variance: float) -> None:
+    """State and evidence come back from JSON as they went in."""
+    state = Pooled.initial(judge_variance)
+    evidence = state.weigh(dev, sealed)
+    assert Evidence.from_json(json.loads(json.dumps(evidence.to_json()))) == evidence
+    after = state.after(evidence)
+    assert Pooled.from_json(json.loads(json.dumps(after.to_json()))) == after
+
+
+GOOD_EVIDENCE = Pooled.initial(0.01).weigh([0.1, 0.2], []).to_json()
+GOOD_DECISION = Decision(
+    outcome="keep",
+    reason="kept: because",
+    effect=0.04,
+    low=None,
+    high=0.1,
+    p_better=None,
+    evidence=Evidence.from_json(GOOD_EVIDENCE),
+    floors=("accuracy holds",),
+)
+
+
+def test_a_decision_comes_back_from_json() -> None:
+    """A decision, with what it does not know as null, survives JSON."""
+    assert Decision.from_json(json.loads(json.dumps(GOOD_DECISION.to_json()))) == GOOD_DECISION
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (Pooled.from_json, None),
+        (Pooled.from_json, {"dev_squares": 1.0}),
+        (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "dev_freedom": 0}),
+        (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "dev_squares": "1"}),
+        (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "more": 1}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev_variance": 0.0}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "sealed_variance": math.inf}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": -1, "mean": 0.0, "squares": 0.0}}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": True, "mean": 0.0, "squares": 0.0}}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": 1, "mean": True, "squares": 0.0}}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "outcome": "kept"}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "reason": 3}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "floors": "accuracy holds"}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "effect": None}),
+    ],
+)
+def test_a_damaged_record_is_refused(read: Callable[[object], object], value: object) -> None:
+    """A journal that was changed by hand is told so, instead of leading to other decisions."""
+    with pytest.raises(UsageError, match=r"found .*expected") as caught:
+        read(value)
+    assert caught.value.hint
