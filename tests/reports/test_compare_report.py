@@ -36,7 +36,7 @@ def mean(low: float | None, high: float | None) -> Mean:
         (mean(-0.2, -0.01), "A is better."),
         (mean(-0.1, 0.2), "No difference can be told."),
         (mean(0.0, 0.2), "No difference can be told."),
-        (mean(None, None), "One independent case cannot tell a difference."),
+        (mean(None, None), "Too few independent cases to tell a difference."),
         (None, "No case was scored in both runs."),
     ],
 )

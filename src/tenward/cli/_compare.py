@@ -58,7 +58,7 @@ def command(
         raise UsageError("--max-drop: found nan, expected a number from 0 to 1")
     if store is not None and not store.exists():
         raise UsageError(f"--store: found no file {store}, expected a store of runs", hint="tenward eval makes one")
-    with Store.open(store) as kept:
+    with Store.open(store, create=False) as kept:
         a, b = kept.run(run_a), kept.run(run_b)
         comparison = compare_runs(kept, a, b, most_moved=show)
         if html is not None:

@@ -30,11 +30,11 @@ _STORE = click.option(
 def command(run: str, output: Path | None, store: Path | None) -> int:
     """Write the HTML report of a run.
 
-    RUN is the id that `tenward eval` printed, a unique start of it, or `last`. The report is one file that loads
+    RUN is the id that `tenward eval` printed, a unique start of it, `last`, or `last~1` for the one before. The report is one file that loads
     nothing, and can be made anew at any time.
     """
     check_writable(output)
-    with Store.open(store) as kept:
+    with Store.open(store, create=False) as kept:
         record = kept.run(run)
         folder = Path("reports") if Path("reports").is_dir() else Path()
         write_run_report(kept, record, output or folder / f"{record.id}.html")
@@ -46,7 +46,7 @@ def command(run: str, output: Path | None, store: Path | None) -> int:
 @_STORE
 def runs(as_json: bool, store: Path | None) -> int:
     """List the runs of this workspace, the latest first."""
-    with Store.open(store) as kept:
+    with Store.open(store, create=False) as kept:
         records = kept.runs()
     if as_json:
         keys = ("id", "created", "status", "note", "dataset", "split", "cases", "judge", "seconds")

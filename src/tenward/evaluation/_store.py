@@ -7,6 +7,7 @@ Texts are stored as JSON, nothing is pickled, and no key or environment value ev
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -80,17 +81,23 @@ class Store:
             ) from error
 
     @classmethod
-    def open(cls, path: Path | None = None) -> Store:
+    def open(cls, path: Path | None = None, *, create: bool = True) -> Store:
         """The store at ``path``, or that of the workspace around the current folder: ``.tenward/store.sqlite``.
 
         Raises:
             StoreError: It cannot be opened.
+            UnknownNameError: There is none, and ``create`` is not set.
         """
-        if path is not None:
-            return cls(path)
         roots = Library.discover().roots
         folder = (roots[0] if len(roots) > 1 else Path.cwd()) / _FOLDER
-        store = cls(folder / "store.sqlite")
+        where = path or folder / "store.sqlite"
+        if not create and not where.is_file():
+            raise UnknownNameError(
+                f"found no store {where}, expected one with runs", hint="`tenward eval DATASET --rubric R` makes one"
+            )
+        store = cls(where)
+        if path is not None:
+            return store
         ignore = folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
@@ -219,13 +226,15 @@ class Store:
         return [_record_from_data(json.loads(row[0])) for row in rows]
 
     def run(self, name: str) -> RunRecord:
-        """A run by its id, by a unique start of it, or ``last`` for the latest.
+        """A run by its id, by a unique start of it, or ``last`` for the latest and ``last~1`` for the one before.
 
         Raises:
             UnknownNameError: There is none, or more than one.
         """
-        if name == "last":
-            rows = self._all("SELECT record FROM runs ORDER BY created DESC, rowid DESC LIMIT 1")
+        counted = re.fullmatch(r"last(?:~([0-9]{1,9}))?", name)
+        if counted:
+            back = int(counted[1] or 0)
+            rows = self._all("SELECT record FROM runs ORDER BY created DESC, rowid DESC LIMIT 1 OFFSET ?", back)
         else:
             like = name.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
             rows = self._all("SELECT record FROM runs WHERE id = ?", name) or self._all(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mean", "Summary", "Tally"]
 
-_FEW = (12.7062, 4.30265, 3.18245, 2.77645)  # Student's t for 1 to 4 degrees of freedom, where the series is poor
+_FEW = (12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691)  # Student's t for few degrees, where the series is poor
 
 
 @dataclass(frozen=True, kw_only=True)

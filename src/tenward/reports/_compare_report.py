@@ -65,7 +65,7 @@ def _verdict(value: Mean | None) -> str:
     if value is None:
         return "No case was scored in both runs"
     if value.low is None or value.high is None:
-        return "One independent case cannot tell a difference"
+        return "Too few independent cases to tell a difference"
     if value.low > 0:
         return "B is better"
     return "A is better" if value.high < 0 else "No difference can be told"
