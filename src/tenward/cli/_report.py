@@ -30,8 +30,8 @@ _STORE = click.option(
 def command(run: str, output: Path | None, store: Path | None) -> int:
     """Write the HTML report of a run.
 
-    RUN is the id that `tenward eval` printed, a unique start of it, `last`, or `last~1` for the one before. The report is one file that loads
-    nothing, and can be made anew at any time.
+    RUN is the id that `tenward eval` printed, a unique start of it, `last`, or `last~1` for the one before. The
+    report is one file that loads nothing, and can be made anew at any time.
     """
     check_writable(output)
     with Store.open(store, create=False) as kept:
