@@ -14,6 +14,8 @@ CONTENT_FOLDERS = ("rubrics", "judges", "datasets", "loop", "reports")
 _YAML = (".yaml", ".yml")
 # Where two files of one folder have the same name, the suffix that comes first here wins.
 _SUFFIXES = {"rubrics": _YAML, "judges": _YAML, "loop": _YAML, "datasets": (".jsonl", ".jsonl.gz", ".csv")}
+# A loop may be a folder, named as the loop is, with this file and the artefact it starts from.
+_FOLDER_FILES = {"loop": "loop.yaml"}
 _KINDS = {"rubrics": "rubric", "judges": "judge", "loop": "loop", "datasets": "data set"}
 
 
@@ -66,6 +68,10 @@ class Library:
         """All content of one folder by name, the workspace shadowing the shipped library."""
         found: dict[str, Path] = {}
         for root in reversed(self.roots):
+            if folder in _FOLDER_FILES:
+                for path in (root / folder).glob(f"?*/{_FOLDER_FILES[folder]}"):
+                    if path.is_file():
+                        found[path.parent.name] = path
             for suffix in reversed(_SUFFIXES[folder]):
                 for path in (root / folder).glob(f"?*{suffix}"):
                     if path.is_file():
@@ -74,7 +80,10 @@ class Library:
 
     def is_workspace_s(self, path: Path) -> bool:
         """Whether a file found by name is the workspace's and not a shipped one."""
-        return path.parent.parent != self.shipped
+        root = path.parent.parent
+        if _FOLDER_FILES.get(root.name) == path.name:
+            root = root.parent
+        return root != self.shipped
 
     def shadows(self, folder: str, path: Path) -> bool:
         """Whether a file found by name stands for a shipped one that says something else."""
@@ -92,6 +101,8 @@ class Library:
         looks_like_path = isinstance(name, Path) or path.name.endswith(_SUFFIXES[folder]) or len(path.parts) > 1
         if looks_like_path and _is_file(path):
             return path
+        if looks_like_path and folder in _FOLDER_FILES and _is_file(path / _FOLDER_FILES[folder]):
+            return path / _FOLDER_FILES[folder]
         if looks_like_path and not _is_versioned(str(name)):
             raise UnknownNameError(
                 f"{name}: found a folder, expected {file}" if _is_folder(path) else f"{name}: no such file",
@@ -130,7 +141,12 @@ def _holds(root: Path, folder: str) -> bool:
 
 
 def _stem(folder: str, path: Path) -> str:
-    """The name by which a file of a content folder is found; empty for a file that is no content."""
+    """The name by which a file of a content folder is found; empty for a file or folder that is no content."""
+    inside = _FOLDER_FILES.get(folder, "")
+    if inside and path.name == inside:
+        return path.parent.name
+    if inside and _is_file(path / inside):
+        return path.name
     suffix = next((suffix for suffix in _SUFFIXES[folder] if path.name.endswith(suffix)), "")
     return path.name.removesuffix(suffix) if suffix else ""
 

@@ -130,5 +130,4 @@ def test_workers_end_with_a_program_that_is_killed(tmp_path: Path, number: signa
         process.wait(timeout=30)
     assert gone(workers)
     assert "begun" not in said
-    assert "SpawnProcess" not in said
-    assert said.count("Traceback") <= (number == signal.SIGINT)
+    assert "Process-" not in said

@@ -198,7 +198,7 @@ def test_everything_a_client_said_is_kept(fake: LangSmithFake, client: Client) -
     assert b"x-api-key: key" in fake.raw
     assert fake.requests[0].method == "POST"
     fake.wait_for_requests(1)
-    with pytest.raises(TimeoutError, match="requests came within 0.01 s, expected 99"):
+    with pytest.raises(TimeoutError, match="requests came within"):
         fake.wait_for_requests(99, timeout=0.01)
 
 

@@ -136,7 +136,15 @@ def _by_route(data: LangSmithData, request: LangSmithRequest, what: str, key: st
 def _info(data: LangSmithData) -> dict[str, Any]:
     return {
         "version": "0.12.0",
-        "batch_ingest_config": {"use_multipart_endpoint": data.multipart, "size_limit_bytes": 20_971_520},
+        # All of these: the client's thread dies of a missing one.
+        "batch_ingest_config": {
+            "use_multipart_endpoint": data.multipart,
+            "scale_up_qsize_trigger": 1000,
+            "scale_up_nthreads_limit": 16,
+            "scale_down_nempty_trigger": 4,
+            "size_limit": 100,
+            "size_limit_bytes": 20_971_520,
+        },
         # No zstd: a compressed body could not be searched for secrets.
         "instance_flags": {"dataset_examples_multipart_enabled": True, "zstd_compression_enabled": False},
     }
