@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tenward.datasets import Case
     from tenward.evaluation import Result
 
@@ -42,19 +45,24 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=25, help="documents, diffs or instructions drawn")
     parser.add_argument("--per-group", type=int, default=8, help="cases drawn from each")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many groups from the start of the draw")
     parser.add_argument("--save", type=Path, help="write every score to this file as JSON lines")
     options = parser.parse_args()
     rated = read_rated(
-        options.data, half=options.half, groups=options.groups, per_group=options.per_group, seed=options.seed
+        options.data,
+        half=options.half,
+        groups=options.groups,
+        per_group=options.per_group,
+        seed=options.seed,
+        skip=options.skip,
     )
     rubric = Rubric.load(options.rubric or rated.rubric)
     spec = load_document(Library.discover().find("judges", options.judge), JudgeSpec)
     print(f"{rated.kind}, {options.half} half: {len(rated.cases)} texts, rubric {rubric.rubric}, judge {spec.judge}")
     for read in options.read or [spec.read]:
-        results, seconds = asyncio.run(_judge(rated.cases, rubric, ModelJudge(_reading(spec, read))))
+        keep = partial(_save, options.save, read) if options.save else None
+        results, seconds = asyncio.run(_judge(rated.cases, rubric, ModelJudge(_reading(spec, read)), keep))
         _report(read, rubric, results, seconds)
-        if options.save:
-            _save(options.save, read, results)
 
 
 def _reading(spec: JudgeSpec, read: str) -> JudgeSpec:
@@ -65,12 +73,16 @@ def _reading(spec: JudgeSpec, read: str) -> JudgeSpec:
     return JudgeSpec.model_validate(kept | {"read": read, "max_tokens": 1200})
 
 
-async def _judge(cases: tuple[Case, ...], rubric: Rubric, judge: ModelJudge) -> tuple[list[Result], float]:
+async def _judge(
+    cases: tuple[Case, ...], rubric: Rubric, judge: ModelJudge, keep: Callable[[Result], None] | None
+) -> tuple[list[Result], float]:
     results: list[Result] = []
     await evaluate_case(cases[0], rubric, judge)  # loads the model; not counted
     began = time.perf_counter()
     for number, case in enumerate(cases, 1):
         results.append(await evaluate_case(case, rubric, judge))
+        if keep is not None:
+            keep(results[-1])
         if number % 20 == 0:
             print(f"  ... {number} of {len(cases)}", flush=True)
     await judge.aclose()
@@ -152,12 +164,11 @@ def _text(number: float) -> str:
     return "undefined" if np.isnan(number) else f"{number:.2f}"
 
 
-def _save(path: Path, read: str, results: list[Result]) -> None:
+def _save(path: Path, read: str, result: Result) -> None:
+    scores = result.verdict.scores if result.verdict is not None else {}
+    record = {"read": read, "case": result.case.id, "group": result.case.group, "scores": scores}
     with path.open("a", encoding="utf-8") as file:
-        for result in results:
-            scores = result.verdict.scores if result.verdict is not None else {}
-            record = {"read": read, "case": result.case.id, "scores": scores, "human": dict(result.case.human)}
-            file.write(json.dumps(record) + "\n")
+        file.write(json.dumps(record | {"human": dict(result.case.human)}) + "\n")
 
 
 if __name__ == "__main__":

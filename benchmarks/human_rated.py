@@ -29,7 +29,7 @@ class Rated:
     cases: tuple[Case, ...]
 
 
-def read_rated(path: Path, *, half: str, groups: int, per_group: int, seed: int) -> Rated:
+def read_rated(path: Path, *, half: str, groups: int, per_group: int, seed: int, skip: int = 0) -> Rated:
     """Read a file and draw from it.
 
     Args:
@@ -39,6 +39,7 @@ def read_rated(path: Path, *, half: str, groups: int, per_group: int, seed: int)
         groups: At most so many groups (documents, diffs, instructions), drawn at random.
         per_group: At most so many cases of each group, drawn at random.
         seed: Of the draw.
+        skip: Leave out so many groups from the start of the draw, for instance those that wording was chosen on.
 
     Raises:
         SystemExit: The file is of no known kind.
@@ -57,7 +58,8 @@ def read_rated(path: Path, *, half: str, groups: int, per_group: int, seed: int)
     names = {"choose": names[0::2], "report": names[1::2], "all": names}[half]
     draw = random.Random(seed)  # noqa: S311 - a sample, not a secret
     chosen = draw.sample(names, min(groups, len(names)))
-    cases = [case for name in chosen for case in draw.sample(by_group[name], min(per_group, len(by_group[name])))]
+    drawn = [draw.sample(by_group[name], min(per_group, len(by_group[name]))) for name in chosen]
+    cases = [case for several in drawn[skip:] for case in several]
     return Rated(kind=kind, rubric=rubric, cases=tuple(cases))
 
 
