@@ -26,7 +26,7 @@ LEVELS = [
     {"evaluation"},
     {"decisions", "reports", "tracing"},
     {"loop"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
     {"__main__"},
 ]
 RANK = {part: rank for rank, level in enumerate(LEVELS) for part in level}
@@ -191,7 +191,7 @@ def test_modules_stay_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 450
 
 
-@pytest.mark.parametrize("statement", ["import tenward", "import tenward.cli"])
+@pytest.mark.parametrize("statement", ["import tenward", "import tenward.cli", "import tenward.pytest_plugin"])
 def test_start_up_loads_nothing_heavy(statement: str) -> None:
     """Importing the package or its command line loads none of the large dependencies."""
     script = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"

@@ -272,3 +272,28 @@ def test_data_above_the_repository_makes_no_workspace(tmp_path: Path) -> None:
     (top / ".git").mkdir()
     (top / "datasets/README.md").write_text("text", encoding="utf-8")
     assert len(Library.discover(top).roots) == 1
+
+
+def test_a_loop_may_be_a_folder(roots: tuple[Path, Path]) -> None:
+    """A folder with loop.yaml is a loop of the folder's name; a file of that name stands before it."""
+    library = Library(roots=roots)
+    inside = put(roots[0], "skill/loop.yaml", folder="loop")
+    shipped = put(roots[1], "skill.yaml", folder="loop", about="Other?")
+    assert library.names("loop") == {"skill": inside}
+    assert (
+        library.find("loop", "skill") == library.find("loop", inside) == library.find("loop", inside.parent) == inside
+    )
+    assert library.is_workspace_s(inside)
+    assert not library.is_workspace_s(shipped)
+    assert library.shadows("loop", inside)
+    single = put(roots[0], "skill.yaml", folder="loop")
+    assert library.find("loop", "skill") == single
+
+
+def test_a_folder_with_a_loop_makes_a_workspace(tmp_path: Path) -> None:
+    """A loop in a folder of its own is enough to know a workspace by; a folder with other files is not."""
+    (tmp_path / "above/.git").mkdir(parents=True)
+    inside = put(tmp_path / "above/work", "tidy/loop.yaml", folder="loop")
+    assert Library.discover(inside.parent).roots[0] == tmp_path / "above/work"
+    inside.rename(inside.with_name("other.txt"))
+    assert Library.discover(inside.parent).roots[0] != tmp_path / "above/work"

@@ -12,6 +12,7 @@
         ├── JudgeUnavailableError       no key, wrong model name, endpoint not reachable, no log-probabilities
         ├── EngineError                 the embedded engine is missing or cannot load the model
         ├── ModelStoreError             a model cannot be downloaded, stored or verified
+        ├── LangSmithError              no key, or the service does not answer or accept (in tenward.tracing)
         ├── StoreError                  the file of runs and verdicts cannot be read or written
         ├── GateError                   a gate's command could not be started
         └── GitError                    git, or the repository a loop keeps its record in, failed

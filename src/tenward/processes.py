@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
 __all__ = ["Completed", "run_command", "scrubbed_environment"]
 
@@ -45,7 +46,8 @@ class Completed:
     printing more than 50 MB."""
 
     tail: str
-    """The last part of what it printed, at most 4,000 bytes; a last line says so if it was stopped for printing."""
+    """The last part of what it printed, at most 4,000 bytes; of standard error alone where standard output was asked
+    for. A last line says so if it was stopped for printing."""
 
     seconds: float
     """Wall time, in seconds."""
@@ -64,6 +66,7 @@ def run_command(
     env: Mapping[str, str],
     stdin: str = "",
     stop: threading.Event | None = None,
+    output: BinaryIO | None = None,
 ) -> Completed:
     """Run ``command`` to its end or its timeout; whatever it started is killed with it.
 
@@ -74,6 +77,7 @@ def run_command(
         env: All the variables it sees.
         stdin: What it reads from standard input.
         stop: Set from another thread, it stops the command as if at its timeout.
+        output: An open file that gets its standard output, whole.
 
     Raises:
         OSError: The command could not be started.
@@ -84,23 +88,28 @@ def run_command(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
         given.write(stdin.encode("utf-8", "surrogatepass"))
         given.seek(0)
+        files = [printed] if output is None else [printed, output]
+
+        def size() -> int:
+            return sum(os.fstat(file.fileno()).st_size for file in files)
+
         process = subprocess.Popen(
             list(command),
             cwd=cwd,
             env=dict(env),
             stdin=given,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
+            stdout=printed if output is None else output,
+            stderr=subprocess.STDOUT if output is None else printed,
             start_new_session=True,
         )
         try:
-            status = _wait(process, began + timeout, stop, lambda: os.fstat(printed.fileno()).st_size)
+            status = _wait(process, began + timeout, stop, size)
         finally:
             _kill_group(process)
-        size = printed.seek(0, os.SEEK_END)
-        printed.seek(max(0, size - _TAIL_BYTES))
+        printed.seek(max(0, printed.seek(0, os.SEEK_END) - _TAIL_BYTES))
         tail = printed.read().decode("utf-8", "replace").strip()
-    if status is None and size > _MOST_PRINTED:
+        too_much = size() > _MOST_PRINTED
+    if status is None and too_much:
         tail += f"\nprinted more than {_MOST_PRINTED:,} bytes"
     return Completed(status=status, tail=tail, seconds=time.monotonic() - began)
 

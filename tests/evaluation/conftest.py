@@ -62,7 +62,8 @@ class Lab:
     def judge(self, **fields: Any) -> ModelJudge:
         """Return a judge of the server; ``fields`` replace the usual ones."""
         usual: dict[str, Any] = {"judge": "stub/v1", "model": "openai/stub", "base_url": self.server.base_url}
-        return ModelJudge(JudgeSpec(**{**usual, "retries": 0, "timeout": 20, **fields}))
+        usual |= {"retries": 0, "timeout": 20}
+        return ModelJudge(JudgeSpec(**{**usual, **fields}))
 
     async def run(self, dataset: DataSet, rubric: Rubric | None = None, judge: Judge | None = None, **more: Any) -> Run:
         """Judge the data set and close the connections."""

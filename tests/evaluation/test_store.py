@@ -20,6 +20,7 @@ from tenward.evaluation import Result, RunRecord, Store
 from tenward.judges import Asked, CriterionVerdict, Failure, Step, Usage, Verdict
 from tenward.metrics import score_references
 from tenward.rubrics import GateResult, Rubric, compute_score
+from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,6 +182,37 @@ def test_a_record_comes_back_as_it_was(store: Store) -> None:
     store.update("run-1", status="stopped", note="budget: gone", seconds=1.5)
     store.update("run-1", status="finished", seconds=2.0)
     assert store.run("run-1") == record(status="finished", seconds=3.5)
+
+
+FULL = """\
+rubric: full/v2
+about: Is it good?
+names: {candidate: summary}
+scale: [0, 10]
+criteria:
+  a: How is it
+  b: {ask: [Is it b, "Is it b, really?"], weight: 0.5, floor: 2, levels: {0: none, 10: all}}
+gates: [{max_words: 4}, {min_chars: 1}, {forbids: x}, {matches: y}, {run: "true"}, {run: "true", timeout: 5}]
+references: {rouge_l: 2, bm25: 1}
+mix: {judge: 0.8, references: 0.2}
+normalize: range
+min_coverage: 0.5
+"""
+
+
+def shipped() -> list[Rubric]:
+    """Return every rubric of the library."""
+    library = Library.discover()
+    return [Rubric.load(name, library=library) for name in library.names("rubrics")]
+
+
+@pytest.mark.parametrize("rubric", [Rubric.parse(FULL), *shipped()], ids=lambda rubric: rubric.rubric)
+def test_every_rubric_comes_back_as_it_was(store: Store, rubric: Rubric) -> None:
+    """Gates, floors, levels, mix and all that was left out."""
+    store.begin(record(rubric=rubric))
+    found = store.run("run-1")
+    assert found.rubric.model_dump() == rubric.model_dump()
+    assert found.identity == record(rubric=rubric).identity
 
 
 def test_a_run_is_found_by_id_start_or_last(store: Store) -> None:

@@ -72,9 +72,11 @@ def test_examples_come_by_both_routes(fake: LangSmithFake) -> None:
     for name, options in (("new", {}), ("old", {"info": info})):
         client = connect(fake, **options)
         dataset = client.create_dataset(name)
-        example = {"id": uuid.uuid4(), "inputs": {"n": 1}, "reference_outputs": {"r": 1}, "metadata": {"m": 1}}
+        key = uuid.uuid4()
+        example = {"id": key, "inputs": {"n": 1}, "reference_outputs": {"r": 1}, "metadata": {"m": 1}}
         client.create_examples(dataset_id=dataset.id, examples=[example])
-        client.update_example(example["id"], inputs={"n": 2}, dataset_id=dataset.id) if name == "old" else None
+        if name == "old":
+            client.update_example(key, inputs={"n": 2}, dataset_id=dataset.id)
         client.close()
     new, old = fake.examples
     assert (new["inputs"], old["inputs"]) == ({"n": 1}, {"n": 2})
@@ -143,10 +145,10 @@ def test_what_refers_to_nothing_is_refused(fake: LangSmithFake, client: Client) 
     nothing = uuid.uuid4()
     faults: list[Exception] = []
     strict = connect(fake, tracing_error_callback=faults.append)
-    for wrong in ({"session_id": nothing}, {"reference_example_id": nothing}):
-        strict.multipart_ingest(create=[run(**wrong)])
+    for wrong in ("session_id", "reference_example_id"):
+        strict.multipart_ingest(create=[run() | {wrong: nothing}])
     strict.close()
-    assert [type(fault) for fault in faults] == [LangSmithNotFoundError] * 2 or faults
+    assert [type(fault) for fault in faults] == [LangSmithNotFoundError] * 2
     with pytest.raises(LangSmithNotFoundError):
         client.create_feedback(nothing, "k", score=1, trace_id=nothing, session_id=nothing, stop_after_attempt=1)
     with pytest.raises(LangSmithNotFoundError):

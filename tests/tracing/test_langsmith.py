@@ -165,6 +165,16 @@ def test_no_secret_is_on_the_wire(
     assert b"[e-mail]" in fake.raw
 
 
+@pytest.mark.parametrize("text", ["sk-" * 100_000, "eyJaaaaaaaa." * 30_000, "a@" * 100_000, "-eyJaaaaaaaa" * 30_000])
+def test_no_text_brings_the_search_for_secrets_to_a_halt(
+    bench: Bench, fake: LangSmithFake, settings: LangSmithSettings, text: str
+) -> None:
+    """Texts full of beginnings of secrets are sent like others; were each searched to the end, none would be."""
+    case = type(bench.cases()[0])(id="case", output=text)
+    live(bench, settings, results=[bench.result(case)])
+    assert len(fake.runs) == 2
+
+
 def test_the_key_is_in_its_header_only(bench: Bench, fake: LangSmithFake, settings: LangSmithSettings) -> None:
     """No body and no address holds it, and no local file does."""
     live(bench, settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,7 @@ from click.core import ParameterSource
 from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_run_report, write_text
+from tenward.cli._produce import explain_lost, produce_options, producer_for
 from tenward.datasets import DataSet
 from tenward.evaluation import Store, plan_dataset, run_as_dict, run_dataset
 from tenward.judges import Judge
@@ -19,12 +21,14 @@ from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Generator, Sequence
 
     from tenward.datasets import Split
-    from tenward.evaluation import Run
+    from tenward.evaluation import Producer, Run
 
 __all__ = ["command"]
+
+_ROUNDING = 1e-9  # a mean of ten times 0.9 is not to fail a limit of 0.9
 
 
 @click.command("eval")
@@ -33,6 +37,7 @@ __all__ = ["command"]
 @click.option(
     "-j", "--judge", default="local", show_default=True, metavar="J", help="Judge: a name or the path of a YAML file."
 )
+@produce_options
 @click.option("--split", type=click.Choice(["dev", "sealed", "all"]), default="all", show_default=True)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
 @click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
@@ -58,6 +63,11 @@ def command(
     dataset: str,
     rubric: str,
     judge: str,
+    produce: Path | None,
+    model: str | None,
+    max_tokens: int | None,
+    produce_command: str | None,
+    produce_env: tuple[str, ...],
     split: str,
     limit: int | None,
     explain: bool,
@@ -76,18 +86,20 @@ def command(
     as_json: bool,
     store: Path | None,
 ) -> int:
-    """Judge every case of a data set.
+    """Judge every case of a data set, after producing its output where you say how.
 
     DATASET is a name, or the path of a .jsonl or .csv file. What was judged is kept in .tenward/store.sqlite: the
     same command after an interruption goes on where it ended, and nothing is paid twice.
 
     \b
         tenward eval summaries --rubric summary --html out.html
+        tenward eval commit-subjects --rubric commit-subject --produce prompts/subject.md --model local
         tenward eval mine.jsonl --rubric summary --judge gpt --plan
         tenward eval mine.jsonl --rubric summary --fail-under 7 --junit report.xml
     """  # noqa: D301 - click looks for the backspace character itself
     from tenward.cli._progress import show_progress
     from tenward.cli._run_views import plan_view, run_view
+    from tenward.tracing import open_trace
 
     library = Library.discover()
     if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
@@ -96,21 +108,34 @@ def command(
     who = Judge.load(judge, library=library)
     data = DataSet.load(dataset, library=library)
     announce_files(library, loaded, rubric, judge)
+    producer = producer_for(
+        library, who, prompt=produce, model=model, max_tokens=max_tokens, line=produce_command, env=produce_env
+    )
     for path in (junit, html):
         check_writable(path)
     part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
     with Store.open(store) as kept:
         if only_plan:
-            plan = plan_dataset(data, loaded, who, store=kept, split=part, limit=limit, explain=explain, sample=repeat)
+            plan = plan_dataset(
+                data,
+                loaded,
+                who,
+                store=kept,
+                split=part,
+                limit=limit,
+                explain=explain,
+                sample=repeat,
+                producer=producer,
+            )
             if as_json:
                 print_json({"dataset": data.name, "rubric": loaded.rubric, "judge": who.name, **plan.as_dict()})
             else:
                 print_page(plan_view(plan, dataset=data.name, rubric=loaded.rubric, judge=who.name))
             return 0
-        with show_progress() as shown:
+        with _resumable(), closing(open_trace()) as trace, show_progress() as shown:
             run = asyncio.run(
                 _closing(
-                    who,
+                    [who, *([producer] if producer is not None else [])],
                     run_dataset(
                         data,
                         loaded,
@@ -124,6 +149,8 @@ def command(
                         max_calls=max_calls,
                         use_cache=not no_cache,
                         sample=repeat,
+                        producer=producer,
+                        sink=trace,
                         on_progress=shown.update,
                     ),
                 )
@@ -132,6 +159,8 @@ def command(
             print_json(run_as_dict(run.record, run.summary, kept.results(run.record)))
         else:
             print_page(run_view(run))
+        if producer is not None:
+            explain_lost(kept, run)
         _write_files(kept, run, junit=junit, html=html, fail_under=fail_under)
         if fit_mix:
             _fit(kept, run)
@@ -140,14 +169,25 @@ def command(
         return _exit_code(run, fail_under=fail_under, min_coverage=min_coverage)
 
 
+@contextmanager
+def _resumable() -> Generator[None, None, None]:
+    """Say after Ctrl-C what a person who pressed it wants to know."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("what was judged is kept; the same command goes on from here")
+        raise
+
+
 T = TypeVar("T")
 
 
-async def _closing(judge: Judge, work: Awaitable[T]) -> T:
+async def _closing(used: Sequence[Judge | Producer], work: Awaitable[T]) -> T:
     try:
         return await work
     finally:
-        await judge.aclose()
+        for one in used:
+            await one.aclose()
 
 
 def _write_files(kept: Store, run: Run, *, junit: Path | None, html: Path | None, fail_under: float | None) -> None:
@@ -182,7 +222,9 @@ def _explain_misses(run: Run) -> None:
 def _exit_code(run: Run, *, fail_under: float | None, min_coverage: float | None) -> int:
     summary, record = run.summary, run.record
     if record.status == "stopped":
-        note(f"stopped: {record.note}; the same command goes on from here")
+        budget = run.calls.budget
+        stuck = budget is not None and budget.exhausted and budget.calls == 0
+        note(f"stopped: {record.note}; {'raise the limit to go on' if stuck else 'the same command goes on from here'}")
         return 3
     if summary.scored == 0:
         kinds = ", ".join(f"{count} {kind}" for kind, count in summary.failures.items())
@@ -190,9 +232,9 @@ def _exit_code(run: Run, *, fail_under: float | None, min_coverage: float | None
         return 1 if summary.gated == summary.cases else 3
     failed: list[str] = []
     quality = summary.quality.mean if summary.quality else 0.0
-    if fail_under is not None and quality < fail_under:
+    if fail_under is not None and quality < fail_under - _ROUNDING:
         failed.append(f"the mean quality is {quality:.2f}, below --fail-under {fail_under:g}")
-    if min_coverage is not None and summary.coverage < min_coverage:
+    if min_coverage is not None and summary.coverage < min_coverage - _ROUNDING:
         failed.append(f"{summary.coverage:.1%} was scored, below --min-coverage {min_coverage:g}")
     for line in failed:
         note(line)

@@ -24,6 +24,7 @@ __all__ = ["main"]
 
 _COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("tenward.cli._compare", "Compare two runs, case by case."),
+    "dataset": ("tenward.cli._trace:dataset", "Check data sets, and exchange them with LangSmith."),
     "demo": ("tenward.cli._demo", "Score a good and a poor revision of a small program, with a real model."),
     "doctor": ("tenward.cli._doctor", "Say what works on this machine, with a hint for what does not."),
     "eval": ("tenward.cli._eval", "Judge every case of a data set; resumable, cached, with a budget."),
@@ -34,6 +35,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "rubric": ("tenward.cli._rubric", "Show a rubric, or the JSON Schema of rubric files."),
     "runs": ("tenward.cli._report:runs", "List the runs of this workspace."),
     "score": ("tenward.cli._score", "Score files, folders, git revisions or standard input against a rubric."),
+    "trace": ("tenward.cli._trace:trace", "Send recorded runs to LangSmith."),
 }
 _FAULT = 3
 _NOT_WRITTEN = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)

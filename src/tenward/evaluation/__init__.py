@@ -1,5 +1,6 @@
 """From cases, a rubric and a judge to results, runs and what they come to."""
 
+from tenward.evaluation._command_producer import CommandProducer
 from tenward.evaluation._comparable import ComparisonRefusedError
 from tenward.evaluation._compare import (
     ComparedRun,
@@ -14,15 +15,18 @@ from tenward.evaluation._export import result_as_dict, run_as_dict
 from tenward.evaluation._fit_mix import FittedMix, fit_mix
 from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._plan import Plan, plan_dataset
+from tenward.evaluation._produce import Produced, Producer, evaluate_produced
+from tenward.evaluation._prompt_producer import PromptProducer
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._result_data import result_from_data, result_to_data
-from tenward.evaluation._run import Progress, Run, run_cases, run_dataset
+from tenward.evaluation._run import Progress, Run, RunSink, run_cases, run_dataset
 from tenward.evaluation._run_record import RunRecord, RunStatus
 from tenward.evaluation._score import ascore, score
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import Mean, Summary, Tally
 
 __all__ = [
+    "CommandProducer",
     "ComparedRun",
     "Comparison",
     "ComparisonRefusedError",
@@ -30,11 +34,15 @@ __all__ = [
     "FittedMix",
     "Mean",
     "Plan",
+    "Produced",
+    "Producer",
     "Progress",
+    "PromptProducer",
     "Result",
     "ResultPair",
     "Run",
     "RunRecord",
+    "RunSink",
     "RunStatus",
     "Store",
     "Summary",
@@ -42,6 +50,7 @@ __all__ = [
     "ascore",
     "compare_runs",
     "evaluate_case",
+    "evaluate_produced",
     "fit_mix",
     "junit_xml",
     "paired_results",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tenward.evaluation._produce import Produced
     from tenward.evaluation._result import Result
     from tenward.evaluation._run_record import RunRecord
     from tenward.evaluation._summary import Mean, Summary
@@ -33,6 +34,8 @@ def result_as_dict(result: Result) -> dict[str, Any]:
         "gates": [{"gate": gate.gate, "passed": gate.passed, "detail": gate.detail} for gate in result.gates],
         "criteria": {},
     }
+    if result.produced is not None:
+        data["produced"] = _produced(result.produced)
     if verdict is None or score is None:
         return data
     parts = {part.criterion: part for part in score.parts}
@@ -106,6 +109,16 @@ def _criterion(item: CriterionVerdict) -> dict[str, Any]:
         "spread": item.spread,
         "distribution": {f"{position:g}": share for position, share in item.distribution.items()},
         "label_mass": item.label_mass,
+    }
+
+
+def _produced(produced: Produced) -> dict[str, Any]:
+    """With the text: unlike one that was given, nobody has it elsewhere."""
+    return {
+        "output": produced.output or None,
+        "failure": _failure(produced.failure),
+        "seconds": round(produced.seconds, 3),
+        "usage": _usage(produced.usage),
     }
 
 

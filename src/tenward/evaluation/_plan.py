@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tenward.evaluation._produce import with_output
 from tenward.judges import Calls, PlannedCalls, lend_calls
 
 if TYPE_CHECKING:
     from tenward.datasets import DataSet, Split
+    from tenward.evaluation._produce import Producer
     from tenward.evaluation._store import Store
     from tenward.judges import Judge
     from tenward.rubrics import Rubric
@@ -51,8 +53,11 @@ def plan_dataset(
     limit: int | None = None,
     explain: bool = False,
     sample: int = 0,
+    producer: Producer | None = None,
 ) -> Plan:
-    """Count what :func:`run_dataset` would ask; nothing is sent, no gate is run.
+    """Count what :func:`run_dataset` would ask; nothing is sent, no gate and no command is run.
+
+    An output that is still to be produced is taken to be as long as its limit lets it.
 
     Raises:
         UsageError: The data set is faulty.
@@ -63,6 +68,10 @@ def plan_dataset(
         for case in dataset.cases(split, limit):
             cases += 1
             with_references += bool(case.references)
+            if producer is not None:
+                calls, output = producer.plan(case)
+                planned += calls
+                case = with_output(case, output)  # noqa: PLW2901 - as the run would
             if case.output.strip():
                 planned += judge.plan(case, rubric, explain=explain)
             else:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.datasets import Case
+    from tenward.evaluation._produce import Produced
     from tenward.judges import Judge, Step, Verdict
     from tenward.metrics import MetricPool, ReferenceScore
     from tenward.rubrics import Rubric
@@ -39,6 +40,9 @@ class Result:
 
     references: ReferenceScore | None = None
     """What the reference metrics found; None where the rubric names none or the case has no references."""
+
+    produced: Produced | None = None
+    """How the case's output came about in this run; None where the case came with it. Its output is the case's."""
 
     @property
     def status(self) -> str:

@@ -7,9 +7,10 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tenward.errors import UsageError
+from tenward.evaluation._produce import Produced, evaluate_produced
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._run_record import RunRecord
 from tenward.evaluation._summary import Tally
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tenward.datasets import Case, DataSet, Split
+    from tenward.evaluation._produce import Producer
     from tenward.evaluation._store import Store
     from tenward.evaluation._summary import Summary
     from tenward.rubrics import Rubric
 
-__all__ = ["Progress", "Run", "run_cases", "run_dataset"]
+__all__ = ["Progress", "Run", "RunSink", "run_cases", "run_dataset"]
 
 _MOST_REFERENCES = 20_000  # whose words weigh the words of bm25
 
@@ -57,11 +59,29 @@ class Run:
     """Cases whose result an earlier process of this run had stored."""
 
 
+class RunSink(Protocol):
+    """Is told what happens in a run, for instance to trace it; must not raise."""
+
+    def begin_run(self, record: RunRecord) -> None:
+        """A run begins, or is taken up again."""
+        ...
+
+    def result(self, position: int, result: Result) -> None:
+        """A case has a result that was not there before; its place in the data set comes with it."""
+        ...
+
+    def end_run(self, record: RunRecord, summary: Summary) -> None:
+        """The run is finished or stopped."""
+        ...
+
+
 @dataclass
 class _State:
     tally: Tally = field(default_factory=Tally)
     done: int = 0
     reused: int = 0
+    produced: dict[int, Produced] = field(default_factory=dict[int, Produced])
+    """What an earlier process of this run produced and could not have judged, by the position of its case."""
     out_of_budget: str = ""
 
 
@@ -79,6 +99,8 @@ async def run_dataset(
     max_calls: int | None = None,
     use_cache: bool = True,
     sample: int = 0,
+    producer: Producer | None = None,
+    sink: RunSink | None = None,
     on_progress: Callable[[Progress, Result], None] | None = None,
 ) -> Run:
     """Judge the cases of a data set and store every result as soon as it is there.
@@ -99,16 +121,20 @@ async def run_dataset(
         max_calls: Hard limit on calls.
         use_cache: Whether answers that were paid for before count; new ones are kept either way.
         sample: Number of the pass, for judging the same cases again on purpose.
+        producer: Writes the output of every case before it is judged; outputs that cases hold are then not judged.
+        sink: Is told of the run and of every new result.
         on_progress: Called after every case, in the order they finish.
 
     Raises:
         UsageError: The data set is faulty, has no case to judge, or one without an output, or a limit in dollars meets
-            a judge without a price; nothing was asked then.
+            a model without a price, or another process is at this run; nothing was asked then.
         SystemicError: No further case could be judged; what was judged so far is kept, and the run can go on.
     """
     if max_usd is not None:
-        _require_price(dataset, rubric, judge, explain=explain)
-    settings = {"explain": explain, "limit": limit, "sample": sample, "cache": use_cache}
+        _require_price(dataset, rubric, judge, producer, explain=explain)
+    settings: dict[str, Any] = {"explain": explain, "limit": limit, "sample": sample, "cache": use_cache}
+    if producer is not None:
+        settings["produce"] = dict(producer.describe())
     record = RunRecord(
         id=_run_id(dataset.name),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -116,7 +142,7 @@ async def run_dataset(
         dataset=dataset.name,
         dataset_digest=dataset.digest,
         split=split or "all",
-        cases=_count(dataset, split, limit),
+        cases=_count(dataset, split, limit, produced=producer is not None),
         rubric=rubric,
         judge=judge.name,
         judge_file=judge.describe(),
@@ -129,16 +155,19 @@ async def run_dataset(
         limiter=Limiter(concurrency),
         sample=sample,
     )
-    return await run_cases(
-        dataset.cases(split, limit),
-        record,
-        judge,
-        store=store,
-        calls=calls,
-        concurrency=concurrency,
-        corpus=_corpus(dataset, rubric),
-        on_progress=on_progress,
-    )
+    with store.hold(record.identity):
+        return await run_cases(
+            dataset.cases(split, limit),
+            record,
+            judge,
+            store=store,
+            calls=calls,
+            concurrency=concurrency,
+            corpus=_corpus(dataset, rubric),
+            producer=producer,
+            sink=sink,
+            on_progress=on_progress,
+        )
 
 
 async def run_cases(
@@ -150,6 +179,8 @@ async def run_cases(
     calls: Calls,
     concurrency: int,
     corpus: Sequence[str] = (),
+    producer: Producer | None = None,
+    sink: RunSink | None = None,
     on_progress: Callable[[Progress, Result], None] | None = None,
 ) -> Run:
     """Judge ``cases`` as the run ``record``, or as an unfinished run of the same identity; see :func:`run_dataset`."""
@@ -161,11 +192,14 @@ async def run_cases(
     else:
         store.begin(record)
     have = _stored(store, record, state) if earlier is not None else set[int]()
+    told = sink or _Nobody()
+    told.begin_run(record)
     waiting = ((position, case) for position, case in enumerate(cases) if position not in have)
     explain = bool(record.settings.get("explain"))
 
     def finish(position: int, result: Result) -> None:
         store.add(record.id, [(position, result)])
+        told.result(position, result)
         state.tally.add(result)
         state.done += 1
         if on_progress is not None:
@@ -182,10 +216,18 @@ async def run_cases(
                 result,
             )
 
+    async def evaluate(position: int, case: Case, pool: MetricPool) -> Result:
+        if producer is None:
+            return await evaluate_case(case, record.rubric, judge, explain=explain, metrics=pool)
+        made = state.produced.get(position)
+        return await evaluate_produced(
+            case, producer, record.rubric, judge, explain=explain, metrics=pool, produced=made
+        )
+
     async def work(pool: MetricPool) -> None:
         for position, case in waiting:
             with refusals() as refused:
-                result = await evaluate_case(case, record.rubric, judge, explain=explain, metrics=pool)
+                result = await evaluate(position, case, pool)
             if refused:
                 state.out_of_budget = refused[0]
             else:
@@ -205,6 +247,7 @@ async def run_cases(
         raise
     finally:
         store.update(record.id, status=status, note=note, seconds=time.monotonic() - began)
+        told.end_run(store.run(record.id), state.tally.summary())
     return Run(record=store.run(record.id), summary=state.tally.summary(), calls=calls, reused=state.reused)
 
 
@@ -217,23 +260,25 @@ def _stored(store: Store, record: RunRecord, state: _State) -> set[int]:
             state.tally.add(result)
             state.done += 1
             state.reused += 1
+        elif result.produced is not None and result.produced.failure is None:
+            state.produced[position] = result.produced
     return have
 
 
-def _count(dataset: DataSet, split: Split | None, limit: int | None) -> int:
+def _count(dataset: DataSet, split: Split | None, limit: int | None, *, produced: bool) -> int:
     """How many cases there are to judge; reads the whole file, so that no fault is met after something was paid."""
     cases = without = 0
     first = ""
     for case in dataset.cases():
         if (split is None or case.split == split) and (limit is None or cases < limit):
             cases += 1
-            if not case.output.strip():
+            if not produced and not case.output.strip():
                 without += 1
                 first = first or case.id
     if without:
         raise UsageError(
             f"{dataset.path}: found {without:,} of {cases:,} cases without an output to judge, the first is {first!r}",
-            hint="judge a data set whose cases hold an `output`",
+            hint="judge a data set whose cases hold an `output`, or have them produced first: --produce PROMPT.md",
         )
     if not cases:
         raise UsageError(
@@ -242,8 +287,13 @@ def _count(dataset: DataSet, split: Split | None, limit: int | None) -> int:
     return cases
 
 
-def _require_price(dataset: DataSet, rubric: Rubric, judge: Judge, *, explain: bool) -> None:
+def _require_price(dataset: DataSet, rubric: Rubric, judge: Judge, producer: Producer | None, *, explain: bool) -> None:
     for case in dataset.cases(limit=1):
+        if producer is not None and producer.plan(case)[0].worst_usd is None:
+            raise UsageError(
+                "a budget in dollars needs the price of every model, and that of the one that writes is not known",
+                hint="write a judge file for it with `price: {input: …, output: …}`, or limit calls instead",
+            )
         if judge.plan(case, rubric, explain=explain).worst_usd is None:
             raise UsageError(
                 f"a budget in dollars needs the price of every model, and the judge {judge.name} does not know it",
@@ -266,6 +316,16 @@ def _corpus(dataset: DataSet, rubric: Rubric) -> tuple[str, ...]:
 def _run_id(dataset: str) -> str:
     name = re.sub(r"[^\w.-]+", "-", dataset.partition("/")[0])
     return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+class _Nobody:
+    """A sink for runs that nobody listens to."""
+
+    def begin_run(self, record: RunRecord) -> None: ...
+
+    def result(self, position: int, result: Result) -> None: ...
+
+    def end_run(self, record: RunRecord, summary: Summary) -> None: ...
 
 
 class _WriteOnly:

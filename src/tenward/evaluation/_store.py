@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenward.errors import StoreError, UnknownNameError
+from tenward.errors import StoreError, UnknownNameError, UsageError
 from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run_record import RunRecord
 from tenward.rubrics import Rubric
@@ -35,11 +35,8 @@ _FOLDER = ".tenward"
 _WAIT_SECONDS = 30.0  # for another process that writes
 
 _TABLES = """
-CREATE TABLE calls (
-  key TEXT PRIMARY KEY, slot TEXT NOT NULL, components TEXT NOT NULL, answer TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX calls_by_slot ON calls (slot);
-CREATE TABLE slots (slot TEXT PRIMARY KEY, components TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL);
+CREATE TABLE slots (slot TEXT PRIMARY KEY, components TEXT NOT NULL);
 CREATE TABLE runs (
   id TEXT PRIMARY KEY, created TEXT NOT NULL, identity TEXT NOT NULL, status TEXT NOT NULL, record TEXT NOT NULL
 );
@@ -81,15 +78,17 @@ class Store:
             ) from error
 
     @classmethod
-    def open(cls, path: Path | None = None, *, create: bool = True) -> Store:
-        """The store at ``path``, or that of the workspace around the current folder: ``.tenward/store.sqlite``.
+    def open(cls, path: Path | None = None, *, create: bool = True, start: Path | None = None) -> Store:
+        """The store at ``path``, or that of the workspace around ``start``: ``.tenward/store.sqlite``.
+
+        Where there is no workspace it is in ``start`` itself, which is the current folder when left out.
 
         Raises:
             StoreError: It cannot be opened.
             UnknownNameError: There is none, and ``create`` is not set.
         """
-        roots = Library.discover().roots
-        folder = (roots[0] if len(roots) > 1 else Path.cwd()) / _FOLDER
+        roots = Library.discover(start).roots
+        folder = (roots[0] if len(roots) > 1 else start or Path.cwd()) / _FOLDER
         where = path or folder / "store.sqlite"
         if not create and not where.is_file():
             raise UnknownNameError(
@@ -182,7 +181,7 @@ class Store:
         """Keep an answer; see :class:`tenward.judges.CallCache`."""
         components = json.dumps(asked.components)
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?)", (key, asked.slot, components, answer))
+            self._db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (key, answer))
             self._db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?)", (asked.slot, components))
 
     def why_missed(self, asked: Asked) -> tuple[str, ...]:
@@ -212,6 +211,30 @@ class Store:
                 "UPDATE runs SET status = ?, record = ? WHERE id = ?",
                 (status, json.dumps(_record_to_data(record)), run),
             )
+
+    @contextmanager
+    def hold(self, identity: str) -> Generator[None, None, None]:
+        """Keep other processes from a run of this identity; the system lets go of it when this one dies.
+
+        Raises:
+            UsageError: Another process is at it.
+        """
+        try:
+            import fcntl
+        except ImportError:  # not on every platform
+            yield
+            return
+        with self.path.with_name(f"{self.path.name}-lock").open("wb") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(identity[:15], 16))
+            except (BlockingIOError, PermissionError) as error:
+                raise UsageError(
+                    "another process is judging the same cases, with the same rubric, judge and settings",
+                    hint="wait until it ends, or stop it; this command then goes on from there",
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            yield
 
     def unfinished(self, identity: str) -> RunRecord | None:
         """The latest run of this identity, if it was killed or stopped before its end."""
@@ -284,7 +307,8 @@ class Store:
 
 
 def _record_to_data(record: RunRecord) -> dict[str, Any]:
-    rubric = record.rubric.model_dump(mode="json")
+    # What was never set stays out: beside some fields, a default that is written down is refused.
+    rubric = record.rubric.model_dump(mode="json", exclude_unset=True)
     rubric["scale"] = [record.rubric.scale.lo, record.rubric.scale.hi]
     return {**record.__dict__, "rubric": rubric}
 

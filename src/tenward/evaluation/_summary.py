@@ -97,7 +97,7 @@ class _Column:
 
     n: int = 0
     centre: float = 0.0
-    squares: float = 0.0  # of the distances from the centre, by Welford's method: equal numbers have no spread at all
+    squares: float = 0.0  # of the distances from the centre, by Welford's method: equal numbers have none at all
     groups: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
 
     def add(self, value: float, group: str) -> None:
@@ -112,7 +112,7 @@ class _Column:
     def mean(self) -> Mean | None:
         if self.n == 0:
             return None
-        mean = self.centre
+        mean = math.fsum(total for total, _ in self.groups.values()) / self.n  # exact, so the order does not matter
         sd = math.sqrt(self.squares / (self.n - 1)) if self.n > 1 else None
         units = len(self.groups)
         low = high = None
@@ -146,6 +146,8 @@ class Tally:
     def add(self, result: Result) -> None:
         """Count one result."""
         self._status[result.status] += 1
+        if result.produced is not None:
+            self._usage += result.produced.usage
         verdict, score = result.verdict, result.score
         if verdict is None or score is None:
             return

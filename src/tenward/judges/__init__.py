@@ -1,9 +1,21 @@
 """Who says so: judges, the verdicts they give, and the failures they report instead of guessing."""
 
-from tenward.judges._calls import Asked, Budget, CallCache, Calls, Limiter, PlannedCalls, lend_calls, refusals
+from tenward.judges._calls import (
+    Asked,
+    Budget,
+    CallCache,
+    Calls,
+    Limiter,
+    PlannedCalls,
+    call_key,
+    digest,
+    lend_calls,
+    lent_calls,
+    refusals,
+)
 from tenward.judges._clients import KEY_VARIABLES
 from tenward.judges._engine import engine_for
-from tenward.judges._fence import fence, sendable
+from tenward.judges._fence import fence, inert, sendable
 from tenward.judges._judge import Judge
 from tenward.judges._model_judge import ModelJudge
 from tenward.judges._panel import PanelJudge
@@ -12,6 +24,7 @@ from tenward.judges._retry import all_of
 from tenward.judges._schema import judge_schema
 from tenward.judges._spec import JudgeSpec, PanelSpec, Price, load_spec
 from tenward.judges._structured import StructuredModel
+from tenward.judges._text_model import TextModel, Written
 from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
 
 __all__ = [
@@ -33,14 +46,20 @@ __all__ = [
     "Price",
     "Step",
     "StructuredModel",
+    "TextModel",
     "Usage",
     "Verdict",
+    "Written",
     "all_of",
+    "call_key",
     "case_key",
+    "digest",
     "engine_for",
     "fence",
+    "inert",
     "judge_schema",
     "lend_calls",
+    "lent_calls",
     "load_spec",
     "refusals",
     "sendable",

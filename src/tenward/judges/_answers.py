@@ -92,17 +92,14 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
     # A model that already is an instructor schema is not rebuilt by instructor on every call.
     from instructor import OpenAISchema
 
-    score = Annotated[Any, WithJsonSchema({"type": "integer", "minimum": lo, "maximum": hi}), Field()]
     sentence: dict[str, Any] = {"type": "string"}
     if words.most_chars is not None:
         sentence["maxLength"] = words.most_chars
-    parts: dict[str, Any] = {
-        "evidence": (Annotated[Any, WithJsonSchema(_evidence_schema(words))], ...),
-        "reason": (Annotated[Any, WithJsonSchema(sentence)], ...),
-    }
+    parts: dict[str, Any] = {"evidence": _evidence_schema(words), "reason": sentence}
     if words.scores:
-        parts["score"] = (score, ...)
-    criterion = create_model("CriterionAnswer", __validators__=_complete(*parts, whole=False), **parts)
+        parts["score"] = {"type": "integer", "minimum": lo, "maximum": hi}
+    # No model of its own: instructor walks through every model of a shape several times per call.
+    criterion = Annotated[Any, WithJsonSchema(_object_schema(parts))]
     fields: dict[str, Any] = {
         # Criterion ids such as `copy` or `json` would shadow methods of the model; the alias keeps them legal.
         f"criterion_{index}": (criterion, Field(alias=answer_key(name)))
@@ -111,16 +108,11 @@ def _answer_model(lo: int, hi: int, ids: tuple[str, ...], words: Words) -> type[
     if words.why:
         fields["why_not_2_lower"] = (Annotated[Any, WithJsonSchema(sentence)], ...)
     if words.steps:
-        step = {
-            "type": "object",
-            "properties": {"criterion": {"type": "string", "enum": list(ids)}, "step": sentence},
-            "required": ["criterion", "step"],
-            "additionalProperties": False,
-        }
+        step = _object_schema({"criterion": {"type": "string", "enum": list(ids)}, "step": sentence})
         steps = {"type": "array", "items": step, "minItems": 1, "maxItems": _MOST_STEPS}
         fields["steps_to_10"] = (Annotated[Any, WithJsonSchema(steps)], ...)
     keys = [*map(answer_key, words.criteria), *(name for name in _OVERALL if name in fields)]
-    model = create_model("Verdict", __base__=OpenAISchema, __validators__=_complete(*keys, whole=True), **fields)
+    model = create_model("Verdict", __base__=OpenAISchema, __validators__=_complete(*keys), **fields)
     model.__doc__ = "The verdict on one candidate."
     text = json.dumps(model.model_json_schema())
     # instructor asks for the schema several times per call, and pydantic builds it anew each time.
@@ -151,18 +143,22 @@ def answer_key(criterion: str) -> str:
     return f"{criterion}_criterion" if bare in _OVERALL else criterion
 
 
-def _complete(*keys: str, whole: bool) -> dict[str, Any]:
-    """A validator that reads what is missing as null, so that it costs its criterion and not the whole answer.
-
-    An answer that is no object at all stays as it is; a criterion that is none has nothing of what it needs.
-    """
+def _complete(*keys: str) -> dict[str, Any]:
+    """A validator that reads what is missing as null, so that it costs its criterion and not the whole answer."""
 
     def complete(data: object) -> object:
-        if is_mapping(data):
-            return dict.fromkeys(keys) | data
-        return data if whole else dict.fromkeys(keys)
+        return dict.fromkeys(keys) | data if is_mapping(data) else data
 
     return {"complete": model_validator(mode="before")(complete)}
+
+
+def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def _evidence_schema(words: Words) -> dict[str, Any]:
@@ -212,19 +208,20 @@ def check_words(
     return checked, why, tuple(steps), faults
 
 
-def _check_criterion(part: dict[str, Any], words: Words, scale: Scale, haystack: str, prompt: str) -> Checked:
-    reason = part["reason"]
+def _check_criterion(said: object, words: Words, scale: Scale, haystack: str, prompt: str) -> Checked:
+    part = said if is_mapping(said) else {}
+    reason, evidence = part.get("reason"), part.get("evidence")
     fault = check_text(reason, prompt)
-    quotes = _strings(part["evidence"])
+    quotes = _strings(evidence)
     real = tuple(dict.fromkeys(_tidy(q) for q in quotes if _is_quote(q, haystack)))
     invented = [q for q in quotes if not _stands(_pieces(q), haystack)]
     score: int | None = None
     failure: Failure | None = None
     if words.scores:
-        score, failure = check_score(part["score"], scale)
+        score, failure = check_score(part.get("score"), scale)
     if failure is None and fault:
         failure = Failure(kind="schema", detail=f"reason: {fault}")
-    if failure is None and not is_list(part["evidence"]):
+    if failure is None and not is_list(evidence):
         failure = Failure(kind="schema", detail="evidence must be a list of quotes")
     if failure is None and invented:
         failure = Failure(kind="bad_quote", detail=f"the candidate does not contain {_tidy(invented[0])[:80]!r}")
@@ -268,9 +265,9 @@ def check_text(value: object, prompt: str) -> str:
 @lru_cache(maxsize=64)  # one prompt is compared with every field of its answer
 def plain(text: str) -> str:
     """Fold white space, quotes, dashes and case, so that a quote matches however it was typed."""
-    folded = unicodedata.normalize("NFKC", text).replace("\u200b", "").casefold()
-    folded = folded.translate(_FOLD)
-    return re.sub(r"\s+", " ", folded).strip()
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("\u200b", "").translate(_FOLD)
+    return " ".join(text.casefold().split())
 
 
 # Applied after NFKC, which turns the ellipsis into dots and the non-breaking hyphen into U+2010.
@@ -322,4 +319,6 @@ def _whole(text: str, words: Words) -> str:
 
 def _tidy(text: str) -> str:
     """One line, without control characters: it goes to terminals and reports."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())

@@ -267,8 +267,8 @@ class Limiter:
         self._waiting: list[asyncio.Future[None]] = []
 
     @asynccontextmanager
-    async def slot(self, deadline: Deadline) -> AsyncGenerator[None]:
-        """Held during one call; waiting for it does not count against the deadline of the case."""
+    async def slot(self, deadline: Deadline | None = None) -> AsyncGenerator[None]:
+        """Held during one call; waiting for it does not count against the deadline of the case, if it has one."""
         began = time.monotonic()
         while self._running >= self.allowed or self._not_before > time.monotonic():
             pause = self._not_before - time.monotonic()
@@ -285,7 +285,8 @@ class Limiter:
                 self._wake()  # it may have been woken in vain
                 raise
         self._running += 1
-        deadline.excuse(time.monotonic() - began)
+        if deadline is not None:
+            deadline.excuse(time.monotonic() - began)
         try:
             yield
         finally:

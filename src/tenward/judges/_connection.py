@@ -6,15 +6,24 @@ import json
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tenward.errors import JudgeUnavailableError
-from tenward.guards import is_list, is_mapping
+from tenward.guards import is_list
 from tenward.judges._answers import schema_bytes, schema_digest
 from tenward.judges._calls import call_key, lent_calls, prompt_tokens_at_most
 from tenward.judges._clients import Clients
 from tenward.judges._failures import EMBEDDED, classify
 from tenward.judges._prompts import PROMPT_VERSION
+from tenward.judges._replies import (
+    check_refusal,
+    count,
+    fault_in_answer,
+    first_choice,
+    is_number,
+    timings,
+    written_text,
+)
 from tenward.judges._retry import CallFailedError, call_with_retries
 from tenward.judges._verdict import Failure, Usage, total_usage
 
@@ -33,7 +42,6 @@ __all__ = ["Connection", "FirstToken", "Message"]
 Message = dict[str, str]
 
 _ROUNDING = 0.01  # how far above 0 rounding may lift a log-probability
-_LARGEST = 2**53  # above it a counter is noise; NaN is not below it either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +108,7 @@ class Connection:
             raise
         self._fresh = False
         engine.prefix = str(shared)
-        return self._usage(reply), _timings(reply)
+        return self._usage(reply), timings(reply)
 
     async def structured(
         self,
@@ -153,7 +161,7 @@ class Connection:
                 except InstructorRetryException as error:
                     if error.last_completion is not None:
                         took.append(self._usage(error.last_completion))
-                    fault = _fault_in_answer(error)
+                    fault = fault_in_answer(error)
                     if fault is None:
                         raise
                     if fault.kind != "schema":
@@ -175,10 +183,17 @@ class Connection:
 
     def knows_answer(self, messages: list[Message], model: type[BaseModel], *, sample: int, max_tokens: int) -> bool:
         """Whether the cache holds this structured answer."""
+        return self.known_answer(messages, model, sample=sample, max_tokens=max_tokens) is not None
+
+    def known_answer(
+        self, messages: list[Message], model: type[BaseModel], *, sample: int, max_tokens: int
+    ) -> BaseModel | None:
+        """This structured answer, as the cache holds it; None when the question was never answered."""
         more = {"schema": schema_digest(model), "sample": sample}
         key = self._key("structured", messages, self._arguments(max_tokens), more)
         cache = lent_calls().cache
-        return cache is not None and cache.recall(key) is not None
+        known = cache.recall(key) if cache is not None else None
+        return None if known is None else model.model_validate_json(known)
 
     def knows_first_tokens(self, all_messages: Sequence[list[Message]]) -> bool:
         """Whether the cache holds the distributions of all these; of the embedded engine, only then it is asked.
@@ -220,20 +235,16 @@ class Connection:
                         extra_body=self._extra_body() or None,
                         **{self._limit_name(): 1},
                     )
-                    choices = getattr(reply, "choices", None)  # the SDK returns text of any other type as it is
-                    if not is_list(choices) or not choices or choices[0] is None:
-                        raise CallFailedError(
-                            Failure(kind="transport", detail=f"{self._where} sent an answer without choices")
-                        )
+                    choice = first_choice(reply, self._where)
                     took.append(self._usage(reply))
                 finally:
                     spent.extend(took)
-            probabilities = self._probabilities(choices[0])
+            probabilities = self._probabilities(choice)
             self._fresh = False
             return FirstToken(
                 probabilities=probabilities,
                 usage=total_usage(spent),
-                timings=_timings(reply),
+                timings=timings(reply),
                 begun=begun_timings,
             )
 
@@ -244,6 +255,53 @@ class Connection:
             raise
         calls.remember(key, asked, json.dumps(token.probabilities))  # half a character has no other form
         return token
+
+    def known_text(self, messages: list[Message], *, max_tokens: int) -> str | None:
+        """The text that the cache holds for these messages; None when they were never answered."""
+        cache = lent_calls().cache
+        known = cache.recall(self._text_key(messages, self._arguments(max_tokens))) if cache is not None else None
+        return None if known is None else str(json.loads(known))
+
+    async def text(
+        self, messages: list[Message], *, asked: Asked, deadline: Deadline, max_tokens: int
+    ) -> tuple[str, Usage]:
+        """A plain answer, as the model wrote it; one that was refused or cut off is a failed call.
+
+        Raises:
+            CallFailedError: The call failed for good.
+            JudgeUnavailableError: No further call could succeed.
+        """
+        arguments = self._arguments(max_tokens)
+        key = self._text_key(messages, arguments)
+        calls = lent_calls()
+        if (known := calls.recall(key)) is not None:
+            return str(json.loads(known)), Usage()
+        spent: list[Usage] = [(await self._begin(deadline))[0]]
+        create = await self._clients.raw()
+
+        async def call() -> str:
+            with self._paid(messages, arguments[self._limit_name()]) as took:
+                try:
+                    reply = await create(
+                        model=self._spec.model_name, messages=messages, **self._with_extra_body(arguments)
+                    )
+                    choice = first_choice(reply, self._where)
+                    took.append(self._usage(reply))
+                finally:
+                    spent.extend(took)
+            self._fresh = False
+            return written_text(choice, self._where)
+
+        try:
+            text = str(await self._call(call, deadline))
+        except CallFailedError as error:
+            error.usage = total_usage(spent)
+            raise
+        calls.remember(key, asked, json.dumps(text))  # as above
+        return text, total_usage(spent)
+
+    def _text_key(self, messages: list[Message], arguments: Mapping[str, Any]) -> str:
+        return self._key("text", messages, arguments, {"prompt": None})  # the judges' words have no part in it
 
     def _key(self, kind: str, messages: list[Message], arguments: Mapping[str, Any], more: Mapping[str, object]) -> str:
         spec = self._spec
@@ -271,11 +329,7 @@ class Connection:
 
     def _probabilities(self, choice: Any) -> dict[str, float]:
         """Probability per first token; the SDK checks no field of what it received, so every one is checked here."""
-        if (
-            getattr(getattr(choice, "message", None), "refusal", None)
-            or getattr(choice, "finish_reason", None) == "content_filter"
-        ):
-            raise CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
+        check_refusal(choice)
         noise = CallFailedError(
             Failure(kind="transport", detail=f"{self._where} sent log-probabilities that cannot be read")
         )
@@ -296,7 +350,7 @@ class Connection:
         probabilities: dict[str, float] = {}
         for entry in ranked:
             token, logprob = getattr(entry, "token", None), getattr(entry, "logprob", None)
-            if not isinstance(token, str) or not _is_number(logprob) or not logprob <= _ROUNDING:  # nor is NaN
+            if not isinstance(token, str) or not is_number(logprob) or not logprob <= _ROUNDING:  # nor is NaN
                 raise noise
             label = token.strip()
             probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, logprob))
@@ -341,10 +395,10 @@ class Connection:
 
     def _usage(self, raw: Any) -> Usage:
         usage = getattr(raw, "usage", None)
-        prompt = _count(usage, "prompt_tokens") or _count(usage, "input_tokens")
-        completion = _count(usage, "completion_tokens") or _count(usage, "output_tokens")
+        prompt = count(usage, "prompt_tokens") or count(usage, "input_tokens")
+        completion = count(usage, "completion_tokens") or count(usage, "output_tokens")
         details = getattr(usage, "prompt_tokens_details", None)
-        cached = _count(details, "cached_tokens") or _count(usage, "cache_read_input_tokens")
+        cached = count(details, "cached_tokens") or count(usage, "cache_read_input_tokens")
         price = self._spec.price
         cost: float | None = None
         if self._spec.local:
@@ -353,41 +407,3 @@ class Connection:
             reused = price.input if price.cached_input is None else price.cached_input
             cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
         return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
-
-
-def _timings(reply: Any) -> dict[str, float]:
-    extra = getattr(reply, "model_extra", None)
-    timings = extra.get("timings") if is_mapping(extra) else None
-    if not is_mapping(timings):
-        return {}
-    return {str(name): float(value) for name, value in timings.items() if _is_number(value) and abs(value) <= _LARGEST}
-
-
-def _count(counts: Any, name: str) -> int:
-    """A number of tokens as an endpoint reports it; 0 for anything that is none."""
-    value = getattr(counts, name, None)
-    return int(value) if _is_number(value) and 0 <= value <= _LARGEST else 0
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _fault_in_answer(error: Any) -> Failure | None:
-    """The failure in what the model said; None when the call itself failed."""
-    raw = error.last_completion
-    if raw is None:
-        return None
-    if isinstance(raw, str) or (hasattr(raw, "choices") and not raw.choices):
-        return Failure(kind="transport", detail="the endpoint sent something that is no answer")
-    choice = next(iter(getattr(raw, "choices", None) or ()), None)
-    message = getattr(choice, "message", None)
-    if (
-        getattr(message, "refusal", None)
-        or getattr(choice, "finish_reason", None) == "content_filter"
-        or getattr(raw, "stop_reason", None) == "refusal"
-    ):
-        return Failure(kind="refused", detail="the model refused to answer")
-    if getattr(choice, "finish_reason", None) == "length":
-        return Failure(kind="truncated", detail="the answer was cut off at the token limit")
-    return Failure(kind="schema", detail="the answer was not JSON of the schema asked for")

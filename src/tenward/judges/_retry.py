@@ -54,7 +54,10 @@ class Deadline:
 
 async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
     """The results of calls made at the same time; when one raises, the others are cancelled before it is passed on."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
+    waiting = list(calls)
+    if len(waiting) == 1:
+        return [await waiting[0]]  # a task of its own would let go of the event loop, and of a connection just free
+    tasks = [asyncio.ensure_future(call) for call in waiting]
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:
@@ -117,7 +120,8 @@ async def _attempt(
         if limit <= 0:
             detail = f"the deadline of {deadline.seconds:g} s for one case has passed"
             raise CallFailedError(Failure(kind="timeout", detail=detail))
-        return await asyncio.wait_for(call(), limit)
+        async with asyncio.timeout(limit):
+            return await call()
 
 
 def _after(failure: Failure, tries: int) -> Failure:

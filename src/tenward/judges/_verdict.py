@@ -18,9 +18,12 @@ FailureKind = Literal[
     "schema",
     "bad_quote",
     "budget",
+    "crashed",
+    "produce",
 ]
 """Why there is no score. ``rate_limited``, ``timeout`` and ``transport`` were retried; ``off_scale``, ``schema`` and
-``bad_quote`` were asked again; none of them ever becomes a number."""
+``bad_quote`` were asked again; none of them ever becomes a number. ``crashed`` is how a command ended that should have
+produced an output; ``produce`` says of a verdict that there was no output to judge, for whatever reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ FAILURE_WORDS = {
     "schema": "the answer did not have the form that was asked for",
     "bad_quote": "a cited quote does not stand in the text",
     "budget": "the budget was used up",
+    "crashed": "the command that should have produced the text failed",
+    "produce": "no output could be produced, so there was nothing to judge",
 }
 """What each failure class means to a reader."""
 

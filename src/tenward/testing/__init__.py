@@ -12,6 +12,7 @@ from tenward.testing._faults import Cut, Garbage, Hang, Status
 from tenward.testing._judges import RecordingJudge, ReplayJudge, ScriptedJudge
 from tenward.testing._langsmith import LangSmithFake, LangSmithFault
 from tenward.testing._langsmith_routes import LangSmithRequest
+from tenward.testing._loops import ScriptedProposer, SimulatedJudge
 from tenward.testing._replies import (
     ContentFilter,
     FinishReason,
@@ -46,6 +47,8 @@ __all__ = [
     "Request",
     "Responder",
     "ScriptedJudge",
+    "ScriptedProposer",
+    "SimulatedJudge",
     "Status",
     "StubServer",
     "Text",

@@ -178,10 +178,10 @@ class Connection:
         with self._translated():
             if self._client._multipart_disabled:
                 # The server has shown that it lacks the route on which many go at once.
-                for item in items:
-                    self._request("POST", "/feedback", json.loads(item.model_dump_json(exclude_none=True)))
+                for one in items:
+                    self._request("POST", "/feedback", json.loads(one.model_dump_json(exclude_none=True)))
             elif items:
-                self._client._multipart_ingest_ops([_operations.serialize_feedback_dict(item) for item in items])
+                self._client._multipart_ingest_ops([_operations.serialize_feedback_dict(one) for one in items])
 
     def _comment(self, text: str) -> str | None:
         return None if self._settings.hide_outputs else self._redact.text(text) or None
@@ -222,7 +222,7 @@ class Connection:
             kind, found = "refused", f"{where} did not accept what was sent (status {status})"
             hint = "the text of the answer: " + self._redact.text(_answer(error))
         elif any(isinstance(item, json.JSONDecodeError) for item in _chain(error)):
-            kind, found = "missing", f"{where} answered with something that is not JSON"
+            kind, found = "refused", f"{where} answered with something that is not JSON"
             hint = _WRONG_PLACE
         elif _is_network(error):
             kind, found = "unreachable", f"no answer from {where}"

@@ -45,7 +45,7 @@ class PushReport:
     """Whether the run's end is recorded; false for one that was killed or still goes on."""
 
     dataset: str | None
-    """Name of the data set; None where the server knows only traces."""
+    """Name of the run's data set; None where the server turned out to know only traces."""
 
 
 def push(

@@ -18,14 +18,14 @@ _REDACTED = "[redacted]"
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH|DSN|COOKIE", re.IGNORECASE)
 _SHORTEST_VALUE = 8
 
-# Each begins where a word begins and has bounded or single-class repeats, so that time stays linear in the text.
+# No text may make these slow: a search starts only where a word does, or looks only a bounded way ahead.
 _PATTERNS = (
     re.compile(r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----|\Z)"),
-    re.compile(r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}"),
+    re.compile(r"(?<![A-Za-z0-9])(?:sk|pk|rk)[-_](?=[A-Za-z_-]{0,64}[0-9])[A-Za-z0-9_-]{16,}"),
     re.compile(r"(?<![A-Za-z0-9])(?:lsv2_|ls__)[A-Za-z0-9_]{8,}"),
     re.compile(r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{20,}"),
     re.compile(r"(?<![A-Za-z0-9])(?:gh[oprsu]_|github_pat_|glpat-|hf_|gsk_|xox[abeoprs]-|xai-|AKIA|ASIA)[A-Za-z0-9_-]{16,}"),
-    re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
 )  # fmt: skip
 _BEARER = re.compile(r"(?i)\b(bearer\s{1,8})[A-Za-z0-9._~+/=-]{8,}")
 _URL_LOGIN = re.compile(r"(://)[^\s/@:]{1,256}(?::[^\s/@]{0,256})?@")

@@ -66,6 +66,7 @@ class Sender:
         try:
             dataset = self._dataset()
         except LangSmithError as error:
+            # Only a server that takes traces and nothing else has no such route.
             if error.kind != "missing":
                 raise
         else:

@@ -2,6 +2,7 @@
 // Texts of cases reach the page through text nodes only; the page's policy forbids every other way.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
+const NOUN = DATA.noun ?? "case";
 const BY_ID = new Map();
 DATA.cases.forEach((item, index) => { if (!BY_ID.has(item.id)) BY_ID.set(item.id, index); });
 document.documentElement.classList.add("js");
@@ -85,8 +86,8 @@ function filter() {
   const kept = new Set(visible);
   rows.forEach((row, index) => { row.hidden = !kept.has(index); });
   const all = rows.length.toLocaleString("en");
-  $("shown").textContent = visible.length === rows.length ? `${all} ${rows.length === 1 ? "case" : "cases"}`
-    : `${visible.length.toLocaleString("en")} of ${all} cases`;
+  $("shown").textContent = visible.length === rows.length ? `${all} ${NOUN}${rows.length === 1 ? "" : "s"}`
+    : `${visible.length.toLocaleString("en")} of ${all} ${NOUN}s`;
 }
 
 for (const id of ["filter-text", "filter-state", "filter-column", "filter-below"]) $(id).addEventListener("input", filter);

@@ -1,0 +1,221 @@
+"""What the report of a loop shows, read from its journal and from git."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tenward.reports import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tenward.cli._loop_open import OpenedLoop
+    from tenward.loop import AttemptState, LoopRecord, LoopSpec, LoopState
+
+__all__ = ["decimals_of", "diff_of", "loop_view", "scored_by"]
+
+_MOST_DIFFS = 1_000
+_DIFF = ("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
+
+
+def decimals_of(spec: LoopSpec | None) -> int:
+    """Decimals of scores: numbers that a command prints may need more."""
+    return 4 if spec is not None and spec.score.number is not None else 3
+
+
+def scored_by(spec: LoopSpec) -> str:
+    """Rubric, judge and data set in a line, or the command."""
+    score = spec.score
+    if score.number is not None:
+        return f"{' '.join(score.number.command)} ({score.number.goal})"
+    return ", ".join([str(score.rubric), f"judge {score.judge or 'local'}", score.dataset or "the artefact itself"])
+
+
+def diff_of(record: LoopRecord, attempt: AttemptState) -> str:
+    """What an attempt changed, as a unified diff; empty where it changed nothing."""
+    if not attempt.tree:
+        return ""
+    reply = record.git.run(*_DIFF, "--end-of-options", attempt.parent, attempt.tree)
+    return reply.out.decode("utf-8", "replace") if reply.status == 0 else ""
+
+
+def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
+    """Everything that the report shows, as it is at this moment."""
+    spec, journal = loop.spec, loop.journal
+    attempts = [] if journal is None else list(journal.attempts())
+    by_number = spec is not None and spec.score.number is not None
+    chart = _Heights(state, attempts, by_number=by_number)
+    diffs = _diffs(loop.record, attempts)
+    goal = spec.score.number.goal if spec is not None and spec.score.number is not None else "maximize"
+    better = "less is better" if goal == "minimize" else "more is better"
+    spent = state.spent
+    return LoopView(
+        loop=state.loop,
+        goal="" if spec is None else " ".join(spec.goal.split()),
+        phase=state.phase.value,
+        note=state.note,
+        made=datetime.now(UTC),
+        judged_by="" if spec is None else scored_by(spec),
+        axis=f"The number of each attempt, {better}" if by_number else "Gain over the baseline, as claimed",
+        steps=chart.steps,
+        more_is_better=goal == "maximize",
+        decimals=decimals_of(spec),
+        attempts=[_attempt(attempt, chart, diffs, loop=state.loop) for attempt in attempts],
+        gain=_gain(state.headline),
+        claimed=None if by_number else state.claimed,
+        baseline_score=state.baseline_score,
+        incumbent_score=state.incumbent_score,
+        baseline=state.baseline,
+        incumbent=state.incumbent,
+        branch=f"tenward/{state.loop}",
+        placebos=PlaceboView(
+            unchanged=state.placebos.unchanged,
+            unchanged_kept=state.placebos.unchanged_kept,
+            damaged=state.placebos.damaged,
+            damaged_kept=state.placebos.damaged_kept,
+            at_most=state.placebos.at_most,
+        ),
+        calibration=[str(line) for line in (*state.calibration.get("lines", ()), *state.warnings)],
+        rounds=spent.rounds,
+        seconds=spent.seconds,
+        judged=spent.judged,
+        calls=spent.calls,
+        usd=spent.usd,
+        seal=state.seal_parts,
+    )
+
+
+class _Heights:
+    """Where attempts stand in the chart: by the number they have, or by the gain they claim on top of the incumbent's."""
+
+    def __init__(self, state: LoopState, attempts: Sequence[AttemptState], *, by_number: bool) -> None:
+        self._by_number = by_number
+        self._levels: dict[int, float] = {0: 0.0}
+        start = state.baseline_score if by_number else 0.0
+        self.steps: list[tuple[int, float]] = [] if start is None else [(0, start)]
+        for attempt in attempts:
+            effect = _decided(attempt, "effect")
+            if not _kept(attempt) or effect is None or not self.steps:
+                continue
+            level = self._levels.get(attempt.epoch, self.steps[-1][1]) + effect
+            self._levels[attempt.epoch + 1] = level
+            height = attempt.score if by_number and attempt.score is not None else level
+            self.steps.append((attempt.number, height))
+
+    def of(self, attempt: AttemptState) -> tuple[float | None, float | None, float | None]:
+        """The attempt's height, and the ends of its interval."""
+        effect = _decided(attempt, "effect")
+        if self._by_number:
+            return attempt.score, None, None
+        if effect is None:
+            return None, None, None
+        level = self._levels.get(attempt.epoch, 0.0)
+        low, high = _decided(attempt, "low"), _decided(attempt, "high")
+        return level + effect, None if low is None else level + low, None if high is None else level + high
+
+
+def _kept(attempt: AttemptState) -> bool:
+    return attempt.status is not None and attempt.status.value == "keep" and not attempt.placebo
+
+
+def _decided(attempt: AttemptState, name: str) -> float | None:
+    value = None if attempt.decision is None else attempt.decision.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _gain(headline: Mapping[str, Any]) -> GainView | None:
+    if not headline or any(headline.get(name) is None for name in ("gain", "low", "high", "units")):
+        return None
+    return GainView(
+        gain=float(headline["gain"]),
+        low=float(headline["low"]),
+        high=float(headline["high"]),
+        units=int(headline["units"]),
+        confirmed=bool(headline.get("confirmed")),
+        text=str(headline.get("text", "")),
+    )
+
+
+def _attempt(attempt: AttemptState, chart: _Heights, diffs: Mapping[int, str], *, loop: str) -> AttemptView:
+    at, low, high = chart.of(attempt)
+    retro, decision = attempt.retro, attempt.decision or {}
+    faithful = retro.get("true_to_idea")
+    diff = diffs.get(attempt.number, "")
+    if attempt.placebo == "unchanged" or not (attempt.changes or attempt.placebo):
+        diff_note = "Nothing was changed."
+    elif diff:
+        diff_note = ""
+    else:
+        diff_note = f"git show refs/tenward/{loop}/attempts/{attempt.number:06d}^"
+    return AttemptView(
+        number=attempt.number,
+        status="running" if attempt.status is None or attempt.open else attempt.status.value,
+        phase=attempt.phase.value if attempt.open else "",
+        placebo=attempt.placebo,
+        idea="" if attempt.placebo else attempt.idea,
+        idea_note=_note(attempt),
+        reason=attempt.reason,
+        diff=diff,
+        diff_note=diff_note,
+        stages=[
+            StageView(stage=stage.stage, passed=stage.passed, detail=stage.detail, seconds=stage.seconds)
+            for stage in attempt.stages
+        ],
+        looks=[LookView(split=look.split, units=look.units, differences=look.differences) for look in attempt.looks],
+        effect=_decided(attempt, "effect"),
+        low=_decided(attempt, "low"),
+        high=_decided(attempt, "high"),
+        p_better=_decided(attempt, "p_better"),
+        floors=[str(floor) for floor in decision.get("floors", ())],
+        score=attempt.score,
+        incumbent_score=attempt.incumbent_score,
+        at=at,
+        at_low=low,
+        at_high=high,
+        faults=[*attempt.faults, *(f"alarm: {alarm}" for alarm in attempt.alarms)],
+        log=attempt.log,
+        retro=str(retro.get("why", "")),
+        true_to_idea=faithful if isinstance(faithful, bool) else None,
+        trend=str(retro.get("trend", "")),
+        suggested=[str(one) for one in retro.get("suggested", ())],
+        commit=attempt.candidate,
+        parent=attempt.parent,
+        rebased=attempt.rebased,
+        seconds=attempt.spent.seconds,
+        judged=attempt.spent.judged,
+        calls=attempt.spent.calls,
+        usd=attempt.spent.usd,
+    )
+
+
+def _note(attempt: AttemptState) -> str:
+    ruled_out = attempt.idea_file.get("ruled_out") or ()
+    parts = [attempt.idea_note] if attempt.idea_note and not attempt.placebo else []
+    if ruled_out:
+        parts.append("Ruled out:\n" + "\n".join(f"- {direction}" for direction in ruled_out))
+    return "\n\n".join(parts)
+
+
+def _diffs(record: LoopRecord, attempts: Sequence[AttemptState]) -> dict[int, str]:
+    """The changes of all keeps and of the latest others, read by one process of git."""
+    there = [attempt for attempt in attempts if (attempt.candidate and attempt.changes) or attempt.placebo]
+    there = [attempt for attempt in there if attempt.candidate]
+    kept = [attempt for attempt in there if _kept(attempt)]
+    chosen = {attempt.number: attempt for attempt in (*there[-_MOST_DIFFS:], *kept[-_MOST_DIFFS:])}
+    if not chosen:
+        return {}
+    asked = "".join(f"{attempt.candidate}\n" for attempt in chosen.values()).encode()
+    reply = record.git.run(*_DIFF, "--stdin", stdin=asked)
+    if reply.status:
+        return {}
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    commits = {attempt.candidate for attempt in chosen.values()}
+    # A line of a diff begins with a blank, a sign or a word of git's, so no line of one is the bare name of a commit.
+    for line in reply.out.decode("utf-8", "replace").split("\n"):
+        if line in commits:
+            lines = found.setdefault(line, [])
+        else:
+            lines.append(line)
+    return {number: "\n".join(found.get(attempt.candidate, ())) for number, attempt in chosen.items()}

@@ -1,0 +1,241 @@
+"""Finding a loop: its file, its record in git, its journal, and who runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tenward.errors import GitError, LoopError, UnknownNameError
+from tenward.guards import is_mapping
+from tenward.loop import Journal, LoopRecord, LoopSpec, PathPatterns, journal_path
+from tenward.workspace import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tenward.loop import AttemptState, LoopState
+
+__all__ = ["Holder", "OpenedLoop", "Row", "open_loop"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """The process that runs a loop."""
+
+    pid: int
+    host: str
+    since: str
+
+    @property
+    def here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.host == socket.gethostname()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the ledger."""
+
+    number: int
+    commit: str
+    score: float | None
+    status: str
+    description: str
+
+    @property
+    def tsv(self) -> str:
+        """Commit, score, status and description, as other loops write their ``results.tsv``."""
+        score = "" if self.score is None else f"{self.score:.6f}"
+        line = " ".join(self.description.split())
+        return f"{self.commit[:12]}\t{score}\t{self.status}\t{line}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedLoop:
+    """A loop of the repository around the current folder."""
+
+    name: str
+    asked: str
+    """The name or path that the user gave."""
+
+    spec: LoopSpec | None
+    """Its file; None where that is gone, but git still has its record."""
+
+    record: LoopRecord
+    library: Library
+    start: Path
+    """A folder inside the working tree."""
+
+    @property
+    def top(self) -> Path:
+        """Top of the working tree."""
+        return _top(self.start)
+
+    @cached_property
+    def journal(self) -> Journal | None:
+        """The journal; None where the loop has not run on this machine."""
+        path = journal_path(self.record)
+        return Journal(path) if path.is_file() else None
+
+    @property
+    def state(self) -> LoopState | None:
+        """How it stands; None before it has begun."""
+        return None if self.journal is None else self.journal.loop()
+
+    def begun(self) -> LoopState:
+        """How it stands.
+
+        Raises:
+            LoopError: It has not begun, or not on this machine.
+        """
+        state = self.state
+        if state is not None:
+            return state
+        if self.record.base:
+            raise LoopError(
+                f"the loop '{self.name}' has a record in git, but no journal in this clone",
+                hint=f"tenward loop log {self.asked} --from-git reads the record",
+            )
+        raise LoopError(f"the loop '{self.name}' has not begun", hint=f"tenward loop run {self.asked}")
+
+    def need_spec(self) -> LoopSpec:
+        """The loop's file.
+
+        Raises:
+            UnknownNameError: It is gone.
+        """
+        if self.spec is None:
+            raise UnknownNameError(
+                f"found the record of the loop '{self.name}', but no file of that name",
+                hint=f"bring loop/{self.name}.yaml back, or give the path of its file",
+            )
+        return self.spec
+
+    def check_artefact(self) -> None:
+        """Refuse a loop that has nothing to edit.
+
+        Raises:
+            LoopError: No committed file matches ``edit``.
+        """
+        spec = self.need_spec()
+        base = self.record.base or self.record.resolve("HEAD")
+        patterns = PathPatterns(spec.edit)
+        if any(patterns.match(path) for path in self.record.trees.listing(base).files):
+            return
+        wanted = ", ".join(spec.edit)
+        there = [path for path in spec.edit if (self.top / path).is_file()]
+        if there:
+            hint = f"git add {there[0]}, commit, and run it again: a loop starts from a commit"
+        elif spec.source is not None and self.library.shipped in spec.source.resolve().parents:
+            hint = f"tenward loop copy {spec.name} puts the shipped loop into this repository"
+        else:
+            hint = "paths in a loop's file start at the top of the repository"
+        raise LoopError(f"found no committed file that matches edit ({wanted}), expected the artefact", hint=hint)
+
+    def rows(self, *, from_git: bool) -> Iterator[Row]:
+        """The ledger: attempts that have ended, by number, from the journal or rebuilt from git alone."""
+        if from_git:
+            for attempt in self.record.attempts():
+                yield Row(
+                    number=attempt.number,
+                    commit=attempt.candidate,
+                    score=attempt.score,
+                    status=attempt.status.value,
+                    description=attempt.description,
+                )
+        elif self.journal is not None:
+            for state in self.journal.attempts():
+                if state.candidate and state.status is not None:
+                    yield row_of(state)
+
+    @property
+    def holder(self) -> Holder | None:
+        """The process that runs the loop now; None where nobody does."""
+        path = self.record.folder / "lock"
+        if not _held(path):
+            return None
+        try:
+            owner = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            owner = {}
+        if not is_mapping(owner):
+            owner = {}
+        pid = owner.get("pid")
+        return Holder(
+            pid=pid if isinstance(pid, int) else 0,
+            host=str(owner.get("host", "unknown")),
+            since=str(owner.get("since", "")),
+        )
+
+
+def row_of(state: AttemptState) -> Row:
+    """The line of an attempt that has ended."""
+    return Row(
+        number=state.number,
+        commit=state.candidate,
+        score=state.score,
+        status="" if state.status is None else state.status.value,
+        description=state.idea or state.reason,
+    )
+
+
+def open_loop(asked: str) -> OpenedLoop:
+    """Find a loop by name or path.
+
+    Raises:
+        UnknownNameError: Neither a file nor a record in git has that name.
+        DocumentError: The file says something it may not.
+        LoopError: There is no repository.
+    """
+    library = Library.discover()
+    try:
+        spec = LoopSpec.load(asked, library=library)
+    except UnknownNameError:
+        record = _record_alone(asked)
+        if record is None:
+            raise
+        return OpenedLoop(name=asked, asked=asked, spec=None, record=record, library=library, start=Path.cwd())
+    source = None if spec.source is None else spec.source.resolve()
+    shipped = source is None or library.shipped in source.parents
+    start = Path.cwd() if source is None or shipped else source.parent
+    record = LoopRecord.open(start, spec.name)
+    return OpenedLoop(name=spec.name, asked=asked, spec=spec, record=record, library=library, start=start)
+
+
+def _record_alone(name: str) -> LoopRecord | None:
+    try:
+        record = LoopRecord.open(Path.cwd(), name)
+        return record if record.base else None
+    except (LoopError, GitError):
+        return None
+
+
+def _top(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return start
+
+
+def _held(path: Path) -> bool:
+    """Whether somebody holds the lock; a shared lock of our own, given back at once, would be refused."""
+    import fcntl  # not on every platform
+
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False

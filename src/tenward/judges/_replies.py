@@ -1,0 +1,93 @@
+"""What a reply says. The SDK checks no field of what it received, so every one is checked here."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+from tenward.guards import is_list, is_mapping
+from tenward.judges._retry import CallFailedError
+from tenward.judges._verdict import Failure
+
+__all__ = ["check_refusal", "count", "fault_in_answer", "first_choice", "is_number", "timings", "written_text"]
+
+_LARGEST = 2**53  # above it a counter is noise; NaN is not below it either
+
+
+def first_choice(reply: Any, where: str) -> Any:
+    """The first choice of a chat completion.
+
+    Raises:
+        CallFailedError: ``transport``: there is none.
+    """
+    choices = getattr(reply, "choices", None)  # the SDK returns text of any other type as it is
+    if not is_list(choices) or not choices or choices[0] is None:
+        raise CallFailedError(Failure(kind="transport", detail=f"{where} sent an answer without choices"))
+    return choices[0]
+
+
+def written_text(choice: Any, where: str) -> str:
+    """The text of a choice, which was finished.
+
+    Raises:
+        CallFailedError: It was refused, cut off, empty, or is no text.
+    """
+    check_refusal(choice)
+    if getattr(choice, "finish_reason", None) == "length":
+        raise CallFailedError(Failure(kind="truncated", detail="the answer was cut off at the token limit"))
+    text = getattr(getattr(choice, "message", None), "content", None)
+    if text is not None and not isinstance(text, str):
+        raise CallFailedError(Failure(kind="transport", detail=f"{where} sent an answer that is no text"))
+    if text is None or not text.strip():
+        raise CallFailedError(Failure(kind="schema", detail="the answer was empty"))
+    return text
+
+
+def check_refusal(choice: Any) -> None:
+    """Nothing, unless the model or a filter refused.
+
+    Raises:
+        CallFailedError: ``refused``.
+    """
+    refusal = getattr(getattr(choice, "message", None), "refusal", None)
+    if refusal or getattr(choice, "finish_reason", None) == "content_filter":
+        raise CallFailedError(Failure(kind="refused", detail="the model refused to answer"))
+
+
+def timings(reply: Any) -> dict[str, float]:
+    """The embedded engine's counters; empty for other endpoints."""
+    extra = getattr(reply, "model_extra", None)
+    found = extra.get("timings") if is_mapping(extra) else None
+    if not is_mapping(found):
+        return {}
+    return {str(name): float(value) for name, value in found.items() if is_number(value) and abs(value) <= _LARGEST}
+
+
+def count(counts: Any, name: str) -> int:
+    """A number of tokens as an endpoint reports it; 0 for anything that is none."""
+    value = getattr(counts, name, None)
+    return int(value) if is_number(value) and 0 <= value <= _LARGEST else 0
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number, which a truth value is not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def fault_in_answer(error: Any) -> Failure | None:
+    """The failure in what the model said; None when the call itself failed."""
+    raw = error.last_completion
+    if raw is None:
+        return None
+    if isinstance(raw, str) or (hasattr(raw, "choices") and not raw.choices):
+        return Failure(kind="transport", detail="the endpoint sent something that is no answer")
+    choice = next(iter(getattr(raw, "choices", None) or ()), None)
+    message = getattr(choice, "message", None)
+    if (
+        getattr(message, "refusal", None)
+        or getattr(choice, "finish_reason", None) == "content_filter"
+        or getattr(raw, "stop_reason", None) == "refusal"
+    ):
+        return Failure(kind="refused", detail="the model refused to answer")
+    if getattr(choice, "finish_reason", None) == "length":
+        return Failure(kind="truncated", detail="the answer was cut off at the token limit")
+    return Failure(kind="schema", detail="the answer was not JSON of the schema asked for")

@@ -1,0 +1,371 @@
+"""The steps of one attempt. Each is announced in the journal, can be taken twice, and names the next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tenward.decisions import Decision, Pooled
+from tenward.errors import LoopError, SystemicError, TenwardError
+from tenward.loop._alarms import grader_quotes, output_alarms
+from tenward.loop._commands import in_thread
+from tenward.loop._control import BrokenEvaluatorError
+from tenward.loop._deciding import CandidateCrashedError, Duel, IncumbentMovedError
+from tenward.loop._ledger import Draft, Status
+from tenward.loop._notes import attempt_notes, change_of_criteria
+from tenward.loop._placebo import UNCHANGED, damaged_tree
+from tenward.loop._rebase import rebase
+from tenward.loop._record import Outcome
+from tenward.loop._retro import template_retro, trend_of
+from tenward.loop._snapshot import snapshot
+from tenward.loop._stages import run_stage
+from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase, PlaceboTally, Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenward.decisions import DecisionRule, Floor
+    from tenward.loop._bench import Bench, NumberBench
+    from tenward.loop._control import Control
+    from tenward.loop._proposing import Proposing
+    from tenward.loop._scores import Incumbent
+    from tenward.loop._slots import Slot
+
+__all__ = ["Attempts"]
+
+_LEFTOVERS = ("**/__pycache__/**", "**/.pytest_cache/**", "**/.DS_Store")
+_LOG_CHARS = 4000
+_IN_TURN = {Phase.RECORDING, Phase.REBASING, Phase.SETTLING}
+_MOST_REBASES = 3
+
+
+class Attempts:
+    """Takes attempts from step to step.
+
+    Args:
+        control: The loop.
+        bench: What measures.
+        rule: What decides.
+        floors: Criteria that may not be lowered.
+        proposing: Who proposes, and what they are told.
+        incumbent_of: The incumbent of an epoch.
+        probe: Measures the cheaper numbers of stages; None where there are none.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        bench: Bench,
+        *,
+        rule: DecisionRule,
+        floors: tuple[Floor, ...],
+        proposing: Proposing,
+        incumbent_of: Callable[[AttemptState], Incumbent],
+        probe: NumberBench | None,
+    ) -> None:
+        self._control = control
+        self._bench = bench
+        self._rule = rule
+        self._floors = floors
+        self._proposing = proposing
+        self._incumbent_of = incumbent_of
+        self._probe = probe
+
+    async def run(self, attempt: AttemptState, slot: Slot) -> AttemptState:
+        """Take an attempt to its end, from wherever it is.
+
+        Raises:
+            OutOfBudgetError: A limit is reached; it can go on later.
+            BrokenEvaluatorError: The evaluator fails; it can go on once that is mended.
+            TenwardError: Nothing can go on.
+        """
+        steps = {
+            Phase.PROPOSING: self._propose,
+            Phase.CHECKING: self._check,
+            Phase.STAGING: self._stage,
+            Phase.RACING: self._race,
+            Phase.RECORDING: self._record,
+            Phase.REBASING: self._rebase,
+            Phase.SETTLING: self._settle,
+        }
+
+        async def step() -> AttemptState:
+            before = self._control.purse.spent
+            now = await steps[attempt.phase](attempt, slot)
+            now = replace(now, spent=now.spent + _between(before, self._control.purse.spent))
+            return self._control.go(now, forget=[] if now.open else [f"a{now.number}"])
+
+        while attempt.open:
+            if attempt.phase in _IN_TURN:
+                # From the write to what follows from it, no other attempt may look at the incumbent.
+                async with self._control.recording_turn:
+                    while attempt.phase in _IN_TURN:
+                        attempt = await step()
+            else:
+                attempt = await step()
+        return attempt
+
+    # -- proposing -----------------------------------------------------------------------------------------------
+
+    async def _propose(self, attempt: AttemptState, slot: Slot) -> AttemptState:
+        control = self._control
+        if attempt.placebo:
+            tree, done = control.record.git.must("rev-parse", f"{attempt.parent}^{{tree}}").line, UNCHANGED
+            if attempt.placebo != UNCHANGED:
+                chance = control.dice("damage", attempt.number)
+                tree, done = damaged_tree(control.record, attempt.parent, control.spec.edit, chance)
+            return replace(attempt, phase=Phase.CHECKING, tree=tree, placebo=done, idea=f"Placebo: {done}")
+        await in_thread(lambda: slot.reset(attempt.parent))
+        proposal = await self._proposing.propose(attempt, slot, self._incumbent_of(attempt))
+        control.commands.sweep(slot.path)
+        candidate = await in_thread(lambda: snapshot(slot, control.spec.edit, leftovers=_LEFTOVERS))
+        idea = proposal.idea
+        attempt = replace(
+            attempt,
+            idea="" if idea is None else idea.title,
+            idea_note="" if idea is None else idea.rationale,
+            idea_file={} if idea is None else idea.to_json(),
+            log=proposal.log[-_LOG_CHARS:],
+            tree=candidate.tree,
+            changes=tuple(FileChange(path=ascii_path(one.path), kind=one.kind) for one in candidate.changes),
+            faults=tuple(str(fault) for fault in candidate.faults),
+        )
+        if proposal.problem and not attempt.faults:
+            return self._end(attempt, proposal.status, proposal.problem)
+        return replace(attempt, phase=Phase.CHECKING)
+
+    async def _check(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
+        if attempt.faults:
+            return self._end(attempt, Status.INVALID, f"invalid: {attempt.faults[0]}")
+        if not attempt.placebo:
+            if not attempt.changes:
+                return self._end(attempt, Status.DISCARD, "discarded: nothing was changed")
+            if (past := self._proposing.repeats(attempt)) is not None:
+                return self._end(attempt, Status.DISCARD, f"discarded: the idea repeats that of attempt {past}")
+            for twin in self._control.journal.twins(attempt):
+                if twin.status is Status.DISCARD and not twin.placebo and twin.decision is not None:
+                    return self._end(attempt, Status.DISCARD, f"discarded: the same files as in attempt {twin.number}")
+        return replace(attempt, phase=Phase.STAGING, pooled=dict(self._control.state.pooled))
+
+    # -- measuring -----------------------------------------------------------------------------------------------
+
+    async def _stage(self, attempt: AttemptState, slot: Slot) -> AttemptState:
+        stages = self._control.spec.stages
+        at = len(attempt.stages)
+        if at >= len(stages):
+            return replace(attempt, phase=Phase.RACING, looks=())
+        self._control.purse.check()
+        duel = self._duel(attempt, slot)
+        try:
+            ended = await run_stage(self._control, stages[at], at, duel, slot, attempt, self._probe)
+        except CandidateCrashedError as error:
+            return self._crashed(attempt, str(error))
+        attempt = replace(attempt, stages=(*attempt.stages, ended.state), log=ended.log[-_LOG_CHARS:] or attempt.log)
+        if ended.state.passed:
+            return attempt
+        if ended.crashed:
+            return self._crashed(attempt, ended.log)
+        return self._end(attempt, Status.DISCARD, f"discarded at {ended.state.stage}: {ended.state.detail}")
+
+    async def _race(self, attempt: AttemptState, slot: Slot) -> AttemptState:
+        self._control.purse.check()
+        duel = self._duel(attempt, slot)
+        try:
+            verdicts = await duel.decide(self._rule, self._floors)
+        except CandidateCrashedError as error:
+            return self._crashed(attempt, str(error))
+        except IncumbentMovedError:
+            return replace(attempt, phase=Phase.REBASING)
+        except SystemicError:
+            raise
+        except TenwardError as error:
+            await self._blame(attempt, slot, error)
+            return self._crashed(attempt, error.message)
+        decision = verdicts.decision
+        attempt = replace(
+            attempt,
+            looks=verdicts.looks,
+            decision=decision.to_json(),
+            score=verdicts.score,
+            incumbent_score=verdicts.incumbent_score,
+        )
+        status, reason = Status(decision.outcome), decision.reason
+        if status is Status.KEEP and not attempt.placebo:
+            attempt = replace(attempt, alarms=self._alarms(attempt, duel))
+            if attempt.alarms:
+                status, reason = Status.UNDECIDED, f"undecided: {attempt.alarms[0]}; {reason}"
+        if status is Status.KEEP and attempt.placebo:
+            status, reason = Status.DISCARD, f"a placebo that would have been {reason}"
+        return self._end(attempt, status, reason, duel)
+
+    async def _blame(self, attempt: AttemptState, slot: Slot, error: TenwardError) -> None:
+        """Find out whether a command that cannot be started is the candidate's doing.
+
+        Raises:
+            BrokenEvaluatorError: It cannot be started with the incumbent either.
+        """
+        try:
+            case = self._bench.dev[0][0]
+            await self._incumbent_of(attempt).try_out(case, split="dev", number=attempt.number, slot=slot)
+        except TenwardError:
+            raise BrokenEvaluatorError("the evaluator fails on the incumbent as well", error.message) from error
+
+    def _duel(self, attempt: AttemptState, slot: Slot) -> Duel:
+        return Duel(self._control, self._bench, self._incumbent_of(attempt), attempt, slot)
+
+    def _alarms(self, attempt: AttemptState, duel: Duel) -> tuple[str, ...]:
+        sealed = self._control.sealed
+        if sealed.rubric is None:
+            return ()
+        new, old = (self._proposing.text_of(name) for name in (attempt.tree, attempt.parent))
+        rows = duel.table.all()
+        cases = {row.case_id for row in rows}
+        beside = [row for row in self._incumbent_of(attempt).scores.all() if row.case_id in cases]
+        return (*grader_quotes(old, new, sealed.rubric, sealed.cases), *output_alarms(rows, beside))
+
+    # -- ending --------------------------------------------------------------------------------------------------
+
+    def _crashed(self, attempt: AttemptState, log: str) -> AttemptState:
+        lines = [line for line in log.splitlines() if line.strip()]
+        attempt = replace(attempt, log=log[-_LOG_CHARS:])
+        return self._end(attempt, Status.CRASHED, f"crashed: {lines[-1][:200] if lines else 'without a word'}")
+
+    def _end(self, attempt: AttemptState, status: Status, reason: str, duel: Duel | None = None) -> AttemptState:
+        """Name the end; nothing has happened yet."""
+        criteria = {} if duel is None else change_of_criteria(duel.table, self._incumbent_of(attempt).scores)
+        decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
+        faults = [] if decision is not None else [*attempt.faults, reason]
+        retro = template_retro(
+            status,
+            decision=decision,
+            faults=faults,
+            criteria=criteria,
+            trend=trend_of(self._proposing.book, status),
+        )
+        return replace(
+            attempt,
+            phase=Phase.RECORDING,
+            status=status,
+            reason=reason,
+            retro=retro.to_json(),
+            tree=attempt.tree or self._control.record.git.must("rev-parse", f"{attempt.parent}^{{tree}}").line,
+            ended=datetime.now(UTC),
+        )
+
+    async def _record(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
+        assert attempt.status is not None
+        assert attempt.ended is not None
+        control = self._control
+        draft = Draft(
+            number=attempt.number,
+            status=attempt.status,
+            parent=attempt.parent,
+            tree=attempt.tree,
+            description=attempt.idea or attempt.reason,
+            score=attempt.score,
+            began=attempt.began,
+            ended=attempt.ended,
+            notes=attempt_notes(attempt, control.journal.scores(f"a{attempt.number}")),
+        )
+        written = await in_thread(lambda: control.record.write(draft))
+        match written.outcome:
+            case Outcome.WRITTEN:
+                return replace(attempt, phase=Phase.SETTLING, candidate=written.attempt.candidate)
+            case Outcome.LOST_RACE:
+                if written.incumbent and written.incumbent != control.state.incumbent:
+                    control.adopt(written.incumbent, f"somebody moved the branch to {written.incumbent[:12]}")
+                return replace(attempt, phase=Phase.REBASING)
+            case Outcome.CHECKED_OUT:
+                raise LoopError(
+                    f"attempt {attempt.number} won, but the branch tenward/{control.record.loop} is checked out, "
+                    "and moving it would put the files there out of step",
+                    hint="check out another branch there, then run the loop again",
+                )
+            case Outcome.NUMBER_TAKEN:
+                raise LoopError(
+                    f"the record has another attempt {attempt.number} than the journal",
+                    hint=f"move {control.journal.path} away; what has ended is kept in git",
+                )
+
+    async def _rebase(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
+        state = self._control.state
+        tree = None
+        if attempt.rebased < _MOST_REBASES:
+            tree = await in_thread(
+                lambda: rebase(self._control.record, base=attempt.parent, tree=attempt.tree, onto=state.incumbent)
+            )
+        if tree is None:
+            why = "the incumbent has moved, and the change cannot be put on the new one"
+            return self._end(attempt, Status.UNDECIDED, f"undecided: {why}")
+        self._control.journal.write(forget=[f"a{attempt.number}"])
+        attempt = replace(
+            attempt,
+            phase=Phase.STAGING,
+            parent=state.incumbent,
+            epoch=state.epoch,
+            tree=tree,
+            rebased=attempt.rebased + 1,
+            passes=attempt.passes + 1,
+            stages=(),
+            looks=(),
+            decision=None,
+            status=None,
+            reason="",
+            retro={},
+            ended=None,
+            alarms=(),
+            pooled=dict(state.pooled),
+        )
+        if tree == self._control.record.git.must("rev-parse", f"{state.incumbent}^{{tree}}").line:
+            return self._end(attempt, Status.DISCARD, "discarded: the new incumbent has this change already")
+        return attempt
+
+    async def _settle(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
+        """Add up what was learned, in one transaction with the end of the attempt."""
+        control, state = self._control, self._control.state
+        closed = replace(attempt, phase=Phase.CLOSED)
+        decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
+        assert attempt.status is not None
+        if attempt.placebo:
+            control.state = replace(state, placebos=_tallied(state.placebos, attempt, decision))
+            return closed
+        counts = dict(state.counts)
+        counts[attempt.status.value] = counts.get(attempt.status.value, 0) + 1
+        pooled = state.pooled
+        if decision is not None:
+            pooled = Pooled.from_json(dict(pooled)).after(decision.evidence).to_json()
+        control.state = replace(state, counts=counts, pooled=pooled)
+        if attempt.status is Status.KEEP and decision is not None:
+            control.state = replace(
+                control.state,
+                phase=LoopPhase.REJUDGING,
+                incumbent=attempt.candidate,
+                epoch=state.epoch + 1,
+                incumbent_score=None,
+                claimed=state.claimed + decision.effect,
+            )
+        self._proposing.learn(closed)
+        return closed
+
+
+def ascii_path(path: str) -> str:
+    """A path that can be written as UTF-8, whatever bytes it holds."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _between(before: Spent, after: Spent) -> Spent:
+    """What was spent from one moment to another; with attempts side by side, theirs as well."""
+    return Spent(
+        seconds=after.seconds - before.seconds,
+        judged=after.judged - before.judged,
+        calls=after.calls - before.calls,
+        usd=after.usd - before.usd,
+    )
+
+
+def _tallied(tally: PlaceboTally, attempt: AttemptState, decision: Decision | None) -> PlaceboTally:
+    kept = decision is not None and decision.outcome == "keep"
+    if attempt.placebo == UNCHANGED:
+        return replace(tally, unchanged=tally.unchanged + 1, unchanged_kept=tally.unchanged_kept + kept)
+    return replace(tally, damaged=tally.damaged + 1, damaged_kept=tally.damaged_kept + kept)

@@ -1,0 +1,294 @@
+"""What measures a tree of files: a rubric over cases, or a command that prints a number."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from tenward.decisions import group_units
+from tenward.evaluation import evaluate_case, evaluate_produced, result_to_data
+from tenward.guards import is_mapping
+from tenward.loop._commands import in_thread
+from tenward.loop._journal import CaseScore
+from tenward.loop._paths import PathPatterns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from tenward.datasets import Case
+    from tenward.evaluation import Producer, Result
+    from tenward.judges import Judge
+    from tenward.loop._control import Control
+    from tenward.loop._definition import NumberSpec
+    from tenward.loop._slots import Slot
+    from tenward.metrics import MetricPool
+    from tenward.processes import Completed
+    from tenward.rubrics import Rubric
+
+__all__ = ["Bench", "NumberBench", "RubricBench", "Unit", "read_number"]
+
+Unit = tuple[str, ...]
+"""The cases that count as one: a case, or a group of cases."""
+
+Split = Literal["dev", "sealed"]
+
+
+class Bench(ABC):
+    """What measures. Cases of a number are its repeats."""
+
+    dev: tuple[Unit, ...] = ()
+    sealed: tuple[Unit, ...] = ()
+    groups: Mapping[str, str] = {}
+    noun = "case"
+    sign: float = 1
+    """1 where more is better, -1 where less is."""
+
+    scored_by_judge = True
+    """Whether values lie between 0 and 1 and a judge gave them."""
+
+    runs_commands = False
+    """Whether anything runs in the slot, and may leave it changed."""
+
+    @abstractmethod
+    async def measure(self, case: str, *, split: Split, sample: int, tree: str, slot: Slot, explain: bool) -> CaseScore:
+        """Measure one case once. The slot holds the tree; what fails with this candidate alone is a value.
+
+        Raises:
+            OutOfBudgetError: A limit was reached; nothing was measured.
+            TenwardError: No further case could be measured either.
+        """
+
+    def factor(self, incumbent: float | None) -> float:  # noqa: ARG002 - for numbers
+        """What differences of values are multiplied with, so that more is better; the incumbent's mean is given."""
+        return self.sign
+
+
+class RubricBench(Bench):
+    """A rubric and a judge, over the cases of a data set or over the artefact itself.
+
+    Args:
+        control: The loop.
+        rubric: What good is.
+        judges: Who says so, for dev and for sealed cases.
+        producer: Makes the producer of what lies in a slot; None where the artefact itself is judged.
+        metrics: Computes reference metrics.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        rubric: Rubric,
+        judges: tuple[Judge, Judge],
+        producer: Callable[[Slot], Producer] | None,
+        metrics: MetricPool,
+    ) -> None:
+        self._control = control
+        self._rubric = rubric
+        self._judges: dict[Split, Judge] = {"dev": judges[0], "sealed": judges[1]}
+        self._producer = producer
+        self.runs_commands = control.spec.produce is not None and control.spec.produce.command is not None
+        self._producers: dict[Path, tuple[str, Producer]] = {}
+        self._metrics = metrics
+        self._cases: dict[str, Case] = {case.id: case for case in control.sealed.cases}
+        self._artefacts: dict[str, str] = {}
+        self.groups = {case.id: case.group for case in control.sealed.cases if case.group}
+        self.noun = "group" if self.groups else "case"
+        cases = control.sealed.cases
+        self.dev = group_units([case.id for case in cases if case.split == "dev"], self.groups)
+        self.sealed = group_units([case.id for case in cases if case.split == "sealed"], self.groups)
+
+    async def measure(self, case: str, *, split: Split, sample: int, tree: str, slot: Slot, explain: bool) -> CaseScore:
+        """Produce an output and have it judged; see :meth:`Bench.measure`."""
+        given, judge = self._cases[case], self._judges[split]
+        with self._control.purse.lend(sample, judging=True):
+            if self._producer is not None:
+                producer = await self._made_by(slot, tree)
+                result = await evaluate_produced(
+                    given, producer, self._rubric, judge, explain=explain, metrics=self._metrics
+                )
+            else:
+                text = self._artefact(tree)
+                if not text.strip():
+                    return self._lost(case, split, sample, "the artefact is empty")
+                result = await evaluate_case(
+                    replace(given, output=text, human={}), self._rubric, judge, explain=explain, metrics=self._metrics
+                )
+        return self._read(result, split, sample)
+
+    async def aclose(self) -> None:
+        """Release what producers hold."""
+        for _, producer in self._producers.values():
+            await producer.aclose()
+        self._producers.clear()
+
+    async def _made_by(self, slot: Slot, tree: str) -> Producer:
+        """The producer of what lies in a slot; it reads its prompt once."""
+        assert self._producer is not None
+        there = self._producers.get(slot.path)
+        if there is None or there[0] != tree:
+            if there is not None:
+                await there[1].aclose()
+            there = self._producers[slot.path] = (tree, self._producer(slot))
+        return there[1]
+
+    def _artefact(self, tree: str) -> str:
+        """The editable files of a tree as one text."""
+        if tree not in self._artefacts:
+            record = self._control.record
+            patterns = PathPatterns(self._control.spec.edit)
+            files = record.trees.listing(tree).files
+            paths = [path for path, entry in sorted(files.items()) if patterns.match(path) and entry.mode[:3] == "100"]
+            texts = record.git.bodies([files[path].name for path in paths])
+            parts = [text.decode("utf-8", "replace") for text in texts]
+            if len(parts) > 1:
+                parts = [f"==> {path} <==\n{text}" for path, text in zip(paths, parts, strict=True)]
+            if len(self._artefacts) > 8:
+                self._artefacts.clear()
+            self._artefacts[tree] = "\n\n".join(parts)
+        return self._artefacts[tree]
+
+    def _read(self, result: Result, split: Split, sample: int) -> CaseScore:
+        case, made = result.case.id, result.produced
+        if made is not None and made.failure is not None:
+            told = f"{made.failure.kind}: {made.failure.detail}"
+            if made.failure.kind in {"crashed", "schema"} or (self.runs_commands and made.failure.kind == "timeout"):
+                return self._lost(case, split, sample, told, crashed=made.failure.kind != "schema")
+            return CaseScore(case_id=case, split=split, sample=sample, value=None, problem=told)
+        failed = [f"{gate.gate}: {gate.detail}" for gate in result.gates if not gate.passed]
+        if failed:
+            return self._lost(case, split, sample, f"a gate failed: {failed[0]}", output=result.case.output)
+        lo, hi = self._rubric.scale.lo, self._rubric.scale.hi
+        scores = result.verdict.scores if result.verdict is not None else {}
+        problem = ""
+        if result.value is None and result.verdict is not None:
+            told = next(iter(result.verdict.failures.values()), None)
+            problem = "too little was scored" if told is None else f"{told.kind}: {told.detail}"
+        return CaseScore(
+            case_id=case,
+            split=split,
+            sample=sample,
+            value=result.value,
+            criteria={name: None if score is None else (score - lo) / (hi - lo) for name, score in scores.items()},
+            references=None if result.references is None else result.references.value,
+            output=result.case.output,
+            result=result_to_data(result),
+            problem=problem,
+        )
+
+    def _lost(
+        self, case: str, split: Split, sample: int, why: str, *, output: str = "", crashed: bool = False
+    ) -> CaseScore:
+        """A case that is worth nothing, and not by the judge's word: leaving it out would reward the failure."""
+        return CaseScore(
+            case_id=case,
+            split=split,
+            sample=sample,
+            value=0.0,
+            criteria=dict.fromkeys(self._rubric.criteria, 0.0),
+            output=output,
+            problem=why,
+            crashed=crashed,
+        )
+
+
+class NumberBench(Bench):
+    """A command that prints a number.
+
+    Args:
+        control: The loop.
+        number: The command.
+    """
+
+    scored_by_judge = False
+    runs_commands = True
+    noun = "repeat"
+
+    def __init__(self, control: Control, number: NumberSpec) -> None:
+        self._control = control
+        self._number = number
+        self.sign = -1 if number.goal == "minimize" else 1
+        self.dev = tuple((f"{at:04d}",) for at in range(number.repeats))
+        # A rule that confirms does so on measurements of their own; a single number has none.
+        repeats = number.repeats if number.repeats > 1 else 0
+        self.sealed = tuple((f"{number.repeats + at:04d}",) for at in range(repeats))
+        self._relative = control.spec.rule_name != "better"
+        self._turn = asyncio.Lock()
+
+    async def measure(
+        self,
+        case: str,
+        *,
+        split: Split,
+        sample: int,
+        tree: str,
+        slot: Slot,
+        explain: bool,  # noqa: ARG002 - a number has no words
+    ) -> CaseScore:
+        """Run the command; see :meth:`Bench.measure`."""
+        async with self._turn:  # side by side, commands would slow each other down
+            self._control.purse.check()
+            return await self.run(self._number, case, split=split, sample=sample, tree=tree, slot=slot)
+
+    async def run(
+        self, number: NumberSpec, case: str, *, split: Split, sample: int, tree: str, slot: Slot
+    ) -> CaseScore:
+        """Run a command that prints a number, in a slot that is set to the tree once more before it."""
+        await in_thread(lambda: slot.reset(tree))
+        ended = await self._control.commands.run(
+            number.command, cwd=slot.path, timeout=number.timeout, env=slot.environment
+        )
+        value, problem = _outcome(number, ended)
+        return CaseScore(
+            case_id=case,
+            split=split,
+            sample=sample,
+            value=value,
+            output=ended.tail,
+            problem=problem,
+            crashed=value is None,
+        )
+
+    def factor(self, incumbent: float | None) -> float:
+        """Turns differences into shares of the incumbent's number for a rule that has sizes of gains in mind."""
+        return self.sign / abs(incumbent) if self._relative and incumbent else self.sign
+
+
+def _outcome(number: NumberSpec, ended: Completed) -> tuple[float | None, str]:
+    if ended.status is None:
+        return None, f"stopped after {ended.seconds:.0f} s of {number.timeout:g} s\n{ended.tail}"
+    if ended.status:
+        return None, f"exit status {ended.status}\n{ended.tail}"
+    value = read_number(number, ended.tail)
+    return value, "" if value is not None else f"no number in what it printed\n{ended.tail}"
+
+
+def read_number(number: NumberSpec, printed: str) -> float | None:
+    """The number in what a command printed; None if there is none, or none that is finite."""
+    text = printed
+    if number.pattern is not None:
+        hits = list(re.finditer(number.pattern, printed, re.MULTILINE))
+        if not hits:
+            return None
+        text = hits[-1].group(hits[-1].re.groups)
+    else:
+        lines = [line for line in printed.splitlines() if line.strip()]
+        text = lines[-1] if lines else ""
+    if number.json_key is not None:
+        try:
+            found: object = json.loads(text)
+        except ValueError:
+            return None
+        for name in number.json_key.split("."):
+            found = found.get(name) if is_mapping(found) else None
+        text = "" if isinstance(found, bool) else str(found)
+    try:
+        value = float(text.strip())
+    except (ValueError, AttributeError):
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,150 @@
+"""Commands of a loop, run in a slot: few variables, bounded files, no network where that can be had, no survivors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tenward.processes import Completed, run_command, scrubbed_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tenward.loop._slots import Slot
+
+__all__ = ["Commands", "in_thread"]
+
+_MARK = "TENWARD_LOOP"
+_SLOT = "TENWARD_SLOT"
+_FILE_BLOCKS = 2_097_152  # of 512 bytes: no file beyond 1 GiB
+_LIMITS = f'ulimit -c 0; ulimit -f {_FILE_BLOCKS} 2>/dev/null; exec "$@"'
+_LIMITED = ("/bin/sh", "-c", _LIMITS, "sh")
+_PROBE_SECONDS = 10.0
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T], stop: threading.Event | None = None) -> T:
+    """Run ``work`` in a thread and wait for its end even when cancelled: nobody else may meet it half done.
+
+    Args:
+        work: What to do.
+        stop: Set when cancelled, so that a long work can end early.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop.set()
+        await asyncio.wait([task])
+        raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commands:
+    """Runs the commands of one loop.
+
+    Attributes:
+        mark: What every process of the loop carries in its environment; must not be shared with another loop.
+        allow: Names of variables that commands may see besides the usual few; those that are not set are left out.
+        network: Whether commands may use the network where it can be kept from them.
+    """
+
+    mark: str
+    allow: Sequence[str] = ()
+    network: bool = False
+    extra: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All the variables a command sees."""
+        allowed = {name: os.environ[name] for name in self.allow if name in os.environ}
+        return scrubbed_environment({**allowed, **self.extra, _MARK: self.mark})
+
+    @cached_property
+    def sandbox(self) -> tuple[str, ...]:
+        """The words that keep a command off the network and end all it started; empty where bwrap cannot do it."""
+        program = shutil.which("bwrap")
+        if program is None or self.network:
+            return ()
+        words = (program, "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-net", "--unshare-pid")
+        words = (*words, "--die-with-parent", "--")
+        try:
+            probe = run_command([*words, "true"], cwd=Path("/"), timeout=_PROBE_SECONDS, env=scrubbed_environment())
+        except OSError:
+            return ()
+        return words if probe.status == 0 else ()
+
+    async def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        cwd: Path,
+        timeout: float,  # noqa: ASYNC109 - the command is stopped, not the task
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run a command to its end or its timeout; whatever it started is killed with it.
+
+        One that cannot be started at all ends with status 126 or 127, and the shell's words as its output.
+
+        Args:
+            command: Program and arguments; a text is split into words, no shell reads it.
+            cwd: Where it runs.
+            timeout: Seconds.
+            env: Further variables.
+
+        Raises:
+            ValueError: The text has a quote without an end, or no words.
+        """
+        words = shlex.split(command) if isinstance(command, str) else list(command)
+        if not words:
+            raise ValueError("found an empty command, expected a program and its arguments")
+        line = [*self.sandbox, *_LIMITED, *words]
+        stop = threading.Event()
+        environment = self.environment | {_SLOT: str(cwd)} | dict(env or {})
+        try:
+            return await in_thread(
+                lambda: run_command(line, cwd=cwd, timeout=timeout, env=environment, stop=stop), stop
+            )
+        finally:
+            self.sweep(cwd)
+
+    def wrapped(self, command: Sequence[str], slot: Slot) -> list[str]:
+        """The command with what :meth:`run` puts around it, for whoever runs it in a slot by themselves."""
+        marks = {**slot.environment, _MARK: self.mark, _SLOT: str(slot.path)}
+        return [*self.sandbox, "env", *(f"{name}={value}" for name, value in marks.items()), *_LIMITED, *command]
+
+    def sweep(self, folder: Path | None = None) -> int:
+        """Kill what carries the mark of this loop, and return how many there were.
+
+        A process can leave its group, but not, without meaning to, its environment. Only where the system shows the
+        environment of processes, as Linux does.
+
+        Args:
+            folder: Only what was started for this slot; all of the loop's if None.
+        """
+        if not sys.platform.startswith("linux"):
+            return 0
+        wanted = {f"{_MARK}={self.mark}".encode()}
+        if folder is not None:
+            wanted.add(f"{_SLOT}={folder}".encode())
+        killed = 0
+        for process in Path("/proc").iterdir():
+            if not process.name.isdigit() or int(process.name) == os.getpid():
+                continue
+            with contextlib.suppress(OSError):
+                if wanted <= set((process / "environ").read_bytes().split(b"\0")):
+                    os.kill(int(process.name), signal.SIGKILL)
+                    killed += 1
+        return killed

@@ -1,0 +1,404 @@
+"""The loop as it stands in a YAML file: what may change, who proposes, how it is scored, when it is kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
+
+from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document, raise_faults
+from tenward.loop._fields import (  # noqa: TC001 - pydantic reads the annotations
+    Command,
+    Count,
+    ModelRef,
+    Pattern,
+    Patterns,
+    Positive,
+    Seconds,
+    Text,
+    Variable,
+)
+from tenward.loop._keep import Keep
+from tenward.workspace import Library, require_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tenward.decisions import DecisionRule, Floor
+    from tenward.loop._keep import RuleName
+
+__all__ = [
+    "BudgetSpec",
+    "ConfirmSpec",
+    "IdeasSpec",
+    "LoopSpec",
+    "NumberSpec",
+    "ProduceSpec",
+    "ProposeSpec",
+    "ScoreSpec",
+    "StageSpec",
+]
+
+_PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def _exactly_one(part: Document, *names: str, hint: str = "") -> str:
+    """The one of these fields that is given; raises FieldError for none or several."""
+    given = [name for name in names if getattr(part, name) is not None]
+    if len(given) != 1:
+        raise FieldError(
+            found=" and ".join(given) or "none of them", expected=f"exactly one of {', '.join(names)}", hint=hint
+        )
+    return given[0]
+
+
+def _only_beside(part: Document, owner: str, *names: str) -> None:
+    for name in names:
+        if name in part.model_fields_set and getattr(part, owner) is None:
+            raise FieldError(name, found=f"{name} without {owner}", expected=f"{name} only beside {owner}")
+
+
+class ProposeSpec(Document):
+    """Who proposes changes. Exactly one of ``llm``, ``command`` and ``python``."""
+
+    llm: ModelRef | None = None
+    """A model, asked for an idea and its edits: the name of a judge file, ``provider/model``, or a mapping."""
+
+    command: Command | None = None
+    """A program that changes files in a worktree of its own. ``@brief.md`` becomes ``@`` and the path of the brief,
+    ``{brief}`` the path alone; the brief is on standard input as well."""
+
+    python: Annotated[str, Field(max_length=300)] | None = None
+    """``package.module:function``, called in a process of its own with the brief as a dict."""
+
+    timeout: Seconds = 1800.0
+    """Seconds after which a command or function is stopped, with everything it started."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> ProposeSpec:
+        way = _exactly_one(self, "llm", "command", "python", hint="such as propose: {llm: local}")
+        if self.python is not None and not _PYTHON.fullmatch(self.python):
+            expected, hint = "package.module:function", "such as my_ideas.propose:main"
+            raise FieldError("python", found=repr(self.python), expected=expected, hint=hint)
+        if way == "llm" and "timeout" in self.model_fields_set:
+            hint = "write llm: {model: …, timeout: 300}"
+            raise FieldError("timeout", found="timeout beside llm", expected="it inside llm", hint=hint)
+        return self
+
+
+class IdeasSpec(Document):
+    """What the brief may quote."""
+
+    sources: Annotated[Patterns, Field(alias="from")]
+    """Paths or patterns of the files that passages are taken from."""
+
+
+class ProduceSpec(Document):
+    """How the artefact makes an output for a case. Exactly one of ``prompt`` and ``command``."""
+
+    prompt: Pattern | None = None
+    """File whose text is the system message; the case's input is the user's."""
+
+    model: ModelRef | None = None
+    """The model that is prompted."""
+
+    max_tokens: Annotated[int, Field(ge=1, le=200_000, strict=True)] | None = None
+    """Upper bound on one output, in tokens; 1024 when left out."""
+
+    temperature: Annotated[float, Field(ge=0, le=2, strict=True)] | None = None
+    """Sampling temperature; left to the provider when not given, 0 for the embedded engine."""
+
+    command: Command | None = None
+    """A program that reads the case's input from standard input and prints its output."""
+
+    timeout: Seconds = 120.0
+    """Seconds after which the command is stopped, for one case."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> ProduceSpec:
+        _exactly_one(self, "prompt", "command", hint="leave produce out where the artefact itself is judged")
+        _only_beside(self, "prompt", "model", "max_tokens", "temperature")
+        _only_beside(self, "command", "timeout")
+        if self.prompt is not None and self.model is None:
+            raise FieldError("model", found="nothing", expected="the model that is prompted", hint="such as local")
+        return self
+
+
+class NumberSpec(Document):
+    """A number that a command prints."""
+
+    command: Command
+    """Run in the candidate's worktree."""
+
+    pattern: Text | None = None
+    """Regular expression whose first group, or whole match, is the number; its last match in what was printed counts.
+    Without pattern and json, the last line is the number."""
+
+    json_key: Annotated[Text | None, Field(alias="json")] = None
+    """Dotted path in the JSON that the last line is, such as ``metrics.loss``."""
+
+    goal: Literal["minimize", "maximize"] = "minimize"
+    """Which way is better."""
+
+    timeout: Seconds = 600.0
+    """Seconds after which the command is stopped."""
+
+    repeats: Annotated[int, Field(ge=1, le=1000, strict=True)] = 1
+    """How often it is measured; more than once where it is noisy."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> NumberSpec:
+        if self.pattern is not None and self.json_key is not None:
+            raise FieldError(found="pattern and json", expected="at most one of the two")
+        if self.pattern is not None:
+            try:
+                groups = re.compile(self.pattern).groups
+            except (re.error, OverflowError, RecursionError) as error:
+                expected = f"a regular expression ({error})"
+                raise FieldError("pattern", found=repr(self.pattern), expected=expected) from None
+            if groups > 1:
+                hint = "write (?:…) for a group that is not the number"
+                raise FieldError("pattern", found=f"{groups} groups", expected="at most one", hint=hint)
+        return self
+
+
+class ScoreSpec(Document):
+    """How good a candidate is: a rubric and who applies it, or a number."""
+
+    rubric: Text | None = None
+    """Rubric, by name or path."""
+
+    judge: Text | None = None
+    """Judge, by name or path; ``local`` when left out."""
+
+    dataset: Text | None = None
+    """Cases, by name or path. Without it the artefact itself is judged, as one text."""
+
+    number: NumberSpec | None = None
+    """A number that a command prints."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> ScoreSpec:
+        _exactly_one(self, "rubric", "number", hint="such as score: {rubric: skill, dataset: skill-tasks}")
+        _only_beside(self, "rubric", "judge", "dataset")
+        return self
+
+
+def _cases(value: Any) -> Any:
+    if value != "all" and (type(value) is not int or not 1 <= value <= 1_000_000):
+        raise FieldError(found=repr(value), expected="a number of cases, or all", hint="such as {cases: 6}")
+    return value
+
+
+class StageSpec(Document):
+    """One step of an evaluation, cheap ones first. Exactly one of ``run``, ``cases`` and ``number``."""
+
+    run: Command | None = None
+    """A check in the candidate's worktree; exit status 0 passes."""
+
+    timeout: Seconds = 300.0
+    """Seconds after which ``run`` fails."""
+
+    cases: Annotated[int | Literal["all"] | None, BeforeValidator(_cases)] = None
+    """So many dev cases, of which the candidate must not look hopeless."""
+
+    number: NumberSpec | None = None
+    """A cheaper measurement than the score."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> StageSpec:
+        _exactly_one(self, "run", "cases", "number", hint="write one list entry per stage")
+        _only_beside(self, "run", "timeout")
+        return self
+
+
+class ConfirmSpec(Document):
+    """How a winner is confirmed before it is kept."""
+
+    split: Literal["sealed"] = "sealed"
+    """The cases that only this step reads."""
+
+    judge: Text | None = None
+    """Who judges them, best a model of another family; as in ``score`` when left out."""
+
+
+class BudgetSpec(Document):
+    """When the loop stops, whichever comes first. Without any, after 20 rounds."""
+
+    rounds: Count | None = None
+    hours: Positive | None = None
+    usd: Positive | None = None
+    """US dollars; needs a price for every model that is not free."""
+
+    calls: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = None
+    """Calls of models, the proposer's included."""
+
+
+def _unlike(value: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({item for item in value if value.count(item) > 1})
+    if twice:
+        raise FieldError(found=f"{twice[0]!r} twice", expected="each once")
+    return value
+
+
+class LoopSpec(Document):
+    """What may change, and when it is kept; read from YAML by :meth:`load`."""
+
+    loop: VersionedName
+    """Name and version, such as ``commit-subjects/v1``."""
+
+    goal: Text
+    """What a better artefact is, in a sentence or two; the proposer reads it first."""
+
+    edit: Annotated[Patterns, AfterValidator(_unlike)]
+    """Paths or patterns, from the top of the repository, of what may change; all else is read-only."""
+
+    propose: ProposeSpec
+    """Who proposes changes."""
+
+    ideas: IdeasSpec | None = None
+    """Sources the brief may quote."""
+
+    produce: ProduceSpec | None = None
+    """How the artefact makes outputs; left out, the artefact itself is judged."""
+
+    score: ScoreSpec
+    """How good a candidate is."""
+
+    stages: Annotated[tuple[StageSpec, ...], Field(max_length=20)] = ()
+    """Checks and cheap looks before the score, in order."""
+
+    keep: Keep = Keep()
+    """When a change is kept."""
+
+    confirm: ConfirmSpec | None = None
+    """Who confirms a winner on sealed cases; as in ``score`` when left out."""
+
+    budget: BudgetSpec = BudgetSpec(rounds=20)
+    """When the loop stops."""
+
+    parallel: Annotated[int, Field(ge=1, le=16, strict=True)] = 1
+    """Attempts at the same time."""
+
+    feedback: Literal["steps", "levels", "score"] = "levels"
+    """What the proposer sees of the judge: numbers only (``score``), its reasons too (``levels``), or also its steps
+    to 10 (``steps``), which tell most and leak the grader most."""
+
+    placebo: Annotated[float, Field(ge=0, le=0.5, strict=True)] = 0.1
+    """Share of attempts that are no real change, to measure how many of those would be kept."""
+
+    seed: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
+    """Every random choice of the loop follows from it."""
+
+    allow_env: Annotated[tuple[Variable, ...], Field(max_length=100), AfterValidator(_unlike)] = ()
+    """Environment variables that commands may see, by name; others are hidden."""
+
+    combine_every: Annotated[int, Field(ge=2, le=1000, strict=True)] | None = 10
+    """Every so many rounds two near-misses are combined; null for never."""
+
+    stuck_after: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = 8
+    """Rounds without a keep after which the brief asks for bolder ideas, and again after as many; null for never."""
+
+    _source: Path | None = PrivateAttr(default=None)
+
+    @classmethod
+    def load(cls, name: str | Path, library: Library | None = None) -> LoopSpec:
+        """Load a loop by name (workspace first, then the shipped library) or by path, of a file or its folder.
+
+        Raises:
+            UnknownNameError: No library holds that name.
+            DocumentError: The file is not a valid loop.
+        """
+        library = library or Library.discover()
+        path = library.find("loop", name)
+        spec = load_document(path, cls)
+        require_version(name, spec.loop, path)
+        spec._source = path
+        return spec
+
+    @classmethod
+    def parse(cls, text: str, *, source: str = "<text>") -> LoopSpec:
+        """Read a loop from YAML text; ``source`` names it in errors.
+
+        Raises:
+            DocumentError: The text is not a valid loop.
+        """
+        return parse_document(text, cls, source)
+
+    @property
+    def source(self) -> Path | None:
+        """The file it was loaded from; None where it was read from text."""
+        return self._source
+
+    @property
+    def name(self) -> str:
+        """The part of ``loop`` before the version, such as ``commit-subjects``."""
+        return self.loop.partition("/")[0]
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether candidates are compared case by case."""
+        return self.score.dataset is not None
+
+    @property
+    def rule_name(self) -> RuleName:
+        """The decision rule, the default filled in."""
+        return self.keep.rule or ("race" if self.has_cases else "better")
+
+    @property
+    def rule(self) -> DecisionRule:
+        """The decision rule with its dials."""
+        return self.keep.build(self.rule_name)
+
+    @property
+    def floors(self) -> tuple[Floor, ...]:
+        """The criteria that may not be lowered."""
+        return self.keep.floors()
+
+    @model_validator(mode="after")
+    def _agree(self) -> LoopSpec:
+        raise_faults([*self._score_faults(), *self._stage_faults(), *self._keep_faults()])
+        return self
+
+    def _score_faults(self) -> Iterator[FieldError]:
+        if self.produce is not None and not self.has_cases:
+            yield FieldError(
+                "score",
+                found="produce without a data set",
+                expected="score: {rubric: …, dataset: …}",
+                hint="outputs are made from the inputs of cases",
+            )
+        if self.confirm is not None and not self.has_cases:
+            yield FieldError("confirm", found="confirm without a data set", expected="cases, of which some are sealed")
+
+    def _stage_faults(self) -> Iterator[FieldError]:
+        last = 0.0
+        for index, stage in enumerate(self.stages):
+            if stage.cases is not None:
+                if not self.has_cases:
+                    yield FieldError(
+                        "stages", index, "cases", found="cases without a data set", expected="run or number"
+                    )
+                size = float("inf") if stage.cases == "all" else float(stage.cases)
+                if size <= last:
+                    expected = "more cases from stage to stage"
+                    yield FieldError("stages", index, "cases", found=str(stage.cases), expected=expected)
+                last = size
+            if stage.number is not None and self.score.number is None:
+                expected = "number only where the score is a number"
+                yield FieldError("stages", index, "number", found="number beside a rubric", expected=expected)
+
+    def _keep_faults(self) -> Iterator[FieldError]:
+        number = self.score.number
+        if number is not None and self.keep.never_lower:
+            yield FieldError("keep", "never_lower", found="criteria beside a number", expected="a rubric's criteria")
+        several = self.has_cases or (number is not None and number.repeats > 1)
+        if not several and (self.rule_name != "better" or self.keep.dialled):
+            yield FieldError(
+                "keep",
+                found=f"rule {self.keep.rule or 'race'} for a score without cases or repeats",
+                expected="rule: better, without dials",
+                hint="add a data set, or repeats: 5 to a noisy number",
+            )

@@ -1,0 +1,303 @@
+"""The engine: an external program that owns the loop. Models and commands only fill in the blanks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tenward.errors import LoopError, TenwardError
+from tenward.judges import all_of
+from tenward.loop._attempts import Attempts
+from tenward.loop._bench import NumberBench, RubricBench
+from tenward.loop._budget import OutOfBudgetError, Purse, RoundsDoneError
+from tenward.loop._commands import Commands
+from tenward.loop._control import BrokenEvaluatorError, Control
+from tenward.loop._evaluator import evaluator_files
+from tenward.loop._journal import Journal
+from tenward.loop._making import producer_factory
+from tenward.loop._openings import measure_headline, open_loop, prepare, rejudge
+from tenward.loop._placebo import draw_placebo
+from tenward.loop._proposing import Proposing
+from tenward.loop._scores import Incumbent
+from tenward.loop._seal import seal
+from tenward.loop._slots import Slots
+from tenward.loop._sources import read_sources
+from tenward.loop._states import AttemptState, LoopPhase, Phase
+from tenward.loop.proposers import make_proposer
+from tenward.metrics import MetricPool
+from tenward.workspace import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tenward.evaluation import Producer, Store
+    from tenward.judges import Judge
+    from tenward.loop._bench import Bench
+    from tenward.loop._definition import LoopSpec
+    from tenward.loop._record import LoopRecord
+    from tenward.loop._seal import Sealed
+    from tenward.loop._slots import Slot
+    from tenward.loop._states import Event, LoopState
+    from tenward.loop.proposers import Proposer
+
+__all__ = ["Engine", "journal_path"]
+
+_STOP = "stop"
+
+
+def journal_path(record: LoopRecord) -> Path:
+    """Where the journal of a loop lies; a view can open it while the loop runs."""
+    return record.folder / "journal.sqlite"
+
+
+class Engine:
+    """Runs a loop: attempts at a better artefact, one after another or side by side, kept or discarded.
+
+    It can be killed at any instant. Run again, it goes on where it was, pays for nothing twice and comes to the same
+    end: every step is in the journal before it is taken, and every random choice follows from the loop's seed.
+
+    Args:
+        spec: The loop.
+        record: Its record in git.
+        store: Answers that were paid for; None to keep none.
+        top: Top of the user's working tree.
+        proposer: Who proposes; as the loop's file says if None.
+        judge: Who judges dev and sealed cases; as the loop's file says if None.
+        producer: Makes the producer of what lies in a slot; as the loop's file says if None.
+        library: Where names are looked up; discovered from ``top`` if None.
+        concurrency: Most cases, and most calls, at the same time.
+        clock: Seconds that only grow.
+        on_event: Told of everything that happens, as it happens.
+        on_arrow: Told the number of each step once it is in the journal, before it is taken.
+    """
+
+    def __init__(
+        self,
+        spec: LoopSpec,
+        record: LoopRecord,
+        store: Store | None,
+        *,
+        top: Path,
+        proposer: Proposer | None = None,
+        judge: Judge | None = None,
+        producer: Callable[[Slot], Producer] | None = None,
+        library: Library | None = None,
+        concurrency: int = 8,
+        clock: Callable[[], float] = time.monotonic,
+        on_event: Callable[[Event], None] | None = None,
+        on_arrow: Callable[[int], None] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.record = record
+        self._store = store
+        self._top = top
+        self._proposer = proposer
+        self._judge = judge
+        self._producer = producer
+        self._library = library or Library.discover(top)
+        self._concurrency = concurrency
+        self._clock = clock
+        self._on_event = on_event
+        self._on_arrow = on_arrow
+        self._asked_to_stop = False
+        self._end = ""
+        self._phase = LoopPhase.ENDED
+        self._left: int | None = None
+
+    def stop(self) -> None:
+        """Open no further attempt; those under way come to their end."""
+        self._asked_to_stop = True
+
+    async def run(self, rounds: int | None = None) -> LoopState:
+        """Run until the budget is spent, or for some attempts more.
+
+        Args:
+            rounds: How many attempts to open at most; None for as many as the budget allows.
+
+        Returns:
+            How the loop stands then.
+
+        Raises:
+            LoopError: It cannot start, or its evaluator is broken.
+            SystemicError: The machine or a service failed; the loop can go on later.
+        """
+        self._left = rounds
+        self._asked_to_stop = False
+        (self.record.folder / _STOP).unlink(missing_ok=True)
+        with self.record.locked(), Journal(journal_path(self.record), on_arrow=self._on_arrow) as journal:
+            self.record.begin()
+            files = evaluator_files(self.spec, self._top, self._library)
+            sealed = seal(self.spec, files, self.record, self.record.base, self._library)
+            async with AsyncExitStack() as stack:
+                control = self._control(journal, sealed)
+                bench = self._bench(control, stack)
+                return await self._run(control, bench)
+
+    def _control(self, journal: Journal, sealed: Sealed) -> Control:
+        spec, record = self.spec, self.record
+        commands = Commands(mark=f"{record.git.folder}:{record.loop}", allow=spec.allow_env)
+        commands.sweep()  # of a process that was killed
+        slots = Slots(record)
+        for number in range(spec.parallel + 1):
+            slots.slot(number)
+        slots.prune()
+        state = open_loop(spec, record, journal, sealed)
+        purse = Purse(spec.budget, state.spent, cache=self._store, concurrency=self._concurrency, clock=self._clock)
+        control = Control(
+            spec=spec,
+            record=record,
+            journal=journal,
+            slots=slots,
+            sealed=sealed,
+            commands=commands,
+            purse=purse,
+            state=state,
+            most_in_play=_most_in_play(spec),
+            concurrency=self._concurrency,
+            on_event=self._on_event,
+        )
+        control.update()
+        return control
+
+    def _bench(self, control: Control, stack: AsyncExitStack) -> Bench:
+        number = self.spec.score.number
+        if number is not None:
+            return NumberBench(control, number)
+        sealed = control.sealed
+        assert sealed.rubric is not None
+        references = [text for case in sealed.cases for text in case.references]
+        pool = stack.enter_context(MetricPool(corpus=references if "bm25" in sealed.rubric.references else ()))
+        if self._judge is None:
+            judges = sealed.load_judges()
+            for judge in dict.fromkeys(judges):
+                stack.push_async_callback(judge.aclose)
+        else:
+            judges = (self._judge, self._judge)
+        producer = self._producer or producer_factory(self.spec, control, self._top, self._library)
+        bench = RubricBench(control, sealed.rubric, judges, producer, pool)
+        stack.push_async_callback(bench.aclose)
+        return bench
+
+    async def _run(self, control: Control, bench: Bench) -> LoopState:
+        incumbents: dict[int, Incumbent] = {}
+
+        def incumbent_at(epoch: int, commit: str) -> Incumbent:
+            if epoch not in incumbents:
+                incumbents[epoch] = Incumbent(
+                    control,
+                    bench,
+                    epoch=epoch,
+                    commit=commit,
+                    slot=control.slots.slot(self.spec.parallel),
+                    judge_sd=float(control.state.calibration.get("judge_sd", 0.0)),
+                )
+            return incumbents[epoch]
+
+        note, phase = "interrupted", LoopPhase.STOPPED
+        try:
+            await prepare(control, bench, incumbent_at)
+            attempts = self._attempts(control, bench, incumbent_at)
+            waiting = control.journal.open_attempts()
+            await all_of(
+                self._work(control, attempts, waiting, control.slots.slot(number), incumbent_at)
+                for number in range(self.spec.parallel)
+            )
+            await measure_headline(control, bench)
+            note, phase = self._end, self._phase
+        except OutOfBudgetError as error:
+            note = f"budget: {error}"
+        except BrokenEvaluatorError as error:
+            note = f"broken evaluator: {error.what}"
+            tail = "".join(f"\n  {line}" for line in error.tail.strip().splitlines()[-8:])
+            raise LoopError(
+                f"{error.what}{tail}", hint="mend it, then run the loop again: it goes on where it stopped"
+            ) from error
+        except TenwardError as error:
+            note = error.message.partition("\n")[0]
+            raise
+        finally:
+            control.commands.sweep()
+            control.update(phase=phase, note=note)
+        return control.state
+
+    def _attempts(self, control: Control, bench: Bench, incumbent_at: Callable[[int, str], Incumbent]) -> Attempts:
+        spec = self.spec
+        proposing = Proposing(
+            control,
+            sources=None if spec.ideas is None else read_sources(self._top, spec.ideas.sources),
+            past=(attempt for attempt in control.journal.attempts() if not attempt.open),
+        )
+        proposing.proposer = self._proposer or make_proposer(
+            spec, self._top, library=self._library, refuse=proposing.refusal
+        )
+        probe = next((stage.number for stage in spec.stages if stage.number is not None), None)
+        return Attempts(
+            control,
+            bench,
+            rule=spec.rule,
+            floors=spec.floors,
+            proposing=proposing,
+            incumbent_of=lambda attempt: incumbent_at(attempt.epoch, attempt.parent),
+            probe=None if probe is None else NumberBench(control, probe),
+        )
+
+    async def _work(
+        self,
+        control: Control,
+        attempts: Attempts,
+        waiting: list[AttemptState],
+        slot: Slot,
+        incumbent_at: Callable[[int, str], Incumbent],
+    ) -> None:
+        """One slot's work: attempts that were cut short, then new ones."""
+        try:
+            while True:
+                attempt = waiting.pop(0) if waiting else await self._open(control, incumbent_at)
+                if attempt is None:
+                    return
+                await attempts.run(attempt, slot)
+        except RoundsDoneError as error:
+            self._end, self._phase = str(error), LoopPhase.ENDED
+        except OutOfBudgetError as error:
+            self._end, self._phase = f"budget: {error}", LoopPhase.STOPPED
+
+    async def _open(self, control: Control, incumbent_at: Callable[[int, str], Incumbent]) -> AttemptState | None:
+        """Open an attempt at the incumbent; None where no more are wanted."""
+        async with control.opening_turn:
+            if self._asked_to_stop or (self.record.folder / _STOP).exists():
+                self._end, self._phase = "stopped when asked to", LoopPhase.STOPPED
+                return None
+            if self._left is not None and self._left <= 0:
+                self._end, self._phase = "the rounds asked for are done", LoopPhase.ENDED
+                return None
+            async with control.recording_turn:
+                tip = self.record.incumbent
+                if tip != control.state.incumbent:
+                    control.adopt(tip, f"somebody moved the branch to {tip[:12]}")
+            if control.state.incumbent_score is None:
+                await rejudge(control, incumbent_at)
+            control.purse.open_round()
+            if self._left is not None:
+                self._left -= 1
+            number = self.record.next_number()
+            while number <= control.journal.last_number():
+                number = self.record.next_number()
+            attempt = AttemptState(
+                number=number,
+                phase=Phase.PROPOSING,
+                parent=control.state.incumbent,
+                epoch=control.state.epoch,
+                began=datetime.now(UTC),
+                placebo=draw_placebo(control.dice("placebo", number), self.spec.placebo),
+            )
+            return control.go(attempt, phase=LoopPhase.RUNNING)
+
+
+def _most_in_play(spec: LoopSpec) -> int | None:
+    """How many dev units a candidate meets at most, by the loop's rule."""
+    rule = spec.rule
+    found = getattr(getattr(rule, "settings", rule), "in_play", None)
+    return found if isinstance(found, int) else None

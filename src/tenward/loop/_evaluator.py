@@ -1,0 +1,168 @@
+"""The files that an evaluation rests on: they come from the loop's base commit, so no candidate may change them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenward.datasets import DataSet
+from tenward.errors import LoopError
+from tenward.judges import PanelSpec, load_spec
+from tenward.loop._fields import named
+from tenward.loop._paths import PathPatterns
+from tenward.rubrics import Rubric
+from tenward.workspace import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tenward.loop._definition import LoopSpec
+
+__all__ = ["EvaluatorFiles", "evaluator_files"]
+
+_CASES = (".jsonl.gz", ".jsonl", ".csv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluatorFiles:
+    """Where everything is that defines a score. Paths are absolute."""
+
+    top: Path
+    """Top of the repository."""
+
+    loop: Path | None
+    """The loop's own file; None where it was read from text."""
+
+    rubric: Path | None
+    judges: tuple[Path, ...]
+    """The judge's file, those of a panel's members, those of the confirming judge and of the prompted model."""
+
+    dataset: Path | None
+    card: Path | None
+    programs: tuple[Path, ...]
+    """Files of the repository that a command of the evaluation names, and the prompt, where they may not be edited."""
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file, each once."""
+        single = (self.loop, self.rubric, *self.judges, self.dataset, self.card, *self.programs)
+        return tuple(dict.fromkeys(path for path in single if path is not None))
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Those of the repository, as paths from its top; they are read from the base commit."""
+        return tuple(path.relative_to(self.top).as_posix() for path in self.all if path.is_relative_to(self.top))
+
+    @property
+    def outside(self) -> tuple[Path, ...]:
+        """Those elsewhere, such as shipped ones; they are hashed when the loop begins."""
+        return tuple(path for path in self.all if not path.is_relative_to(self.top))
+
+
+def evaluator_files(spec: LoopSpec, top: Path, library: Library | None = None) -> EvaluatorFiles:
+    """Find and check the files of the evaluator.
+
+    Args:
+        spec: The loop.
+        top: Top of the repository; relative paths of the loop's file start here.
+        library: Where names are looked up; discovered from ``top`` if None.
+
+    Raises:
+        UnknownNameError: A rubric, judge or data set is nowhere to be found.
+        DocumentError: One of them says something it may not.
+        LoopError: ``edit`` matches one of the files, or ``keep.never_lower`` names no criterion of the rubric.
+    """
+    top = top.resolve()
+    library = library or Library.discover(top)
+    rubric_path = dataset_path = card_path = None
+    commands = list(_commands(spec))
+    judges: dict[Path, None] = {}
+    if spec.score.rubric is not None:
+        rubric_path = library.find("rubrics", named(spec.score.rubric, top)).resolve()
+        rubric = Rubric.load(named(spec.score.rubric, top), library=library)
+        _check_criteria(spec, rubric)
+        commands += [gate.run.split() for gate in rubric.gates if gate.run is not None]
+        for name in (spec.score.judge or "local", spec.confirm.judge if spec.confirm else None):
+            if name is not None:
+                _collect_judges(named(name, top), library, judges)
+    if spec.produce is not None and spec.produce.model is not None and spec.produce.model.judge is not None:
+        _collect_judges(named(spec.produce.model.judge, top), library, judges)
+    if spec.score.dataset is not None:
+        dataset = DataSet.load(named(spec.score.dataset, top), library=library)
+        dataset_path = dataset.path.resolve()
+        card_path = _card(dataset_path) if dataset.card is not None else None
+    found = EvaluatorFiles(
+        top=top,
+        loop=None if spec.source is None else spec.source.resolve(),
+        rubric=rubric_path,
+        judges=tuple(judges),
+        dataset=dataset_path,
+        card=card_path,
+        programs=_programs(spec, commands, top),
+    )
+    editable = PathPatterns(spec.edit)
+    for path in found.inside:
+        if editable.match(path):
+            pattern = next(pattern for pattern in spec.edit if PathPatterns([pattern]).match(path))
+            raise LoopError(
+                f"{spec.source or spec.loop}: edit: found '{pattern}', which matches {path}, "
+                "expected patterns that leave the evaluator alone",
+                hint="a loop that may edit its rubric, judge, cases or runner would improve those; name less",
+            )
+    return found
+
+
+def _check_criteria(spec: LoopSpec, rubric: Rubric) -> None:
+    unknown = [name for name in spec.keep.never_lower if name not in rubric.criteria]
+    if unknown:
+        raise LoopError(
+            f"{spec.source or spec.loop}: keep.never_lower: found '{unknown[0]}', expected criteria of {rubric.rubric}",
+            hint=f"one of {', '.join(rubric.criteria)}",
+        )
+
+
+def _collect_judges(name: str | Path, library: Library, found: dict[Path, None]) -> None:
+    path = library.find("judges", name).resolve()
+    if path in found:
+        return
+    found[path] = None
+    spec = load_spec(path)
+    if isinstance(spec, PanelSpec):
+        for member in spec.panel:
+            _collect_judges(member, library, found)
+
+
+def _card(dataset: Path) -> Path:
+    suffix = next(suffix for suffix in _CASES if dataset.name.endswith(suffix))
+    return dataset.with_name(f"{dataset.name.removesuffix(suffix)}.md")
+
+
+def _commands(spec: LoopSpec) -> Iterator[Sequence[str]]:
+    for stage in spec.stages:
+        if stage.run is not None:
+            yield stage.run
+        if stage.number is not None:
+            yield stage.number.command
+    if spec.score.number is not None:
+        yield spec.score.number.command
+    if spec.produce is not None and spec.produce.command is not None:
+        yield spec.produce.command
+
+
+def _programs(spec: LoopSpec, commands: Sequence[Sequence[str]], top: Path) -> tuple[Path, ...]:
+    """Files that are named in commands; what may be edited is the artefact and not the evaluator."""
+    editable = PathPatterns(spec.edit)
+    words = [word.rpartition("=")[2] for command in commands for word in command]
+    if spec.produce is not None and spec.produce.prompt is not None:
+        words.append(spec.produce.prompt)
+    found: dict[Path, None] = {}
+    for word in words:
+        path = (top / word).resolve() if word and len(word) < 4096 and "\0" not in word else top
+        try:
+            known = path.is_relative_to(top) and path.is_file()
+        except OSError:  # too long for a name
+            continue
+        if known and not editable.match(path.relative_to(top).as_posix()):
+            found[path] = None
+    return tuple(found)

@@ -1,0 +1,59 @@
+"""The producer that a loop's file asks for, of what lies in a slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tenward.evaluation import CommandProducer, PromptProducer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tenward.evaluation import Producer
+    from tenward.loop._control import Control
+    from tenward.loop._definition import LoopSpec
+    from tenward.loop._slots import Slot
+    from tenward.workspace import Library
+
+__all__ = ["producer_factory"]
+
+_MAX_TOKENS = 1024
+
+
+def producer_factory(
+    spec: LoopSpec, control: Control, top: Path, library: Library
+) -> Callable[[Slot], Producer] | None:
+    """How a loop makes outputs; None where the artefact itself is judged.
+
+    Raises:
+        UnknownNameError: There is no judge file of the name that the model has.
+        UsageError: The judge file is a panel, or not valid.
+    """
+    produce = spec.produce
+    if produce is None:
+        return None
+    if produce.command is not None:
+        command, timeout = produce.command, produce.timeout
+
+        def by_command(slot: Slot) -> Producer:
+            return CommandProducer(
+                control.commands.wrapped(command, slot),
+                folder=slot.path,
+                timeout=timeout,
+                env=spec.allow_env,
+                version=slot.base,
+            )
+
+        return by_command
+    assert produce.prompt is not None
+    assert produce.model is not None
+    prompt = produce.prompt
+    max_tokens = produce.max_tokens or _MAX_TOKENS
+    model = produce.model.spec(library, top=top, max_tokens=max_tokens, temperature=produce.temperature)
+
+    def by_prompt(slot: Slot) -> Producer:
+        text = (slot.path / prompt).read_text(encoding="utf-8", errors="replace")
+        return PromptProducer(text, model, max_tokens=max_tokens, temperature=produce.temperature)
+
+    return by_prompt

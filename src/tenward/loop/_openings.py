@@ -1,0 +1,238 @@
+"""What a loop does besides attempts: it begins, tries its evaluator, measures its noise, and tells the headline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tenward.decisions import Pooled, RaceSettings, calibrate, headline
+from tenward.errors import LoopError
+from tenward.loop._control import BrokenEvaluatorError
+from tenward.loop._ledger import Status
+from tenward.loop._notes import STATE_NOTE
+from tenward.loop._scores import ScoreTable, cases_of, mean
+from tenward.loop._seal import broken_seal
+from tenward.loop._stages import try_stages
+from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenward.decisions import Calibration
+    from tenward.loop._bench import Bench
+    from tenward.loop._control import Control
+    from tenward.loop._definition import LoopSpec
+    from tenward.loop._journal import Journal
+    from tenward.loop._record import LoopRecord
+    from tenward.loop._scores import Incumbent
+    from tenward.loop._seal import Sealed
+
+__all__ = ["measure_headline", "open_loop", "prepare", "rejudge"]
+
+_HEADLINES = 3_000_000_000
+_OLD_EPOCHS = 20
+_UNFINISHED = {LoopPhase.REJUDGING, LoopPhase.HEADLINE}
+
+
+def open_loop(spec: LoopSpec, record: LoopRecord, journal: Journal, sealed: Sealed) -> LoopState:
+    """Find out how a loop stands, and that it is still judged by what it was judged by.
+
+    Raises:
+        LoopError: Its evaluator was changed since it began.
+    """
+    state = journal.loop()
+    if state is None:
+        state = LoopState(
+            loop=record.loop,
+            phase=LoopPhase.TESTING,
+            baseline=record.base,
+            incumbent=record.incumbent,
+            seed=spec.seed,
+            seal=sealed.digest,
+            seal_parts=sealed.parts,
+        )
+        state = _rebuilt(state, record, journal)
+    broken = broken_seal(state.seal_parts, sealed.parts)
+    if broken:
+        raise LoopError(
+            f"the loop '{record.loop}' is judged by other things than when it began: {', '.join(broken)}",
+            hint="undo that, or give the loop a new name: scores from different evaluators are never compared",
+        )
+    return replace(state, seed=spec.seed, warnings=tuple(dict.fromkeys((*state.warnings, *sealed.warnings))))
+
+
+def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal) -> LoopState:
+    """Take in what the record in git knows: the journal is new, as in a clone, or was lost."""
+    counts: dict[str, int] = {}
+    keeps = 0
+    for one in record.attempts():
+        note = record.notes(one.number).get(STATE_NOTE, b"")
+        try:
+            attempt = replace(read_state(AttemptState, note), phase=Phase.CLOSED, candidate=one.candidate)
+        except ValueError:
+            attempt = AttemptState(
+                number=one.number,
+                phase=Phase.CLOSED,
+                parent=one.parent,
+                epoch=keeps,
+                began=one.began,
+                ended=one.ended,
+                idea=one.description,
+                status=one.status,
+                reason=one.status.value,
+                score=one.score,
+                candidate=one.candidate,
+            )
+        journal.write(attempt=attempt)
+        keeps += one.status is Status.KEEP
+        if not attempt.placebo:
+            counts[one.status.value] = counts.get(one.status.value, 0) + 1
+        state = replace(state, spent=state.spent + replace(attempt.spent, rounds=1))
+    return replace(state, counts=counts, epoch=keeps)
+
+
+async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, str], Incumbent]) -> None:
+    """Try the evaluator and measure its noise, unless an earlier process has.
+
+    Raises:
+        BrokenEvaluatorError: It fails on the incumbent.
+        UsageError: The rule and the data do not go together.
+    """
+    control.spec.rule.start(
+        Pooled.initial(0.0), dev=len(bench.dev), sealed=len(bench.sealed), floors=control.spec.floors
+    )
+    if control.state.calibration:
+        phase = control.state.phase
+        control.update(phase=phase if phase in _UNFINISHED else LoopPhase.RUNNING, note="")
+        return
+    first = incumbent_at(control.state.epoch, control.state.incumbent)
+    if control.state.phase is not LoopPhase.CALIBRATING:
+        control.update(arrow=True, phase=LoopPhase.TESTING, note="")
+        await _try_evaluator(control, first)
+        control.update(arrow=True, phase=LoopPhase.CALIBRATING)
+    cases = cases_of(first.in_play)
+    await first.measure(cases, split="dev", doing="calibration", at_least=2)
+    _require_scores(first, cases)
+    found = _calibrated(first, bench)
+    if bench.scored_by_judge:
+        first.judge_sd = found.judge_sd if found is not None else 0.0
+        await first.measure(cases, split="dev", doing="calibration", at_least=2)
+    variance = 0.0 if found is None else found.judge_variance
+    settings = getattr(control.spec.rule, "settings", None)
+    pooled = Pooled.initial(variance, settings=settings if isinstance(settings, RaceSettings) else None)
+    facts: dict[str, object] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
+    if found is not None:
+        facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(found.lines)}
+    control.update(
+        arrow=True,
+        phase=LoopPhase.RUNNING,
+        pooled=pooled.to_json(),
+        calibration=json.loads(json.dumps(facts)),
+        incumbent_score=first.mean,
+        baseline_score=first.mean,
+    )
+    control.purse.put_aside(2 * len(cases_of(bench.sealed)))
+
+
+async def _try_evaluator(control: Control, first: Incumbent) -> None:
+    """Judge one case and run every check, before anything is spent on candidates."""
+    case = first.in_play[0][0]
+    slot = control.slots.slot(0)
+    tried = await first.try_out(case, split="dev", number=0, slot=slot)
+    if tried.value is None or tried.crashed:
+        raise BrokenEvaluatorError(f"the evaluator fails on what the loop starts from, at case {case!r}", tried.problem)
+    await try_stages(control, control.state.incumbent, slot)
+
+
+def _calibrated(first: Incumbent, bench: Bench) -> Calibration | None:
+    """The noise of one pass; repeats of a number are passes over one case. None where there is one repeat only."""
+    table = first.table()
+    if not bench.scored_by_judge:
+        factor = abs(bench.factor(first.mean))
+        row = [None if value is None else factor * value for passes in table.values() for value in passes]
+        return calibrate({"number": row}) if len(row) > 1 else None
+    return calibrate(table)
+
+
+def _require_scores(incumbent: Incumbent, cases: list[str]) -> None:
+    values = incumbent.scores.values(cases)
+    missing = [case for case, value in values.items() if value is None]
+    if 2 * len(missing) > len(values):
+        problem = next((row.problem for row in incumbent.scores.rows(missing[0])), "")
+        incumbent.forget()
+        raise BrokenEvaluatorError(
+            f"the evaluator gives no score for {len(missing)} of {len(values)} cases of the incumbent", problem
+        )
+
+
+async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent]) -> None:
+    """Judge a new incumbent on cases drawn afresh; the scores that made it win are thrown away.
+
+    Raises:
+        BrokenEvaluatorError: Most of its cases get no score.
+        OutOfBudgetError: A limit was reached.
+    """
+    state = control.state
+    incumbent = incumbent_at(state.epoch, state.incumbent)
+    cases = cases_of(incumbent.in_play)
+    await incumbent.measure(cases, split="dev", doing="rejudging")
+    _require_scores(incumbent, cases)
+    needed = [attempt.epoch for attempt in control.journal.open_attempts()]
+    oldest = min([state.epoch, *needed])
+    control.update(
+        arrow=True,
+        phase=LoopPhase.RUNNING,
+        incumbent_score=incumbent.mean,
+        forget=[f"e{epoch}" for epoch in range(max(0, oldest - _OLD_EPOCHS), oldest)],
+    )
+
+
+async def measure_headline(control: Control, bench: Bench) -> None:
+    """Measure baseline and winner afresh on all sealed cases, unless that was done or nothing was kept.
+
+    Raises:
+        OutOfBudgetError: A limit was reached; what was measured is kept.
+    """
+    state = control.state
+    units = bench.sealed or (bench.dev if not bench.scored_by_judge else ())
+    if state.incumbent == state.baseline or not units or state.headline.get("winner") == state.incumbent:
+        return
+    control.purse.open_aside()
+    control.update(arrow=control.state.phase is not LoopPhase.HEADLINE, phase=LoopPhase.HEADLINE)
+    cases = cases_of(units)
+    values: list[dict[str, float | None]] = []
+    for name, commit in (("baseline", state.baseline), ("winner", state.incumbent)):
+        table = ScoreTable(control, bench, f"h{state.epoch}-{name}")
+        await table.fill(
+            [(case, _HEADLINES + state.epoch) for case in cases],
+            split="sealed",
+            tree=commit,
+            slot=control.slots.slot(0),
+            doing=f"headline, {name}",
+        )
+        values.append(table.values(cases))
+    before, after = ({case: _oriented(bench, value) for case, value in side.items()} for side in values)
+    facts: dict[str, object] = {"winner": state.incumbent, "baseline_mean": mean(values[0].values())}
+    facts["winner_mean"] = mean(values[1].values())
+    both = [case for case in cases if before[case] is not None and after[case] is not None]
+    if len(both) > 1:
+        told = headline(before, after, bench.groups)
+        facts |= {
+            "gain": told.gain,
+            "low": told.low,
+            "high": told.high,
+            "units": told.units,
+            "missing": told.missing,
+            "confirmed": told.confirmed,
+            "text": told.text,
+        }
+    elif both:
+        gain = (after[both[0]] or 0.0) - (before[both[0]] or 0.0)
+        text = f"{facts['winner_mean']:g} after {facts['baseline_mean']:g}, measured once each"
+        facts |= {"gain": gain, "units": 1, "missing": len(cases) - 1, "confirmed": gain > 0, "text": text}
+    control.update(headline=facts)
+
+
+def _oriented(bench: Bench, value: float | None) -> float | None:
+    return None if value is None else bench.sign * value

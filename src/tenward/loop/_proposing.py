@@ -1,0 +1,203 @@
+"""Proposals: what a proposer is told, what it hands back, and what was learned for the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenward.decisions import Decision
+from tenward.errors import LoopError
+from tenward.evaluation import result_from_data
+from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level
+from tenward.loop._edits import write_files
+from tenward.loop._ideas import Idea, IdeaBook, PastIdea
+from tenward.loop._ledger import Status
+from tenward.loop._paths import PathPatterns
+from tenward.loop._retro import Retro
+from tenward.loop._scores import cases_of
+from tenward.loop._states import Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tenward.evaluation import Result
+    from tenward.loop._brief import Brief
+    from tenward.loop._control import Control
+    from tenward.loop._scores import Incumbent
+    from tenward.loop._slots import Slot
+    from tenward.loop._sources import Sources
+    from tenward.loop._states import AttemptState
+    from tenward.loop.proposers import Proposer
+
+__all__ = ["Proposed", "Proposing"]
+
+_ENDS = {"invalid": Status.INVALID, "crashed": Status.CRASHED, "edited": Status.DISCARD}
+_MOST_TREES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposed:
+    """What a proposer came to; its change, if any, is in the slot."""
+
+    idea: Idea | None
+    log: str
+    problem: str = ""
+    """Why there is nothing to judge; empty if there is."""
+
+    status: Status = Status.DISCARD
+    """How the attempt ends where there is a problem."""
+
+
+class Proposing:
+    """Briefs a proposer and takes its change into a slot.
+
+    Args:
+        control: The loop.
+        sources: What a brief may quote; None for nothing.
+        past: Attempts that have ended, by number.
+    """
+
+    def __init__(self, control: Control, sources: Sources | None, past: Iterable[AttemptState]) -> None:
+        self.book = IdeaBook()
+        self.proposer: Proposer | None = None
+        """Who proposes; to be set before the first proposal."""
+
+        self._control = control
+        self._sources = sources
+        self._texts: dict[str, dict[str, str]] = {}
+        self._told: tuple[int, list[Result]] = (-1, [])
+        for attempt in past:
+            self.learn(attempt)
+
+    def learn(self, attempt: AttemptState) -> None:
+        """Take the idea of an attempt that has ended into the book; placebos had none."""
+        if attempt.placebo or attempt.status is None:
+            return
+        idea = Idea.from_json(dict(attempt.idea_file)) if attempt.idea_file else Idea(title=attempt.reason or "none")
+        decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
+        self.book.add(
+            PastIdea(
+                number=attempt.number,
+                idea=idea,
+                status=attempt.status,
+                incumbent=attempt.parent,
+                effect=None if decision is None else decision.effect,
+                p_better=None if decision is None else decision.p_better,
+                retro=Retro.from_json(dict(attempt.retro)) if attempt.retro else None,
+            )
+        )
+
+    def refusal(self, idea: Idea) -> str | None:
+        """Why an idea is refused before its edits are read; None to take it."""
+        past = self.book.is_repeat(idea, incumbent=self._control.state.incumbent)
+        if past is None:
+            return None
+        return (
+            f"the idea repeats that of attempt {past.number}, '{past.idea.title}', which ended as {past.status.value}"
+        )
+
+    def repeats(self, attempt: AttemptState) -> int | None:
+        """The attempt whose idea this one repeats; None if it is new."""
+        if not attempt.idea_file:
+            return None
+        past = self.book.is_repeat(Idea.from_json(dict(attempt.idea_file)), incumbent=attempt.parent)
+        return None if past is None else past.number
+
+    def texts_of(self, tree: str) -> dict[str, str]:
+        """The editable files of a tree that are UTF-8 text, by path."""
+        if tree not in self._texts:
+            record = self._control.record
+            patterns = PathPatterns(self._control.spec.edit)
+            files = record.trees.listing(tree).files
+            paths = [path for path, entry in sorted(files.items()) if patterns.match(path) and entry.mode[:3] == "100"]
+            texts: dict[str, str] = {}
+            for path, body in zip(paths, record.git.bodies([files[path].name for path in paths]), strict=True):
+                try:
+                    texts[path] = body.decode("utf-8")
+                except UnicodeDecodeError:
+                    continue
+            if len(self._texts) >= _MOST_TREES:
+                self._texts.clear()
+            self._texts[tree] = texts
+        return self._texts[tree]
+
+    def text_of(self, tree: str) -> str:
+        """The same as one text."""
+        return "\n".join(self.texts_of(tree).values())
+
+    async def propose(self, attempt: AttemptState, slot: Slot, incumbent: Incumbent) -> Proposed:
+        """Let the proposer change a slot that is set to the incumbent.
+
+        Raises:
+            OutOfBudgetError: There is no money left for it.
+            TenwardError: No other brief would fare better.
+        """
+        control = self._control
+        assert self.proposer is not None
+        brief = self.brief(attempt, incumbent, self.proposer.brief_chars)
+        with control.purse.lend(attempt.number, judging=False):
+            proposal = await self.proposer.propose(brief, slot.path)
+        usage = proposal.usage
+        if usage.calls == 0 and usage.cost_usd:  # a program with a bill of its own, which no budget of ours has seen
+            control.purse.add(Spent(usd=usage.cost_usd))
+        if proposal.ending != "edited":
+            why = "; ".join(proposal.faults) or "the proposer gave no reason"
+            log = "\n".join(filter(None, [proposal.log, *proposal.faults]))
+            problem = f"{proposal.ending}: {why}"
+            return Proposed(idea=proposal.idea, log=log, problem=problem, status=_ENDS[proposal.ending])
+        if proposal.files:
+            try:
+                write_files(slot.path, proposal.files)
+            except LoopError as error:
+                problem = f"invalid: {error.message}"
+                return Proposed(idea=proposal.idea, log=proposal.log, problem=problem, status=Status.INVALID)
+        return Proposed(idea=proposal.idea, log=proposal.log)
+
+    def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int) -> Brief:
+        """What the proposer of an attempt is told; nothing of sealed cases, nothing of placebos."""
+        spec, book = self._control.spec, self.book
+        combine = ()
+        if spec.combine_every is not None and len(book) and len(book) % spec.combine_every == 0:
+            combine = next(iter(book.combinable(1)), ())
+        return build_brief(
+            number=attempt.number,
+            goal=spec.goal,
+            editable=spec.edit,
+            files=self.texts_of(attempt.parent),
+            results=self._results(incumbent),
+            feedback=spec.feedback,
+            measured=self._measured(incumbent),
+            sources=self._sources,
+            book=book,
+            combine=combine,
+            stuck=stuck_level(self._rounds_without_keep(), spec.stuck_after),
+            limits=BriefLimits(chars=chars),
+        )
+
+    def _rounds_without_keep(self) -> int:
+        after = self._control.spec.stuck_after
+        if after is None:
+            return 0
+        latest = self.book.last(4 * after)
+        return next((at for at, past in enumerate(latest) if past.status is Status.KEEP), len(latest))
+
+    def _results(self, incumbent: Incumbent) -> list[Result]:
+        rubric = self._control.sealed.rubric
+        if rubric is None:
+            return []
+        if self._told[0] == incumbent.epoch:
+            return self._told[1]
+        found: list[Result] = []
+        for case in cases_of(incumbent.in_play):
+            rows = [row for row in incumbent.scores.rows(case) if row.result is not None]
+            if rows and rows[0].result is not None:
+                found.append(result_from_data(dict(rows[0].result), rubric))
+        self._told = (incumbent.epoch, found)
+        return found
+
+    def _measured(self, incumbent: Incumbent) -> Measured | None:
+        number = self._control.spec.score.number
+        if number is None or incumbent.mean is None:
+            return None
+        rows = incumbent.scores.all()
+        return Measured(value=incumbent.mean, goal=number.goal, output=rows[-1].output if rows else "")

@@ -1,0 +1,226 @@
+"""Scores of candidates and incumbents: measured once, in the journal as soon as they are there."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Literal
+
+from tenward.decisions import passes
+from tenward.judges import all_of
+from tenward.loop._commands import in_thread
+from tenward.loop._states import ProgressEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tenward.loop._bench import Bench, Unit
+    from tenward.loop._control import Control
+    from tenward.loop._journal import CaseScore
+    from tenward.loop._slots import Slot
+
+__all__ = ["Incumbent", "ScoreTable", "candidate_sample", "cases_of", "mean"]
+
+Split = Literal["dev", "sealed"]
+
+# Numbers of passes: the same text judged on purpose once more is another call, so no two uses share a number.
+_PER_EPOCH = 100
+_CANDIDATES = 1_000_000_000
+_CONTROLS = 2_000_000_000
+_PER_CANDIDATE = 100
+
+
+def candidate_sample(number: int, again: int) -> int:
+    """The pass that judges the candidate of an attempt; a rebased one is judged anew."""
+    return _CANDIDATES + number * _PER_CANDIDATE + again
+
+
+def cases_of(units: Iterable[Unit]) -> list[str]:
+    """The cases of units, in their order."""
+    return [case for unit in units for case in unit]
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Mean of what is there; None if nothing is."""
+    there = [value for value in values if value is not None]
+    return math.fsum(there) / len(there) if there else None
+
+
+class ScoreTable:
+    """The scores of one subject, by case and pass.
+
+    Args:
+        control: The loop.
+        bench: What measures.
+        subject: Whose scores they are in the journal.
+    """
+
+    def __init__(self, control: Control, bench: Bench, subject: str) -> None:
+        self.subject = subject
+        self._control = control
+        self._bench = bench
+        self._rows: dict[str, dict[int, CaseScore]] = {}
+        for score in control.journal.scores(subject):
+            self._rows.setdefault(score.case_id, {})[score.sample] = score
+
+    def lacks(self, case: str, sample: int) -> bool:
+        """Whether a pass over a case was not measured yet."""
+        return sample not in self._rows.get(case, {})
+
+    def rows(self, case: str) -> list[CaseScore]:
+        """All passes over a case."""
+        return [self._rows[case][sample] for sample in sorted(self._rows.get(case, {}))]
+
+    def all(self) -> list[CaseScore]:
+        """Everything, by case and pass."""
+        return [row for case in sorted(self._rows) for row in self.rows(case)]
+
+    def value(self, case: str) -> float | None:
+        """Mean over the passes that gave a score; None if none did."""
+        return mean(row.value for row in self.rows(case))
+
+    def values(self, cases: Iterable[str]) -> dict[str, float | None]:
+        """Mean over passes, by case."""
+        return {case: self.value(case) for case in cases}
+
+    def criterion(self, name: str, cases: Iterable[str]) -> dict[str, float | None]:
+        """The same for one criterion, as a share of the scale."""
+        return {case: mean(row.criteria.get(name) for row in self.rows(case)) for case in cases}
+
+    async def fill(
+        self,
+        wanted: Sequence[tuple[str, int]],
+        *,
+        split: Split,
+        tree: str,
+        slot: Slot,
+        doing: str,
+        number: int = 0,
+        explain: bool = False,
+    ) -> None:
+        """Measure what is missing, all at the same time as far as calls allow.
+
+        Args:
+            wanted: Cases and passes.
+            split: Where the cases come from.
+            tree: The files to measure.
+            slot: Where they are put; nobody else may use it meanwhile.
+            doing: What for, in a word or two.
+            number: The attempt; 0 for an incumbent.
+            explain: Ask for words as well.
+
+        Raises:
+            OutOfBudgetError: A limit was reached; what was measured so far is kept.
+            TenwardError: No case could be measured.
+        """
+        missing = [(case, sample) for case, sample in wanted if self.lacks(case, sample)]
+        if not missing:
+            return
+        if slot.base != tree or self._bench.runs_commands:
+            await in_thread(lambda: slot.reset(tree))
+        done = 0
+
+        async def one(case: str, sample: int) -> None:
+            nonlocal done
+            async with limit:
+                score = await self._bench.measure(
+                    case, split=split, sample=sample, tree=tree, slot=slot, explain=explain
+                )
+            self._rows.setdefault(case, {})[sample] = score
+            self._control.scored(self.subject, score)
+            done += 1
+            self._control.emit(ProgressEvent(number=number, doing=doing, done=done, total=len(missing)))
+
+        limit = asyncio.Semaphore(self._control.concurrency)
+        await all_of(one(case, sample) for case, sample in missing)
+
+
+class Incumbent:
+    """One incumbent and what it scored, shared by all attempts against it.
+
+    Args:
+        control: The loop.
+        bench: What measures.
+        epoch: Which incumbent it is.
+        commit: Its files.
+        slot: Where it is measured.
+        judge_sd: Standard deviation of one pass of the judge.
+    """
+
+    def __init__(self, control: Control, bench: Bench, *, epoch: int, commit: str, slot: Slot, judge_sd: float) -> None:
+        self.epoch = epoch
+        self.commit = commit
+        self.scores = ScoreTable(control, bench, f"e{epoch}")
+        self.judge_sd = judge_sd
+        self._control = control
+        self._bench = bench
+        self._slot = slot
+        self._turn = control.incumbent_turn
+        units = list(bench.dev)
+        control.dice("in play", epoch).shuffle(units)
+        self.in_play: tuple[Unit, ...] = tuple(units[: control.most_in_play or len(units)])
+        sealed = list(bench.sealed)
+        control.dice("sealed").shuffle(sealed)  # the same order for every incumbent
+        self.sealed: tuple[Unit, ...] = tuple(sealed)
+
+    def order(self, number: int) -> tuple[Unit, ...]:
+        """The dev units in play, in the order in which an attempt meets them."""
+        units = list(self.in_play)
+        self._control.dice("order", number).shuffle(units)
+        return tuple(units)
+
+    async def measure(self, cases: Sequence[str], *, split: Split, doing: str, at_least: int = 1) -> None:
+        """See to it that cases have as many passes as the judge's noise asks for.
+
+        Args:
+            cases: The cases.
+            split: Where they come from.
+            doing: What for, in a word or two.
+            at_least: More passes than that, if it asks for fewer.
+        """
+        count = 1 if not self._bench.scored_by_judge else max(at_least, passes(self.judge_sd, split=split))
+        first = self.epoch * _PER_EPOCH + (0 if split == "dev" else _PER_EPOCH // 2)
+        async with self._turn:
+            # Words are asked for once: they are for the brief, and cost extra with some judges.
+            for nth in range(count):
+                await self.scores.fill(
+                    [(case, first + nth) for case in cases],
+                    split=split,
+                    tree=self.commit,
+                    slot=self._slot,
+                    doing=doing,
+                    explain=split == "dev" and nth == 0 and self._control.wants_words,
+                )
+
+    async def try_out(self, case: str, *, split: Split, number: int, slot: Slot) -> CaseScore:
+        """Measure it once more on one case, to see whether the evaluator works; the score is not kept.
+
+        Args:
+            case: The case.
+            split: Where it comes from.
+            number: The attempt that it is done for; 0 for none.
+            slot: Where it is put.
+
+        Raises:
+            TenwardError: The evaluator does not work at all.
+        """
+        table = ScoreTable(self._control, self._bench, f"c{number}")
+        await table.fill(
+            [(case, _CONTROLS + number)], split=split, tree=self.commit, slot=slot, doing="control", number=number
+        )
+        self._control.update(forget=[table.subject])
+        return table.rows(case)[0]
+
+    def table(self) -> Mapping[str, Sequence[float | None]]:
+        """All passes over the cases in play, by case, as a calibration takes them."""
+        return {case: [row.value for row in self.scores.rows(case)] for case in cases_of(self.in_play)}
+
+    def forget(self) -> None:
+        """Drop all its scores, here and in the journal: the evaluator was at fault."""
+        self._control.update(forget=[self.scores.subject])
+        self.scores = ScoreTable(self._control, self._bench, self.scores.subject)
+
+    @property
+    def mean(self) -> float | None:
+        """Its mean on the cases in play."""
+        return mean(self.scores.values(cases_of(self.in_play)).values())

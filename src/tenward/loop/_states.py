@@ -1,0 +1,436 @@
+"""Where a loop and its attempts stand, as the journal keeps it and the views show it.
+
+Every phase is written down *before* the step that it names is taken, so a process that finds it does the step again::
+
+    loop     testing → calibrating → running ⇄ rejudging → measuring headline → ended
+                                        ↘ stopped (a broken evaluator, a spent budget, an interruption: can go on)
+
+    attempt  proposing → checking → staging → racing → recording → settling → closed
+                  │          ╰ invalid ─────────────────↗   ↓ the incumbent has moved
+                  ╰ crashed ────────────────────────────↗  rebasing → staging
+
+Attempts that are placebos take the same way; `AttemptState.placebo` says so, and nothing that a proposer sees does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations when a state is read back
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - as above
+from enum import StrEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from tenward.loop._ledger import Status  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = [
+    "AttemptEvent",
+    "AttemptState",
+    "Event",
+    "FileChange",
+    "LookState",
+    "LoopEvent",
+    "LoopPhase",
+    "LoopState",
+    "Phase",
+    "PlaceboTally",
+    "ProgressEvent",
+    "Spent",
+    "StageState",
+    "read_state",
+    "write_state",
+]
+
+
+class Phase(StrEnum):
+    """The step that an attempt is about to take, or is in."""
+
+    PROPOSING = "proposing"
+    """The slot is set to the incumbent, and the proposer works in it."""
+
+    CHECKING = "checking"
+    """The slot is read: what changed, and was any of it out of bounds?"""
+
+    STAGING = "staging"
+    """The cheap stages run, one after another."""
+
+    RACING = "racing"
+    """Cases are produced and judged, look by look, or the number is taken; the rule decides."""
+
+    RECORDING = "recording"
+    """The end is known; it is written to git, a keep by compare-and-swap."""
+
+    REBASING = "rebasing"
+    """It won against an incumbent that has been replaced since: its change is put on the new one and judged again."""
+
+    SETTLING = "settling"
+    """It is in git; what the rule learned from it is added up."""
+
+    CLOSED = "closed"
+    """Nothing is left to do."""
+
+
+class LoopPhase(StrEnum):
+    """What a loop is about to do, or is at."""
+
+    TESTING = "testing"
+    """The evaluator is tried on the incumbent, before anything is proposed."""
+
+    CALIBRATING = "calibrating"
+    """The incumbent is judged against itself: how much noise is there?"""
+
+    RUNNING = "running"
+    """Attempts are under way."""
+
+    REJUDGING = "rejudging"
+    """After a keep the winner's scores are thrown away and the new incumbent is judged afresh."""
+
+    HEADLINE = "measuring headline"
+    """Baseline and winner are judged afresh on all sealed cases."""
+
+    STOPPED = "stopped"
+    """It ended early and can go on; `LoopState.note` says why."""
+
+    ENDED = "ended"
+    """The rounds asked for are done; a later run goes on from there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileChange:
+    """One file that an attempt changed."""
+
+    path: str
+    """From the top of the repository; bytes that are no UTF-8 are escaped."""
+
+    kind: Literal["added", "modified", "deleted"]
+    """What became of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageState:
+    """How one stage ended."""
+
+    stage: str
+    """What it was, such as ``run: ./lint.sh`` or ``cases: 6``."""
+
+    passed: bool
+    """Whether the attempt went on."""
+
+    detail: str
+    """What was found, in a line."""
+
+    seconds: float = 0.0
+    """Wall time."""
+
+    number: float | None = None
+    """The number it printed, where it is asked for one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookState:
+    """What one look of the race saw."""
+
+    split: Literal["dev", "sealed"]
+    """Where the cases come from. What was seen of ``sealed`` never reaches a proposer."""
+
+    units: int
+    """Units reached by then."""
+
+    differences: tuple[float, ...]
+    """Candidate minus incumbent, of the units new in this look; a unit without a score on both sides is left out."""
+
+    criteria: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
+    """The same per criterion that may not be lowered, as shares of its scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """What was used up."""
+
+    rounds: int = 0
+    """Attempts that were opened."""
+
+    seconds: float = 0.0
+    """Wall time; of a loop, of all its processes together."""
+
+    judged: int = 0
+    """Cases judged: one pass of the judge over one case."""
+
+    calls: int = 0
+    """Calls of models, by judges, producers and proposers; what came from the cache is none."""
+
+    usd: float = 0.0
+    """US dollars, as far as prices are known."""
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            rounds=self.rounds + other.rounds,
+            seconds=self.seconds + other.seconds,
+            judged=self.judged + other.judged,
+            calls=self.calls + other.calls,
+            usd=self.usd + other.usd,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptState:
+    """Everything known of one attempt."""
+
+    number: int
+    """Counts from 1."""
+
+    phase: Phase
+    """The step it is at."""
+
+    parent: str
+    """The commit it was, or will be, judged against; after a rebase the newer one."""
+
+    epoch: int
+    """Which incumbent that is: 0 for the baseline, then one more for each keep."""
+
+    began: datetime
+    """When it was opened, in UTC."""
+
+    ended: datetime | None = None
+    """When its end was known, in UTC."""
+
+    placebo: str = ""
+    """Empty for a true attempt; else ``unchanged``, or the damage that was done, such as ``lines shuffled``."""
+
+    idea: str = ""
+    """What is tried, in a line."""
+
+    idea_note: str = ""
+    """The whole note: what, why this direction, which ones were ruled out."""
+
+    idea_file: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The idea as data, as the book of ideas keeps it."""
+
+    tree: str = ""
+    """The candidate's files in git; empty until it was read out of the slot."""
+
+    changes: tuple[FileChange, ...] = ()
+    """The files that differ from the parent's."""
+
+    faults: tuple[str, ...] = ()
+    """Why it is invalid, a line each."""
+
+    log: str = ""
+    """The end of what the proposer, and a command that failed, had to say."""
+
+    stages: tuple[StageState, ...] = ()
+    """The stages it went through."""
+
+    looks: tuple[LookState, ...] = ()
+    """The looks of its race."""
+
+    pooled: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the rule had learned when the race began, as data."""
+
+    decision: Mapping[str, Any] | None = None
+    """How the race ended, as data of :class:`tenward.decisions.Decision`; None if there was none."""
+
+    status: Status | None = None
+    """How it ended; None while it is open."""
+
+    reason: str = ""
+    """Why, in a line."""
+
+    score: float | None = None
+    """Its mean score on the dev cases it met, 0 to 1, or its number; None if it was never scored."""
+
+    incumbent_score: float | None = None
+    """The incumbent's on the same cases."""
+
+    rebased: int = 0
+    """How often it was put on a newer incumbent."""
+
+    passes: int = 0
+    """Passes of the judge that its own cases have had; a rebase takes a new one."""
+
+    spent: Spent = field(default_factory=Spent)
+    """What it took."""
+
+    alarms: tuple[str, ...] = ()
+    """What made the gain look bought, such as quotes from the rubric; any of them stands against a keep."""
+
+    retro: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Why it won or lost and what to try next, as data of a retro; empty while it is open."""
+
+    candidate: str = ""
+    """The commit of its files, once it is in git."""
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is left to do."""
+        return self.phase is not Phase.CLOSED
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceboTally:
+    """What became of the placebos: how far the loop's decisions can be trusted, measured while it runs."""
+
+    unchanged: int = 0
+    """Unchanged copies that were decided."""
+
+    unchanged_kept: int = 0
+    """Of these, how many were taken for an improvement."""
+
+    damaged: int = 0
+    """Deliberately damaged copies that were decided."""
+
+    damaged_kept: int = 0
+    """Of these, how many were taken for an improvement."""
+
+    @property
+    def kept(self) -> int:
+        """False keeps among all placebos."""
+        return self.unchanged_kept + self.damaged_kept
+
+    @property
+    def all(self) -> int:
+        """All placebos that were decided."""
+        return self.unchanged + self.damaged
+
+    @property
+    def at_most(self) -> float:
+        """Upper 95 % bound (Clopper and Pearson) of the share of placebos that are kept; 1 before the first."""
+        return _upper_bound(self.kept, self.all)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopState:
+    """Everything known of a loop, but for its attempts."""
+
+    loop: str
+    """Its name."""
+
+    phase: LoopPhase
+    """What it is at."""
+
+    baseline: str
+    """The commit it began at."""
+
+    incumbent: str
+    """The best so far."""
+
+    epoch: int = 0
+    """Counts the incumbents, from 0."""
+
+    seed: int = 0
+    """What every random order and draw is derived from."""
+
+    seal: str = ""
+    """Hash of the evaluator: rubric, judge, data, commands, rule."""
+
+    seal_parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Hash per part of the evaluator, by a name that a person knows."""
+
+    pooled: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the rule has learned, as data; empty before the calibration."""
+
+    calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The latest calibration: ``cases``, ``mean``, ``judge_sd``, ``icc`` and ``lines`` for people."""
+
+    incumbent_score: float | None = None
+    """The incumbent's mean on the dev cases in play, or its number; measured after it became the incumbent."""
+
+    baseline_score: float | None = None
+    """The same of the first incumbent."""
+
+    claimed: float = 0.0
+    """Sum of what the keeps claimed."""
+
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    """True attempts by how they ended."""
+
+    placebos: PlaceboTally = field(default_factory=PlaceboTally)
+    """What became of the others."""
+
+    spent: Spent = field(default_factory=Spent)
+    """What it took so far, calibrations and the headline included."""
+
+    headline: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The confirmed gain: ``gain``, ``low``, ``high``, ``units``, ``confirmed``, ``text``, ``winner``; or empty."""
+
+    warnings: tuple[str, ...] = ()
+    """What a user should know, such as an evaluator's file that was changed after the loop began."""
+
+    note: str = ""
+    """Why it stopped or ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopEvent:
+    """The loop has a new phase or other facts."""
+
+    loop: LoopState
+    """How it stands now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptEvent:
+    """An attempt goes on to its next step."""
+
+    attempt: AttemptState
+    """How it stands now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressEvent:
+    """Cases are being produced and judged."""
+
+    number: int
+    """The attempt; 0 for the incumbent."""
+
+    doing: str
+    """What for, in two or three words, such as ``dev look`` or ``calibration``."""
+
+    done: int
+    """Cases done."""
+
+    total: int
+    """Cases wanted."""
+
+
+Event = LoopEvent | AttemptEvent | ProgressEvent
+
+T = TypeVar("T", AttemptState, LoopState)
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def write_state(state: AttemptState | LoopState) -> str:
+    """A state as one line of JSON."""
+    return _adapter(type(state)).dump_json(state).decode()
+
+
+def read_state(kind: type[T], text: str | bytes) -> T:
+    """Read what :func:`write_state` wrote.
+
+    Raises:
+        ValueError: The text is damaged, or of another version.
+    """
+    return _adapter(kind).validate_json(text)
+
+
+def _upper_bound(hits: int, of: int) -> float:
+    """The largest share under which ``hits`` or fewer of ``of`` still come up in 5 % of all cases."""
+    from math import comb
+
+    if hits >= of:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        share = (low + high) / 2
+        chance = sum(comb(of, n) * share**n * (1 - share) ** (of - n) for n in range(hits + 1))
+        low, high = (share, high) if chance > 0.05 else (low, share)
+    return high

@@ -1,0 +1,20 @@
+"""Who proposes changes: a model, a command or a function, behind one protocol."""
+
+from __future__ import annotations
+
+from tenward.loop.proposers._command import CommandProposer
+from tenward.loop.proposers._llm import LlmProposer
+from tenward.loop.proposers._make import make_proposer
+from tenward.loop.proposers._proposal import Proposal, Proposer
+from tenward.loop.proposers._python import PythonProposer
+from tenward.loop.proposers._retro import write_retro
+
+__all__ = [
+    "CommandProposer",
+    "LlmProposer",
+    "Proposal",
+    "Proposer",
+    "PythonProposer",
+    "make_proposer",
+    "write_retro",
+]

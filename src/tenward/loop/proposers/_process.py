@@ -1,0 +1,79 @@
+"""Running somebody's program beside an event loop, so that no process outlives the wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import threading
+from typing import TYPE_CHECKING
+
+from tenward.errors import LoopError
+from tenward.processes import run_command, scrubbed_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tenward.processes import Completed
+
+__all__ = ["allowed_environment", "how_it_ended", "read_small", "run_beside"]
+
+
+def allowed_environment(names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:
+    """The variables a command sees: the harmless usual ones, those allowed by name where set, and ``extra``."""
+    allowed = {name: os.environ[name] for name in names if name in os.environ}
+    return scrubbed_environment({**allowed, **extra})
+
+
+async def run_beside(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    timeout: float,  # noqa: ASYNC109 - the command's, which is killed and not cancelled
+    env: Mapping[str, str],
+    stdin: str,
+) -> Completed:
+    """Run a command in a thread; when the task is cancelled, the command is killed before the task ends.
+
+    Raises:
+        LoopError: It could not be started.
+    """
+    stop = threading.Event()
+    run = asyncio.to_thread(run_command, command, cwd=cwd, timeout=timeout, env=env, stdin=stdin, stop=stop)
+    task = asyncio.ensure_future(run)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([task])
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LoopError(
+            f"propose: '{command[0]}' could not be started: {reason}",
+            hint="is it installed and on PATH, and committed where it is a file of the repository?",
+        ) from error
+
+
+def how_it_ended(ended: Completed, timeout: float) -> str | None:
+    """What went wrong, in a line; None when all is well."""
+    if ended.status == 0:
+        return None
+    if ended.status is None:
+        return f"stopped after {timeout:g} s" if ended.seconds >= timeout else "stopped"
+    last = ended.tail.splitlines()[-1][:300] if ended.tail else "it printed nothing"
+    return f"exit status {ended.status}: {last}"
+
+
+def read_small(path: Path, most: int) -> str | None:
+    """The text of a regular file of at most ``most`` bytes; None where there is none. No link is followed."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return None
+            raw = file.read(most + 1)
+            return raw.decode("utf-8") if len(raw) <= most else None
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,180 @@
+"""The report of a loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tenward.reports._format import duration, number, plural, signed
+from tenward.reports._page import render_page
+from tenward.reports._run_report import Column, Row, link
+from tenward.reports._staircase import staircase
+from tenward.reports._text import longest_for, shown
+
+if TYPE_CHECKING:
+    from tenward.reports._loop_view import AttemptView, LoopView
+
+__all__ = ["render_loop"]
+
+_STATES = ("keep", "discard", "undecided", "invalid", "crashed", "placebo", "running")
+_IN_A_CELL = 160
+_FEW_PLACEBOS = 20
+
+
+def render_loop(view: LoopView) -> str:
+    """The report of a loop as one self-contained HTML page, at any time of its life."""
+    attempts = sorted(view.attempts, key=lambda attempt: -attempt.number)
+    longest = longest_for(len(attempts))
+    rows = [_row(view, attempt) for attempt in attempts]
+    found = Counter(row.state for row in rows)
+    columns = [Column(label="attempt"), Column(label="status", numeric=False), Column(label="idea", numeric=False)]
+    columns += [
+        Column(label="effect", title="candidate minus incumbent, as estimated when it was decided"),
+        Column(label="90 % interval", numeric=False, title="of the effect"),
+        Column(label="P(better)", title="probability that the effect is above 0"),
+        Column(label="score", title="on the dev cases it met" if view.claimed is not None else "the number"),
+        Column(label="judged", title="cases judged for it"),
+        Column(label="time", title="wall time"),
+    ]
+    return render_page(
+        "loop.html",
+        scripts=("table.js", "page.js", "loop.js"),
+        data={
+            "noun": "attempt",
+            "decimals": view.decimals,
+            "columns": [column.label for column in columns],
+            "keys": [row.keys for row in rows],
+            "states": [row.state for row in rows],
+            "cases": [_data(attempt, longest=longest) for attempt in attempts],
+        },
+        view=view,
+        chart=staircase(view),
+        warnings=_warnings(view),
+        headline=_headline(view),
+        columns=columns,
+        rows=rows,
+        found=found,
+        states=[(name, found[name]) for name in _STATES if found[name]],
+        placebo_words=_placebo_words(view),
+        cost=_cost(view),
+    )
+
+
+def _headline(view: LoopView) -> str:
+    """What the big number says, in a sentence."""
+    gain = view.gain
+    if gain is None:
+        return "The gain has not been measured on sealed cases"
+    if gain.confirmed:
+        return "Confirmed: the winner is better than what the loop began with"
+    return "Not confirmed: the interval contains 0, so the gain may be luck"
+
+
+def _warnings(view: LoopView) -> list[str]:
+    found: list[str] = []
+    if view.phase == "stopped":
+        found.append(f"Stopped early{f': {shown(view.note)}' if view.note else ''}. The loop can go on.")
+    elif view.phase != "ended":
+        found.append(f"Not finished: the loop was at “{view.phase}” when this page was made.")
+    placebos = view.placebos
+    if kept := placebos.unchanged_kept + placebos.damaged_kept:
+        were = "was" if kept == 1 else "were"
+        found.append(f"{plural(kept, 'placebo')} {were} taken for an improvement; see the placebos before the gain.")
+    return found
+
+
+def _placebo_words(view: LoopView) -> str:
+    placebos = view.placebos
+    every = placebos.unchanged + placebos.damaged
+    if not every:
+        return "No placebo was decided yet, so nothing is known of false keeps."
+    kept = placebos.unchanged_kept + placebos.damaged_kept
+    told = f"{kept} of {plural(every, 'placebo')} kept. With 95 % certainty at most {placebos.at_most:.0%} are."
+    return f"{told} Few placebos bound loosely." if every < _FEW_PLACEBOS else told
+
+
+def _cost(view: LoopView) -> str:
+    if not view.priced:
+        return "unknown (a model without a price)"
+    return f"${view.usd:,.{2 if view.usd >= 10 else 4}f}" if view.usd else "no cost"
+
+
+def _row(view: LoopView, attempt: AttemptView) -> Row:
+    digits = view.decimals
+    idea = shown(attempt.idea or (f"placebo: {attempt.placebo}" if attempt.placebo else "–"), longest=_IN_A_CELL)
+    interval = "–"
+    if attempt.low is not None and attempt.high is not None:
+        interval = f"{signed(attempt.low, digits)} to {signed(attempt.high, digits)}"
+    direction = "" if not attempt.effect or attempt.state != "keep" else "up"
+    cells = [
+        (attempt.state, f"state {attempt.state}"),
+        (idea.replace("\n", " "), "remark"),
+        (signed(attempt.effect, digits), direction),
+        (interval, "span"),
+        (number(attempt.p_better, 2), ""),
+        (number(attempt.score, digits), ""),
+        (f"{attempt.judged:,}", ""),
+        (duration(attempt.seconds), ""),
+    ]
+    return Row(
+        case=str(attempt.number),
+        href=link(str(attempt.number)),
+        state=attempt.state,
+        cells=cells,
+        keys=[
+            attempt.number,
+            attempt.state,
+            idea,
+            attempt.effect,
+            attempt.low,
+            attempt.p_better,
+            attempt.score,
+            attempt.judged,
+            attempt.seconds,
+        ],
+    )
+
+
+def _data(attempt: AttemptView, *, longest: int) -> dict[str, Any]:
+    """What the script shows of one attempt; what is empty is left out."""
+
+    def text(value: str) -> str:
+        return shown(value, longest=longest)
+
+    took = [duration(attempt.seconds), plural(attempt.calls, "call"), f"{plural(attempt.judged, 'case')} judged"]
+    took += [f"${attempt.usd:.4f}"] * bool(attempt.usd)
+    data: dict[str, Any] = {
+        "id": str(attempt.number),
+        "state": attempt.state,
+        "phase": attempt.phase,
+        "placebo": text(attempt.placebo),
+        "idea": text(attempt.idea),
+        "note": text(attempt.idea_note),
+        "reason": text(attempt.reason),
+        "diff": text(attempt.diff),
+        "diff_note": text(attempt.diff_note),
+        "stages": [
+            [text(stage.stage), stage.passed, text(stage.detail), round(stage.seconds, 2)] for stage in attempt.stages
+        ],
+        "looks": [
+            [look.split, look.units, [round(value, 4) for value in look.differences]] for look in attempt.looks
+        ],
+        "effect": attempt.effect,
+        "low": attempt.low,
+        "high": attempt.high,
+        "p_better": attempt.p_better,
+        "floors": [text(floor) for floor in attempt.floors],
+        "score": attempt.score,
+        "incumbent": attempt.incumbent_score,
+        "faults": [text(fault) for fault in attempt.faults],
+        "log": text(attempt.log),
+        "retro": text(attempt.retro),
+        "true_to_idea": attempt.true_to_idea,
+        "trend": attempt.trend,
+        "suggested": [text(item) for item in attempt.suggested],
+        "commit": attempt.commit,
+        "parent": attempt.parent,
+        "rebased": attempt.rebased,
+        "took": " · ".join(took),
+    }
+    return {name: value for name, value in data.items() if value is not None and value not in ("", [])}

@@ -1,0 +1,177 @@
+"""A loop and its attempts as the report needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+__all__ = ["AttemptView", "GainView", "LookView", "LoopView", "PlaceboView", "StageView"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageView:
+    """How one cheap stage ended."""
+
+    stage: str
+    passed: bool
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookView:
+    """What one look of a race saw."""
+
+    split: str
+    """``dev`` or ``sealed``."""
+
+    units: int
+    """Cases reached by then."""
+
+    differences: Sequence[float]
+    """Candidate minus incumbent, of the cases new in this look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptView:
+    """One attempt."""
+
+    number: int
+    status: str
+    """``keep``, ``discard``, ``undecided``, ``invalid``, ``crashed``, or ``running``."""
+
+    phase: str = ""
+    """The step a running one is at."""
+
+    placebo: str = ""
+    """What was done in place of an idea; empty for a true attempt."""
+
+    idea: str = ""
+    idea_note: str = ""
+    reason: str = ""
+    """How it ended and why, in a line."""
+
+    diff: str = ""
+    """Unified diff of what it changed; empty where there is none to show."""
+
+    diff_note: str = ""
+    """Why there is none, or how to see it."""
+
+    stages: Sequence[StageView] = ()
+    looks: Sequence[LookView] = ()
+    effect: float | None = None
+    """Estimate of the gain; None without a decision."""
+
+    low: float | None = None
+    high: float | None = None
+    p_better: float | None = None
+    floors: Sequence[str] = ()
+    """What was found of the criteria that may not be lowered."""
+
+    score: float | None = None
+    incumbent_score: float | None = None
+    at: float | None = None
+    """Height in the chart, on the chart's own scale; None where nothing was measured."""
+
+    at_low: float | None = None
+    at_high: float | None = None
+    faults: Sequence[str] = ()
+    log: str = ""
+    retro: str = ""
+    true_to_idea: bool | None = None
+    trend: str = ""
+    suggested: Sequence[str] = ()
+    commit: str = ""
+    parent: str = ""
+    rebased: int = 0
+    seconds: float = 0.0
+    judged: int = 0
+    calls: int = 0
+    usd: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """What the table is filtered by: a placebo is none of the ends."""
+        return "placebo" if self.placebo and self.status != "running" else self.status
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainView:
+    """The confirmed gain: winner against baseline, both judged afresh on sealed cases."""
+
+    gain: float
+    low: float
+    high: float
+    units: int
+    confirmed: bool
+    """Whether the whole interval is above 0."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceboView:
+    """What became of attempts that were no real change."""
+
+    unchanged: int = 0
+    unchanged_kept: int = 0
+    damaged: int = 0
+    damaged_kept: int = 0
+    at_most: float = 1.0
+    """Upper 95 % bound of the share that is kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopView:
+    """One loop."""
+
+    loop: str
+    goal: str
+    phase: str
+    note: str = ""
+    """Why it stopped or ended."""
+
+    made: datetime
+    """When this view was taken."""
+
+    judged_by: str = ""
+    """Rubric, judge and data set, or the command that prints the number."""
+
+    axis: str
+    """What the chart's heights are, such as ``gain over the baseline, as claimed``."""
+
+    steps: Sequence[tuple[int, float]] = ()
+    """The incumbent's height in the chart from an attempt on; the first entry is that of the baseline, at 0."""
+
+    more_is_better: bool = True
+    decimals: int = 3
+    """Of scores and differences."""
+
+    attempts: Sequence[AttemptView] = ()
+    gain: GainView | None = None
+    claimed: float | None = None
+    """Sum of what the keeps claimed; None where the score is a number."""
+
+    baseline_score: float | None = None
+    incumbent_score: float | None = None
+    baseline: str = ""
+    incumbent: str = ""
+    branch: str = ""
+    placebos: PlaceboView = PlaceboView()
+    calibration: Sequence[str] = ()
+    """What the calibration found, a sentence each."""
+
+    rounds: int = 0
+    seconds: float = 0.0
+    judged: int = 0
+    calls: int = 0
+    usd: float = 0.0
+    priced: bool = True
+    """Whether the cost is known."""
+
+    seal: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Hash per part of the evaluator."""
