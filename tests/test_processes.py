@@ -36,6 +36,15 @@ def test_only_the_end_of_long_output_is_kept(tmp_path: Path) -> None:
     assert len(ended.tail.encode()) <= 4002
 
 
+def test_standard_output_goes_whole_into_a_file_that_is_given(tmp_path: Path) -> None:
+    """The tail is then of standard error alone."""
+    script = "import sys; print('x' * 100_000); print('talk', file=sys.stderr)"
+    with (tmp_path / "output").open("w+b") as output:
+        ended = run_command([sys.executable, "-c", script], cwd=tmp_path, timeout=60, env={}, output=output)
+        assert (ended.status, ended.tail) == (0, "talk")
+    assert (tmp_path / "output").read_text() == "x" * 100_000 + "\n"
+
+
 def test_standard_input_is_the_given_text(tmp_path: Path) -> None:
     """The command reads the text, to its end, even when it is larger than a pipe holds."""
     text = "grün\n" * 50_000

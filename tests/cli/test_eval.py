@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from tenward.evaluation import Store
 from tenward.testing import AutoJudge, Hang, Logprobs, Refusal, Status
 from tests.cli.conftest import JUDGE, RUBRIC, grade
 
@@ -68,8 +69,8 @@ def bodies(server: StubServer) -> list[bytes]:
 
 def stored() -> set[int]:
     """Return the numbers of the cases whose answers are in the store."""
-    with closing(sqlite3.connect(STORE)) as database:
-        return {int(slot.split("|")[2][1:]) for (slot,) in database.execute("SELECT slot FROM calls")}
+    with Store(STORE) as store:
+        return {int(result.case.id[1:]) for result in store.results(store.run("last"))}
 
 
 def told(output: str) -> dict[str, Any]:

@@ -31,9 +31,9 @@ PIECES = st.lists(
 ).map("".join)
 
 
-def said(prompt: str, **fields: str) -> str:
+def said(prompt: str, *, input: str = "", context: str = "") -> str:  # noqa: A002 - as a case has it
     """Return the one message that is sent for a case."""
-    (message,) = PromptProducer(prompt, ANYWHERE).messages(Case(id="x", **fields))
+    (message,) = PromptProducer(prompt, ANYWHERE).messages(Case(id="x", input=input, context=context))
     assert message["role"] == "user"
     return message["content"]
 

@@ -421,6 +421,19 @@ async def test_weights_and_floors_are_no_part_of_a_call(bench: Bench, store: Sto
     assert (calls.hits, calls.misses, len(bench.server.requests)) == (1, 1, 1)
 
 
+async def test_an_answer_that_leaves_a_criterion_unscored_is_not_kept(bench: Bench, store: Store) -> None:
+    """What failed is asked anew by the next run and may succeed then; a score that is there is not paid again."""
+    off = Json(bench.answer(clarity={"score": 9}))
+    bench.server.script([off, off], default=Json(bench.answer()))  # it insists, and is not asked a third time
+    with lend_calls(Calls(cache=store)):
+        verdict = await bench.ask()
+        assert set(verdict.failures) == {"clarity"}
+        assert not (await bench.ask()).failures
+        before = len(bench.server.requests)
+        assert not (await bench.ask()).failures
+    assert len(bench.server.requests) == before
+
+
 async def test_samples_probes_and_second_tries_are_calls_of_their_own(bench: Bench, store: Store) -> None:
     """None answers for another, and the first time each is asked counts as new."""
     unfit = Json(bench.answer(clarity={"score": 9}))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -13,6 +12,9 @@ from tenward.loop._definition import LoopSpec
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._schema import loop_schema
 from tenward.workspace import Library
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FULL = """\
 loop: commit-subjects/v1
@@ -80,6 +82,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert spec.rule == Better()
     assert spec.propose.command == ("agent", "-p", "@brief.md")
     assert parse(budget={"hours": 1.5}).budget.rounds is None
+    assert parse(keep={"never_lower": "clarity"}).floors == (Floor(criterion="clarity"),)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +137,7 @@ def test_each_rule_takes_its_own_dials(keep: dict[str, Any], rule: object) -> No
         ({"keep": {"rule": "luck"}}, "keep.rule", "'race'"),
         ({"confirm": {"split": "dev"}}, "confirm.split", "'sealed'"),
         ({"confirm": {}}, "confirm", "confirm without a data set"),
+        ({"budget": {}}, "budget", "leave budget out for 20 rounds"),
         ({"budget": {"usd": 0}}, "budget.usd", "greater than 0"),
         ({"parallel": 17}, "parallel", "less than or equal to 16"),
         ({"feedback": "stpes"}, "feedback", "did you mean 'steps'"),
@@ -224,14 +228,14 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
 def workspace(root: Path) -> Library:
     """Make a workspace with everything the full loop names."""
     files = {
-        "rubrics/subject.yaml": "rubric: subject/v1\nabout: Good?\ncriteria: {accuracy: Is it true?}\n"
+        "rubrics/subject.yaml": "rubric: subject/v1\nabout: Good?\ncriteria: {accuracy: 'Is it true?'}\n"
         "gates: [{run: python tools/gate.py}]\n",
         "judges/panel.yaml": "judge: panel/v1\npanel: [one, other]\n",
         "judges/one.yaml": "judge: one/v1\nmodel: local/some-model\n",
         "judges/other.yaml": "judge: other/v1\nmodel: openai/some-model\n",
         "judges/local.yaml": "judge: local/v1\nmodel: local/some-model\n",
         "datasets/subjects.jsonl": '{"id": "a", "input": "x"}\n',
-        "datasets/subjects.md": "---\ndataset: subjects/v1\nabout: Diffs.\nlicence: CC0-1.0\n---\n",
+        "datasets/subjects.md": "---\ndataset: subjects/v1\nabout: Diffs.\nsource: Invented.\nlicence: CC0-1.0\n---\n",
         "loop/commit-subjects.yaml": FULL,
         "prompts/subject.md": "Write.\n",
         "tools/gate.py": "",
@@ -291,13 +295,21 @@ def test_files_outside_of_the_repository_are_told_apart(tmp_path: Path) -> None:
 def test_a_loop_may_not_edit_its_evaluator(tmp_path: Path, pattern: str) -> None:
     """A pattern that matches rubric, judge, cases or the loop itself is refused, with the pattern and the file."""
     library = workspace(tmp_path)
-    spec = LoopSpec.parse(FULL.replace("edit: [", f"edit: ['{pattern}', "))
     path = tmp_path / "loop/commit-subjects.yaml"
     path.write_text(FULL.replace("edit: [", f"edit: ['{pattern}', "))
     spec = LoopSpec.load(path, library)
     with pytest.raises(LoopError) as caught:
         evaluator_files(spec, tmp_path, library)
     assert f"'{pattern}', which matches" in str(caught.value)
+
+
+@pytest.mark.parametrize("pattern", ["datasets/*", "**/*.jsonl", "rubrics/subject.yaml", "judges/"])
+def test_sources_may_not_give_the_evaluator_away(tmp_path: Path, pattern: str) -> None:
+    """Sealed cases, the rubric and the judge cannot reach a brief as somebody's sources; a card may."""
+    library = workspace(tmp_path)
+    with pytest.raises(LoopError, match=r"ideas\.from: found .*, which matches"):
+        evaluator_files(LoopSpec.parse(FULL.replace("docs/**/*.md", pattern)), tmp_path, library)
+    assert evaluator_files(LoopSpec.parse(FULL.replace("docs/**/*.md", "**/*.md")), tmp_path, library).card
 
 
 def test_a_program_may_be_the_artefact(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from tenward.errors import LoopError
 from tenward.loop import Limits
 from tenward.loop._edits import Applied, Edit, apply_edits, write_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LINES = st.lists(st.text(alphabet="ab \t", max_size=4), min_size=1, max_size=8)
 ENDS = st.sampled_from(["\n", "\r\n"])
@@ -123,7 +126,7 @@ def test_a_passage_that_is_there_twice_is_answered_with_its_lines() -> None:
         (Edit(path="a.md", find=None, replace="x\0"), "a NUL character"),
         (Edit(path="a.md", find=None, replace="\ud800"), "half a character"),
         (Edit(path="a.md", find="old", replace="old"), "change nothing"),
-        (Edit(path="a.md", find=None, replace="x" * 101), "would have 101 bytes"),
+        (Edit(path="a.md", find=None, replace="x" * 101), "would have 102 bytes"),
         (Edit(path="a.md", find="  \n", replace="x"), "white space only"),
     ],
 )

@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tenward.loop import Journal, LoopRecord, journal_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # More kills, at more instants: TENWARD_KILLS=200 tests/loop/test_kill.py
 KILLS = int(os.environ.get("TENWARD_KILLS", "40"))
@@ -29,11 +34,8 @@ budget: {rounds: 8}
 # Forks a process for each run: it has everything imported, so a run that is killed soon costs little.
 DRIVER = r"""
 import asyncio, json, os, random, re, signal, sys, time
-from pathlib import Path
-from tenward.loop import LoopRecord
-from tenward.loop._definition import LoopSpec
-from tenward.loop._engine import Engine, journal_path
-from tenward.loop._journal import Journal
+from pathlib import Path  # noqa: TC003 - as a type, and to be read at run time
+from tenward.loop import Engine, LoopRecord, LoopSpec
 from tenward.testing import ScriptedProposer, SimulatedJudge
 
 top = Path(sys.argv[1])
@@ -126,7 +128,7 @@ def make(folder: Path) -> Path:
 
 
 @contextmanager
-def driver(top: Path) -> Iterator[Driver]:
+def driver(top: Path) -> Generator[Driver, None, None]:
     """Start a process that runs the loop in processes of its own and kills them as told."""
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(top)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -151,7 +153,9 @@ def driver(top: Path) -> Iterator[Driver]:
 
 def picture(top: Path) -> dict[str, bytes]:
     """Return the bytes of all the user's files, and where HEAD and the index stand."""
-    seen = {str(path): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file() and ".git" not in path.parts}
+    seen = {
+        str(path): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file() and ".git" not in path.parts
+    }
     seen["HEAD"] = (top / ".git/HEAD").read_bytes()
     seen["status"] = git(top, "status", "--porcelain").encode()
     return {name.removeprefix(str(top)): content for name, content in seen.items()}
@@ -159,10 +163,6 @@ def picture(top: Path) -> dict[str, bytes]:
 
 def end_of(top: Path) -> dict[str, Any]:
     """Return the end of a loop without what depends on the time of day."""
-    from tenward.loop import LoopRecord
-    from tenward.loop._engine import journal_path
-    from tenward.loop._journal import Journal
-
     record = LoopRecord.open(top, "demo")
     with Journal(journal_path(record)) as journal:
         state = journal.loop()
@@ -217,15 +217,13 @@ def test_killed_at_every_step_it_comes_to_the_same_end(tmp_path: Path, undisturb
     with driver(top) as run:
         while run(arrow=1) != 0:
             kills += 1
-            assert kills < 500
+            assert kills < 120
     assert kills > 30
     check(top, undisturbed, before)
 
 
 def test_killed_at_any_instant_it_comes_to_the_same_end(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     """A process that is killed in the middle of whatever it does, git included, loses and doubles nothing."""
-    import random
-
     top = make(tmp_path / "work")
     before = picture(top)
     dice = random.Random(5)

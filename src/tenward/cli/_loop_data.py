@@ -13,15 +13,10 @@ if TYPE_CHECKING:
     from tenward.cli._loop_open import OpenedLoop
     from tenward.loop import AttemptState, LoopRecord, LoopSpec, LoopState
 
-__all__ = ["decimals_of", "diff_of", "loop_view", "scored_by"]
+__all__ = ["diff_of", "loop_view", "scored_by"]
 
 _MOST_DIFFS = 1_000
 _DIFF = ("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
-
-
-def decimals_of(spec: LoopSpec | None) -> int:
-    """Decimals of scores: numbers that a command prints may need more."""
-    return 4 if spec is not None and spec.score.number is not None else 3
 
 
 def scored_by(spec: LoopSpec) -> str:
@@ -60,7 +55,7 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         axis=f"The number of each attempt, {better}" if by_number else "Gain over the baseline, as claimed",
         steps=chart.steps,
         more_is_better=goal == "maximize",
-        decimals=decimals_of(spec),
+        decimals=4 if by_number else 3,
         attempts=[_attempt(attempt, chart, diffs, loop=state.loop) for attempt in attempts],
         gain=_gain(state.headline),
         claimed=None if by_number else state.claimed,
@@ -87,7 +82,7 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
 
 
 class _Heights:
-    """Where attempts stand in the chart: by the number they have, or by the gain they claim on top of the incumbent's."""
+    """Where attempts stand in the chart: by their number, or by the gain they claim on top of the incumbent's."""
 
     def __init__(self, state: LoopState, attempts: Sequence[AttemptState], *, by_number: bool) -> None:
         self._by_number = by_number

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tenward.datasets import printable
 from tenward.errors import GitError, LoopError, UnknownNameError
 from tenward.guards import is_mapping
-from tenward.loop import Journal, LoopRecord, LoopSpec, PathPatterns, journal_path
+from tenward.loop import Journal, LoopRecord
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from tenward.loop import AttemptState, LoopState
+    from tenward.loop import AttemptState, LoopSpec, LoopState
 
-__all__ = ["Holder", "OpenedLoop", "Row", "open_loop"]
+_NAME = re.compile(r"^loop: ([a-z0-9][a-z0-9.-]*)(?:/v[0-9]+)?[ \t]*(?:#.*)?$", re.MULTILINE)
+# The engine looks for this file beside the journal before it opens an attempt.
+STOP_FILE = "stop"
+
+__all__ = ["Holder", "OpenedLoop", "Row", "open_loop", "repository_around"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +58,7 @@ class Row:
     def tsv(self) -> str:
         """Commit, score, status and description, as other loops write their ``results.tsv``."""
         score = "" if self.score is None else f"{self.score:.6f}"
-        line = " ".join(self.description.split())
+        line = printable(" ".join(self.description.split()), longest=sys.maxsize)
         return f"{self.commit[:12]}\t{score}\t{self.status}\t{line}"
 
 
@@ -63,7 +70,7 @@ class OpenedLoop:
     asked: str
     """The name or path that the user gave."""
 
-    spec: LoopSpec | None
+    source: Path | None
     """Its file; None where that is gone, but git still has its record."""
 
     record: LoopRecord
@@ -74,13 +81,26 @@ class OpenedLoop:
     @property
     def top(self) -> Path:
         """Top of the working tree."""
-        return _top(self.start)
+        return repository_around(self.start)
 
     @cached_property
     def journal(self) -> Journal | None:
         """The journal; None where the loop has not run on this machine."""
-        path = journal_path(self.record)
+        path = self.record.folder / "journal.sqlite"
         return Journal(path) if path.is_file() else None
+
+    @cached_property
+    def spec(self) -> LoopSpec | None:
+        """What its file says; None where that is gone.
+
+        Raises:
+            DocumentError: The file says something it may not.
+        """
+        if self.source is None:
+            return None
+        from tenward.loop import LoopSpec
+
+        return LoopSpec.load(self.asked, library=self.library)
 
     @property
     def state(self) -> LoopState | None:
@@ -122,6 +142,8 @@ class OpenedLoop:
         Raises:
             LoopError: No committed file matches ``edit``.
         """
+        from tenward.loop import PathPatterns
+
         spec = self.need_spec()
         base = self.record.base or self.record.resolve("HEAD")
         patterns = PathPatterns(spec.edit)
@@ -131,11 +153,30 @@ class OpenedLoop:
         there = [path for path in spec.edit if (self.top / path).is_file()]
         if there:
             hint = f"git add {there[0]}, commit, and run it again: a loop starts from a commit"
-        elif spec.source is not None and self.library.shipped in spec.source.resolve().parents:
+        elif self.source is not None and self.library.shipped in self.source.parents:
             hint = f"tenward loop copy {spec.name} puts the shipped loop into this repository"
         else:
             hint = "paths in a loop's file start at the top of the repository"
         raise LoopError(f"found no committed file that matches edit ({wanted}), expected the artefact", hint=hint)
+
+    def recorded(self, number: int) -> AttemptState:
+        """One attempt, read from its record in git.
+
+        Raises:
+            LoopError: There is no such attempt.
+        """
+        from tenward.loop import STATE_NOTE, AttemptState, read_state
+
+        note = self.record.notes(number).get(STATE_NOTE)
+        if note is None:
+            raise LoopError(
+                f"attempt {number} has no note {STATE_NOTE}", hint=f"tenward loop log {self.asked} --from-git"
+            )
+        return read_state(AttemptState, note)
+
+    def ask_to_stop(self) -> None:
+        """Leave word for the process that runs the loop; it opens no further attempt."""
+        (self.record.folder / STOP_FILE).touch()
 
     def rows(self, *, from_git: bool) -> Iterator[Row]:
         """The ledger: attempts that have ended, by number, from the journal or rebuilt from git alone."""
@@ -160,11 +201,10 @@ class OpenedLoop:
         if not _held(path):
             return None
         try:
-            owner = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            owner = {}
-        if not is_mapping(owner):
-            owner = {}
+            read: object = json.loads(path.read_bytes())
+        except (OSError, ValueError):  # half written, or gone by now
+            read = None
+        owner: Mapping[Any, Any] = read if is_mapping(read) else {}
         pid = owner.get("pid")
         return Holder(
             pid=pid if isinstance(pid, int) else 0,
@@ -194,32 +234,52 @@ def open_loop(asked: str) -> OpenedLoop:
     """
     library = Library.discover()
     try:
-        spec = LoopSpec.load(asked, library=library)
+        source = library.find("loop", asked).resolve()
     except UnknownNameError:
         record = _record_alone(asked)
         if record is None:
             raise
-        return OpenedLoop(name=asked, asked=asked, spec=None, record=record, library=library, start=Path.cwd())
-    source = None if spec.source is None else spec.source.resolve()
-    shipped = source is None or library.shipped in source.parents
-    start = Path.cwd() if source is None or shipped else source.parent
-    record = LoopRecord.open(start, spec.name)
-    return OpenedLoop(name=spec.name, asked=asked, spec=spec, record=record, library=library, start=start)
+        return OpenedLoop(name=asked, asked=asked, source=None, record=record, library=library, start=Path.cwd())
+    start = Path.cwd() if library.shipped in source.parents else source.parent
+    name = _name_in(source, asked, library)
+    record = LoopRecord.open(start, name)
+    return OpenedLoop(name=name, asked=asked, source=source, record=record, library=library, start=start)
+
+
+def _name_in(source: Path, asked: str, library: Library) -> str:
+    """What the file calls its loop; the whole file is read only where that is not plain to see."""
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if plain := _NAME.search(text):
+        return plain[1]
+    from tenward.loop import LoopSpec
+
+    return LoopSpec.load(asked, library=library).name
 
 
 def _record_alone(name: str) -> LoopRecord | None:
     try:
         record = LoopRecord.open(Path.cwd(), name)
-        return record if record.base else None
     except (LoopError, GitError):
         return None
+    return record if record.base else None
 
 
-def _top(start: Path) -> Path:
+def repository_around(start: Path) -> Path:
+    """Top of the working tree around a folder.
+
+    Raises:
+        LoopError: There is none.
+    """
     for folder in (start, *start.parents):
         if (folder / ".git").exists():
             return folder
-    return start
+    raise LoopError(
+        f"{start}: found no git repository, expected one that keeps the record of the loop",
+        hint="run `git init` and commit what the loop starts from",
+    )
 
 
 def _held(path: Path) -> bool:

@@ -54,7 +54,7 @@ class LoopPlan:
     """Cases judged for one attempt at most, the incumbent beside it included."""
 
     round_calls: int | None
-    """Calls for one attempt at most, the proposer's not included; None where a command produces or there is no judge."""
+    """Calls for one attempt at most, without the proposer's; None where a command produces, or there is no judge."""
 
     round_tokens: int | None
     """Prompt and answer."""
@@ -247,10 +247,9 @@ def _keep_words(spec: LoopSpec) -> str:
 
 def _budget(spec: LoopSpec) -> str:
     budget = spec.budget
-    parts = [f"{budget.rounds:,} rounds"] * (budget.rounds is not None)
-    parts += [f"{budget.hours:g} hours"] * (budget.hours is not None)
-    parts += [f"${budget.usd:g}"] * (budget.usd is not None)
-    parts += [f"{budget.calls:,} calls"] * (budget.calls is not None)
+    told = {"rounds": "{:,} rounds", "hours": "{:g} hours", "usd": "${:g}", "calls": "{:,} calls"}
+    limits = [(form, getattr(budget, name)) for name, form in told.items()]
+    parts = [form.format(limit) for form, limit in limits if limit is not None]
     side = f", {spec.parallel} attempts side by side" if spec.parallel > 1 else ""
     return (", ".join(parts) or "no limit") + side
 
@@ -265,7 +264,8 @@ def _bounds(plan: LoopPlan, rounds: int) -> str:
 def _time(plan: LoopPlan, spec: LoopSpec) -> str:
     if plan.seconds_per_case is None:
         return "not known before the first case" if spec.has_cases else "not known before the first attempt"
-    return f"{plan.seconds_per_case:.1f} s a case so far: {duration(plan.seconds_per_case * plan.round_cases)} an attempt at most"
+    longest = duration(plan.seconds_per_case * plan.round_cases)
+    return f"{plan.seconds_per_case:.1f} s a case so far: {longest} an attempt at most"
 
 
 def plan_data(loop: OpenedLoop, plan: LoopPlan) -> dict[str, Any]:

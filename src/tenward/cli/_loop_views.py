@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Group
 from rich.text import Text
 
@@ -13,21 +15,23 @@ from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
-    from tenward.cli._loop_open import Holder
+    from tenward.cli._loop_open import Holder, Row
     from tenward.loop import AttemptState, LookState, LoopState, Spent
 
 __all__ = [
     "attempt_view",
-    "diff_view",
     "duration",
     "ends_line",
     "gain_lines",
+    "ledger_view",
     "log_view",
     "one_line",
+    "phase_words",
+    "print_diff",
     "spent_line",
     "status_style",
     "status_view",
@@ -35,6 +39,8 @@ __all__ = [
 
 _STYLES = {"keep": "bold green", "discard": "", "undecided": "yellow", "invalid": "red", "crashed": "red"}
 _LABEL = 11
+_DIGITS = 4
+_IDLE = ("stopped", "ended")
 
 
 def one_line(text: str, *, longest: int = 200) -> str:
@@ -47,6 +53,14 @@ def status_style(status: str) -> str:
     return _STYLES.get(status, "dim")
 
 
+def phase_words(state: LoopState) -> str:
+    """What a loop is at, and why it ended: ``stopped: budget: $5.00 of $5 are spent``."""
+    phase, note = state.phase.value, one_line(state.note)
+    if phase not in _IDLE or not note:
+        return phase
+    return note if note.startswith(phase) else f"{phase}: {note}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them."""
     if seconds < 90:
@@ -56,13 +70,15 @@ def duration(seconds: float) -> str:
 
 
 def spent_line(spent: Spent) -> str:
-    """Such as ``12 rounds · 1.2 h · 2,130 cases judged · 8,123 calls · $0.41``."""
-    rounds = f"{spent.rounds:,} round{'s' * (spent.rounds != 1)}"
-    parts = [rounds, duration(spent.seconds), f"{spent.judged:,} cases judged", f"{spent.calls:,} calls"]
-    return " · ".join([*parts, f"${spent.usd:.4f}" if spent.usd else "no cost known"])
+    """Such as ``12 rounds · 1.2 h · 2,130 cases judged · 8,123 calls · $0.41``; what is nothing is left out."""
+    parts = [f"{spent.rounds:,} round{'s' * (spent.rounds != 1)}"] * bool(spent.rounds)
+    parts.append(duration(spent.seconds))
+    parts += [f"{spent.judged:,} case{'s' * (spent.judged != 1)} judged"] * bool(spent.judged)
+    parts += [f"{spent.calls:,} call{'s' * (spent.calls != 1)}"] * bool(spent.calls)
+    return " · ".join([*parts, *[f"${spent.usd:.4f}"] * bool(spent.usd)])
 
 
-def gain_lines(state: LoopState, *, decimals: int) -> list[Text]:
+def gain_lines(state: LoopState) -> list[Text]:
     """The confirmed gain, what the keeps claimed, and the scores on dev."""
     lines: list[Text] = []
     head: Mapping[str, Any] = state.headline
@@ -74,18 +90,19 @@ def gain_lines(state: LoopState, *, decimals: int) -> list[Text]:
         if head.get("winner") not in (None, state.incumbent):
             lines.append(Text("of an earlier incumbent; it is measured anew when the loop ends", style="dim"))
     kept = state.counts.get("keep", 0)
+    by_judge = head.get("low") is not None or not head
     if state.baseline_score is not None:
-        line = Text(f"baseline {state.baseline_score:.{decimals}f}")
-        now = "being judged afresh" if state.incumbent_score is None else f"{state.incumbent_score:.{decimals}f}"
+        line = Text(f"baseline {state.baseline_score:.{_DIGITS}f}")
+        now = "not judged yet" if state.incumbent_score is None else f"{state.incumbent_score:.{_DIGITS}f}"
         line.append(f"   incumbent {now}", style="bold")
         line.append("   on dev, judged afresh after each keep", style="dim")
         lines.append(line)
     if kept and not head:
-        claims = f"{kept} keep{'s' * (kept != 1)} claimed {state.claimed:+.{decimals}f} in sum"
+        claims = f"{kept} keep{'s' * (kept != 1)} claimed {state.claimed:+.{_DIGITS}f} in sum"
         lines.append(Text(f"{claims}; that is no result before it is confirmed on sealed cases", style="dim"))
-    elif kept:
+    elif kept and by_judge:
         lines.append(
-            Text(f"the running sum of what {kept} keeps claimed was {state.claimed:+.{decimals}f}", style="dim")
+            Text(f"the running sum of what {kept} keeps claimed was {state.claimed:+.{_DIGITS}f}", style="dim")
         )
     return lines
 
@@ -105,21 +122,17 @@ def ends_line(state: LoopState) -> Text:
     return line
 
 
-def status_view(
-    state: LoopState, *, holder: Holder | None, now: Sequence[AttemptState], decimals: int, resume: str
-) -> RenderableType:
+def status_view(state: LoopState, *, holder: Holder | None, now: Sequence[AttemptState], resume: str) -> RenderableType:
     """How a loop stands."""
     title = Text(state.loop, style="bold")
-    title.append(f"   {state.phase.value}", style="cyan" if holder else "yellow")
-    idle = state.phase.value in ("stopped", "ended")
-    if state.note and idle:
-        title.append(f": {one_line(state.note)}", style="dim")
+    title.append(f"   {phase_words(state)}", style="cyan" if holder else "yellow")
+    idle = state.phase.value in _IDLE
     blocks: list[RenderableType] = [title]
     if holder is not None:
         blocks.append(indented(Text(f"run by process {holder.pid} on {holder.host} since {holder.since}"), by=2))
     elif not idle:
         blocks.append(indented(Text(f"nobody runs it now; {resume} goes on from here", style="yellow"), by=2))
-    blocks += [indented(line, by=2) for line in gain_lines(state, decimals=decimals)]
+    blocks += [indented(line, by=2) for line in gain_lines(state)]
     blocks.append(indented(ends_line(state), by=2))
     blocks += [indented(Text(one_line(str(line)), style="dim"), by=2) for line in state.calibration.get("lines", ())]
     blocks += [indented(Text(one_line(line), style="yellow"), by=2) for line in state.warnings]
@@ -135,7 +148,7 @@ def status_view(
     return Group(*blocks)
 
 
-def log_view(attempts: Iterable[AttemptState], *, decimals: int) -> RenderableType:
+def log_view(attempts: Iterable[AttemptState]) -> RenderableType:
     """Attempts, one line each."""
     table = columns("attempt", "commit", "score", "effect", "status", "idea", right=("attempt", "score", "effect"))
     for attempt in attempts:
@@ -145,81 +158,103 @@ def log_view(attempts: Iterable[AttemptState], *, decimals: int) -> RenderableTy
         table.add_row(
             str(attempt.number),
             Text(attempt.candidate[:12], style="dim"),
-            "–" if attempt.score is None else f"{attempt.score:.{decimals}f}",
-            "–" if not isinstance(effect, int | float) else f"{effect:+.{decimals}f}",
+            "–" if attempt.score is None else f"{attempt.score:.{_DIGITS}f}",
+            "–" if not isinstance(effect, int | float) else f"{effect:+.{_DIGITS}f}",
             Text(f"placebo, {status}" if attempt.placebo else status, style=status_style(status)),
             one_line(words, longest=120),
         )
     return table
 
 
-def attempt_view(attempt: AttemptState, *, loop: str, decimals: int) -> RenderableType:
+def ledger_view(rows: Sequence[Row]) -> RenderableType:
+    """The ledger as git has it, one line an attempt."""
+    table = columns("attempt", "commit", "score", "status", "description", right=("attempt", "score"))
+    for row in rows:
+        table.add_row(
+            str(row.number),
+            Text(row.commit[:12], style="dim"),
+            "–" if row.score is None else f"{row.score:.{_DIGITS}f}",
+            Text(row.status, style=status_style(row.status)),
+            one_line(row.description, longest=120),
+        )
+    return table
+
+
+def attempt_view(attempt: AttemptState, *, loop: str) -> RenderableType:
     """One attempt: idea, stages, looks, decision, retro, cost. Its diff is printed after it."""
     status = attempt.phase.value if attempt.status is None else attempt.status.value
     title = Text(f"{loop} {attempt.number}", style="bold")
     title.append(f"   {status}", style=status_style(status))
-    blocks: list[RenderableType] = [title]
+    parts = [*_tried(attempt), *_found(attempt), *_ended(attempt, status)]
+    parts.append(("took", Text(spent_line(attempt.spent), style="dim")))
+    if attempt.candidate:
+        parts.append(("in git", Text(f"refs/tenward/{loop}/attempts/{attempt.number:06d}", style="dim")))
+    told = (hanging(Text(label, style="dim"), text, indent=2, width=_LABEL) for label, text in parts)
+    return Group(title, *told)
 
-    def part(label: str, text: Text | str) -> None:
-        blocks.append(hanging(Text(label, style="dim"), text, indent=2, width=_LABEL))
 
+def _tried(attempt: AttemptState) -> Iterator[tuple[str, Text | str]]:
+    """The idea, and the files that were changed."""
     if attempt.placebo:
-        part("placebo", f"{one_line(attempt.placebo)}: no idea was asked for, and a keep would be false")
+        yield "placebo", f"{one_line(attempt.placebo)}: no idea was asked for, and a keep would be false"
     else:
-        part("idea", Text(one_line(attempt.idea) or "none was noted", style="bold"))
+        yield "idea", Text(one_line(attempt.idea) or "none was noted", style="bold")
         if attempt.idea_note:
-            part("why", _lines(attempt.idea_note))
+            yield "why", _lines(attempt.idea_note)
         if ruled_out := attempt.idea_file.get("ruled_out"):
-            part("ruled out", one_line("; ".join(map(str, ruled_out)), longest=1000))
+            yield "ruled out", one_line("; ".join(map(str, ruled_out)), longest=1000)
     for change in attempt.changes:
-        part(change.kind, printable(change.path, longest=sys.maxsize))
+        yield change.kind, printable(change.path, longest=sys.maxsize)
+
+
+def _found(attempt: AttemptState) -> Iterator[tuple[str, Text | str]]:
+    """What was measured."""
     for stage in attempt.stages:
         line = Text("passed " if stage.passed else "failed ", style="green" if stage.passed else "red")
         line.append(f"{one_line(stage.stage)}: {one_line(stage.detail)}", style="default")
         line.append(f"   {duration(stage.seconds)}", style="dim")
-        part("stage", line)
+        yield "stage", line
     if attempt.looks:
-        part("looks", _looks(attempt.looks, decimals=decimals))
+        yield "looks", _looks(attempt.looks)
     if attempt.score is not None:
-        beside = "" if attempt.incumbent_score is None else f", the incumbent {attempt.incumbent_score:.{decimals}f}"
-        part("score", f"{attempt.score:.{decimals}f}{beside} on the same cases")
-    for fault in (*attempt.faults, *attempt.alarms):
-        part("fault" if fault in attempt.faults else "alarm", Text(one_line(fault, longest=500), style="red"))
+        beside = "" if attempt.incumbent_score is None else f", the incumbent {attempt.incumbent_score:.{_DIGITS}f}"
+        yield "score", f"{attempt.score:.{_DIGITS}f}{beside} on the same cases"
+
+
+def _ended(attempt: AttemptState, status: str) -> Iterator[tuple[str, Text | str]]:
+    """How it ended, and what was learned."""
+    for label, lines in (("fault", attempt.faults), ("alarm", attempt.alarms)):
+        for line in lines:
+            yield label, Text(one_line(line, longest=500), style="red")
     if attempt.reason:
-        part("decision", Text(one_line(attempt.reason, longest=500), style=status_style(status)))
-    if attempt.decision is not None:
-        for floor in attempt.decision.get("floors", ()):
-            part("floor", one_line(str(floor), longest=300))
+        yield "decision", Text(one_line(attempt.reason, longest=500), style=status_style(status))
+    for floor in (attempt.decision or {}).get("floors", ()):
+        yield "floor", one_line(str(floor), longest=300)
     if attempt.rebased:
-        part("rebased", f"{attempt.rebased} times, onto a newer incumbent")
-    if why := attempt.retro.get("why"):
-        part("retro", _lines(str(why)))
-        for direction in attempt.retro.get("suggested", ()):
-            part("next", one_line(str(direction), longest=300))
+        yield "rebased", f"{attempt.rebased} times, onto a newer incumbent"
+    if (why := str(attempt.retro.get("why", ""))) and why != attempt.reason:
+        yield "retro", _lines(why)
+    for direction in attempt.retro.get("suggested", ()):
+        yield "next", one_line(str(direction), longest=300)
     if attempt.log.strip() and status in ("crashed", "invalid"):
-        part("log", _lines(attempt.log.strip()))
-    part("took", Text(spent_line(attempt.spent).partition(" · ")[2], style="dim"))
-    if attempt.candidate:
-        part("in git", Text(f"refs/tenward/{loop}/attempts/{attempt.number:06d}", style="dim"))
-    return Group(*blocks)
+        yield "log", _lines(attempt.log.strip())
 
 
-def diff_view(text: str) -> RenderableType:
-    """A unified diff, coloured."""
-    view = Text()
+def print_diff(text: str) -> None:
+    """Print a unified diff, coloured on a terminal, its lines as long as they are."""
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for line in text.rstrip("\n").split("\n"):
         headed = line.startswith(("+++ ", "--- ", "diff --git", "index "))
-        style = "dim" if headed else "green" if line[:1] == "+" else "red" if line[:1] == "-" else ""
-        view.append(printable(line, longest=2000) + "\n", style="cyan" if line.startswith("@@") else style)
-    view.right_crop(1)
-    return view
+        colour = "cyan" if line.startswith("@@") else {"+": "green", "-": "red"}.get(line[:1])
+        told = printable(line, longest=sys.maxsize)
+        click.echo(click.style(told, fg=None if headed else colour, dim=headed) if coloured else told)
 
 
 def _lines(text: str) -> str:
     return "\n".join(printable(line, longest=1000) for line in text.strip().split("\n"))
 
 
-def _looks(looks: Sequence[LookState], *, decimals: int) -> Text:
+def _looks(looks: Sequence[LookState]) -> Text:
     """One line a look: how far, how many better, and the mean of what was new."""
     view = Text()
     for look in looks:
@@ -229,6 +264,6 @@ def _looks(looks: Sequence[LookState], *, decimals: int) -> Text:
         mean = sum(look.differences) / count if count else 0.0
         view.append(f"{look.split:<6} to {look.units:>3}  ")
         view.append_text(bar(better / max(1, count), style="green"))
-        view.append(f"  {better} better, {worse} worse   mean {mean:+.{decimals}f}\n", style="dim")
+        view.append(f"  {better} better, {worse} worse   mean {mean:+.{_DIGITS}f}\n", style="dim")
     view.right_crop(1)
     return view

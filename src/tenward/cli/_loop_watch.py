@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from rich.text import Text
 from tenward.cli._bars import bar
 from tenward.cli._console import ascii_only, lively, note
 from tenward.cli._layout import columns, indented
-from tenward.cli._loop_views import duration, ends_line, gain_lines, one_line, spent_line, status_style
+from tenward.cli._loop_views import duration, ends_line, gain_lines, one_line, phase_words, spent_line, status_style
 from tenward.loop import AttemptEvent, LoopEvent, LoopPhase, ProgressEvent
 
 if TYPE_CHECKING:
@@ -37,15 +38,14 @@ class Board:
 
     Args:
         name: The loop.
-        decimals: Of scores.
         plain: Whether each new fact is a line of its own.
     """
 
-    def __init__(self, name: str, *, decimals: int, plain: bool) -> None:
+    def __init__(self, name: str, *, plain: bool) -> None:
         self.name = name
-        self.decimals = decimals
         self.state: LoopState | None = None
         self._plain = plain
+        self._lock = threading.RLock()  # the view is painted by a thread of its own
         self._open: dict[int, AttemptState] = {}
         self._ended: deque[AttemptState] = deque(maxlen=_SHOWN)
         self._progress: dict[int, ProgressEvent] = {}
@@ -54,44 +54,44 @@ class Board:
 
     def tell(self, event: Event) -> None:
         """Take in one event, from whatever thread."""
-        match event:
-            case LoopEvent():
-                self._loop(event.loop)
-            case AttemptEvent():
-                self.attempt(event.attempt)
-            case ProgressEvent():
-                self._progress[event.number] = event
+        with self._lock:
+            match event:
+                case LoopEvent():
+                    self._loop(event.loop)
+                case AttemptEvent():
+                    self._attempt(event.attempt)
+                case ProgressEvent():
+                    self._progress[event.number] = event
 
-    def attempt(self, attempt: AttemptState) -> None:
-        """Take in how an attempt stands."""
+    def _attempt(self, attempt: AttemptState) -> None:
         number = attempt.number
         if attempt.open:
             if number not in self._began:
                 self._began[number] = time.monotonic()
             before = self._open.get(number)
             self._open[number] = attempt
-            if self._plain and (before is None or (attempt.idea and not before.idea)):
-                self._line(f"attempt {number}: {one_line(attempt.idea) or attempt.phase.value}")
+            if self._plain and attempt.idea and not (before is not None and before.idea):
+                self._line(f"attempt {number}: {one_line(attempt.idea)}")
             return
         self._open.pop(number, None)
         self._progress.pop(number, None)
         if all(number != ended.number for ended in self._ended):
             self._ended.append(attempt)
             if self._plain:
-                status = "" if attempt.status is None else attempt.status.value
-                self._line(f"attempt {number}: {status}: {one_line(attempt.reason)}")
+                self._line(f"attempt {number}: {one_line(attempt.reason)}")
 
     def _loop(self, state: LoopState) -> None:
         before, self.state = self.state, state
         if before is None or before.phase is not state.phase:
             self._progress.pop(0, None)
-            if self._plain and state.phase is not LoopPhase.RUNNING:
-                self._line(f"{self.name}: {state.phase.value}{f': {one_line(state.note)}' if state.note else ''}")
+            begins = before is None and state.phase in _QUIET  # how an earlier run ended
+            if self._plain and state.phase is not LoopPhase.RUNNING and not begins:
+                self._line(f"{self.name}: {phase_words(state)}")
         if not self._plain:
             return
         for line in (*state.calibration.get("lines", ()), *state.warnings):
             self._line(str(line), once=True)
-        if state.headline and (before is None or before.headline != state.headline):
+        if state.headline and before is not None and before.headline != state.headline:
             self._line(str(state.headline.get("text", "")))
 
     def _line(self, text: str, *, once: bool = False) -> None:
@@ -101,16 +101,18 @@ class Board:
 
     def __rich__(self) -> RenderableType:
         """The whole view."""
+        with self._lock:
+            return self._view()
+
+    def _view(self) -> RenderableType:
         state = self.state
         title = Text(self.name, style="bold")
         if state is None:
             title.append("   starting", style="dim")
             return title
-        title.append(f"   {state.phase.value}", style="yellow" if state.phase in _QUIET else "cyan")
-        if state.note and state.phase in _QUIET:
-            title.append(f": {one_line(state.note)}", style="dim")
+        title.append(f"   {phase_words(state)}", style="yellow" if state.phase in _QUIET else "cyan")
         blocks: list[RenderableType] = [title]
-        blocks += [indented(line, by=2) for line in gain_lines(state, decimals=self.decimals)]
+        blocks += [indented(line, by=2) for line in gain_lines(state)]
         blocks.append(indented(ends_line(state), by=2))
         now = self._now(state)
         if now is not None:
@@ -181,15 +183,15 @@ def follow(board: Board, journal: Journal, is_running: Callable[[], bool]) -> No
     running = is_running()
     while True:
         state = journal.loop()
-        if state is not None and state != board.state:
-            board.tell(LoopEvent(loop=state))
         still_open: list[int] = []
         for attempt in journal.attempts(after):
-            board.attempt(attempt)
+            board.tell(AttemptEvent(attempt=attempt))
             if attempt.open:
                 still_open.append(attempt.number)
             elif not still_open:
                 after = attempt.number
+        if state is not None and state != board.state:
+            board.tell(LoopEvent(loop=state))
         if not running:
             return
         time.sleep(_LOOK_EVERY)

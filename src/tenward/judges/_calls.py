@@ -342,13 +342,14 @@ class Calls:
             self.hits += 1
         return answer
 
-    def remember(self, key: str, asked: Asked, answer: str) -> None:
-        """Count a miss, note why it was one, and keep the answer."""
+    def remember(self, key: str, asked: Asked, answer: str, *, fit: bool = True) -> None:
+        """Count a miss, note why it was one, and keep the answer if it is ``fit`` to be used again."""
         self.misses += 1
         if self.cache is None:
             return
         self.missed_for.update(self.cache.why_missed(asked) or ("new",))
-        self.cache.remember(key, asked, answer)
+        if fit:
+            self.cache.remember(key, asked, answer)
 
 
 _NOTHING = Calls()

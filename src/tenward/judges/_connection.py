@@ -119,6 +119,7 @@ class Connection:
         sample: int,
         deadline: Deadline,
         max_tokens: int,
+        fit: Callable[[BaseModel], bool] | None = None,
     ) -> tuple[BaseModel | None, Usage, Failure | None]:
         """One structured answer; a schema fault is returned as a failure, for the caller to ask again.
 
@@ -129,6 +130,7 @@ class Connection:
             sample: Number of the answer, where several are wanted to one question.
             deadline: The time left for the case.
             max_tokens: Upper bound on the answer, in tokens.
+            fit: Whether an answer is worth keeping in the cache; every one is, when left out.
 
         Raises:
             CallFailedError: The call failed for good.
@@ -178,7 +180,7 @@ class Connection:
             error.usage = total_usage(spent)
             raise
         if answer is not None:
-            calls.remember(key, asked, answer.model_dump_json(by_alias=True))
+            calls.remember(key, asked, answer.model_dump_json(by_alias=True), fit=fit is None or fit(answer))
         return answer, total_usage(spent), failure
 
     def knows_answer(self, messages: list[Message], model: type[BaseModel], *, sample: int, max_tokens: int) -> bool:

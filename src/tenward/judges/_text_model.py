@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from tenward.errors import UsageError
 from tenward.judges._calls import Asked, Budget, PlannedCalls, prompt_tokens_at_most
@@ -16,11 +16,13 @@ from tenward.judges._engine import engine_turn
 from tenward.judges._fence import sendable
 from tenward.judges._retry import CallFailedError, Deadline
 from tenward.judges._spec import JudgeSpec, load_spec
-from tenward.judges._verdict import Failure, Usage
+from tenward.judges._verdict import Usage
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tenward.judges._verdict import Failure
 
 __all__ = ["TextModel", "Written"]
 
@@ -57,7 +59,14 @@ class Written:
 class _Answer(BaseModel):
     """The answer."""
 
-    text: str = Field(min_length=1, description="The whole answer, and nothing else.")
+    text: str = Field(description="The whole answer, and nothing else.")
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("the answer was empty")
+        return value
 
 
 class TextModel:
@@ -150,11 +159,7 @@ class TextModel:
         answer, usage, failure = await self._connection.structured(
             messages, _Answer, asked=asked, sample=0, deadline=deadline, max_tokens=most
         )
-        if not isinstance(answer, _Answer):
-            return Written(failure=failure, usage=usage)
-        if not answer.text.strip():
-            return Written(failure=Failure(kind="schema", detail="the answer was empty"), usage=usage)
-        return Written(text=sendable(answer.text), usage=usage)
+        return Written(text=sendable(answer.text) if isinstance(answer, _Answer) else "", failure=failure, usage=usage)
 
     def known(self, messages: Sequence[Mapping[str, str]]) -> str | None:
         """What the cache of the run around it holds for these messages; None when :meth:`write` would have to ask."""

@@ -14,6 +14,8 @@ from tenward.judges._verdict import Failure, Step, Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic import BaseModel
+
     from tenward.judges._calls import Asked
     from tenward.judges._connection import Connection
     from tenward.judges._prompts import Prompt
@@ -71,6 +73,12 @@ async def ask_words(
     Raises:
         JudgeUnavailableError: No call could succeed.
     """
+
+    def scored(answer: BaseModel) -> bool:
+        """Whether no criterion is left without a score: what failed is asked anew in another run, not replayed."""
+        checked, *_ = check_words(answer, words, rubric=rubric, candidate=candidate, prompt=told)
+        return not words.scores or all(item.failure is None for item in checked.values())
+
     question = question_words(rubric, words, scores=scores)
     told = f"{prompt.system}\n{question}"
     model = answer_model(rubric, words)
@@ -88,6 +96,7 @@ async def ask_words(
                 sample=sample,
                 deadline=deadline,
                 max_tokens=max_tokens,
+                fit=scored,
             )
         except CallFailedError as error:
             usage += error.usage

@@ -2,26 +2,111 @@
 
 from __future__ import annotations
 
-from tenward.loop._ledger import Attempt, Draft, Status
-from tenward.loop._paths import PathPatterns
-from tenward.loop._record import LoopRecord, Outcome, Written
-from tenward.loop._slots import Slot, Slots
-from tenward.loop._snapshot import Candidate, Change, Fault, FaultKind, Limits, snapshot
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tenward.loop._definition import LoopSpec
+    from tenward.loop._engine import Engine, journal_path
+    from tenward.loop._evaluator import evaluator_files
+    from tenward.loop._journal import Journal
+    from tenward.loop._ledger import Attempt, Draft, Status
+    from tenward.loop._notes import STATE_NOTE
+    from tenward.loop._paths import PathPatterns
+    from tenward.loop._record import LoopRecord, Outcome, Written
+    from tenward.loop._schema import loop_schema
+    from tenward.loop._slots import Slot, Slots
+    from tenward.loop._snapshot import Candidate, Change, Fault, FaultKind, Limits, snapshot
+    from tenward.loop._states import (
+        AttemptEvent,
+        AttemptState,
+        Event,
+        LookState,
+        LoopEvent,
+        LoopPhase,
+        LoopState,
+        Phase,
+        PlaceboTally,
+        ProgressEvent,
+        Spent,
+        StageState,
+        read_state,
+        write_state,
+    )
 
 __all__ = [
+    "STATE_NOTE",
     "Attempt",
+    "AttemptEvent",
+    "AttemptState",
     "Candidate",
     "Change",
     "Draft",
+    "Engine",
+    "Event",
     "Fault",
     "FaultKind",
+    "Journal",
     "Limits",
+    "LookState",
+    "LoopEvent",
+    "LoopPhase",
     "LoopRecord",
+    "LoopSpec",
+    "LoopState",
     "Outcome",
     "PathPatterns",
+    "Phase",
+    "PlaceboTally",
+    "ProgressEvent",
     "Slot",
     "Slots",
+    "Spent",
+    "StageState",
     "Status",
     "Written",
+    "evaluator_files",
+    "journal_path",
+    "loop_schema",
+    "read_state",
     "snapshot",
+    "write_state",
 ]
+
+_HOMES = {
+    "_definition": ("LoopSpec",),
+    "_engine": ("Engine", "journal_path"),
+    "_evaluator": ("evaluator_files",),
+    "_journal": ("Journal",),
+    "_ledger": ("Attempt", "Draft", "Status"),
+    "_notes": ("STATE_NOTE",),
+    "_paths": ("PathPatterns",),
+    "_record": ("LoopRecord", "Outcome", "Written"),
+    "_schema": ("loop_schema",),
+    "_slots": ("Slot", "Slots"),
+    "_snapshot": ("Candidate", "Change", "Fault", "FaultKind", "Limits", "snapshot"),
+    "_states": (
+        "AttemptEvent",
+        "AttemptState",
+        "Event",
+        "LookState",
+        "LoopEvent",
+        "LoopPhase",
+        "LoopState",
+        "Phase",
+        "PlaceboTally",
+        "ProgressEvent",
+        "Spent",
+        "StageState",
+        "read_state",
+        "write_state",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    # Resolved on first use: who only asks how a loop stands must not pay for judges and metrics.
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(_import_module(f"tenward.loop.{module}"), name)
+    raise AttributeError(f"module 'tenward.loop' has no attribute {name!r}")

@@ -116,7 +116,8 @@ class Attempts:
                 chance = control.dice("damage", attempt.number)
                 tree, done = damaged_tree(control.record, attempt.parent, control.spec.edit, chance)
             return replace(attempt, phase=Phase.CHECKING, tree=tree, placebo=done, idea=f"Placebo: {done}")
-        await in_thread(lambda: slot.reset(attempt.parent))
+        without = await in_thread(lambda: self._proposing.without_evaluator(attempt.parent))
+        await in_thread(lambda: slot.reset(without))
         proposal = await self._proposing.propose(attempt, slot, self._incumbent_of(attempt))
         control.commands.sweep(slot.path)
         candidate = await in_thread(lambda: snapshot(slot, control.spec.edit, leftovers=_LEFTOVERS))
@@ -127,7 +128,7 @@ class Attempts:
             idea_note="" if idea is None else idea.rationale,
             idea_file={} if idea is None else idea.to_json(),
             log=proposal.log[-_LOG_CHARS:],
-            tree=candidate.tree,
+            tree=self._proposing.with_evaluator(candidate.tree, without, attempt.parent),
             changes=tuple(FileChange(path=ascii_path(one.path), kind=one.kind) for one in candidate.changes),
             faults=tuple(str(fault) for fault in candidate.faults),
         )

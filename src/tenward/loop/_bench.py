@@ -167,8 +167,8 @@ class RubricBench(Bench):
         scores = result.verdict.scores if result.verdict is not None else {}
         problem = ""
         if result.value is None and result.verdict is not None:
-            told = next(iter(result.verdict.failures.values()), None)
-            problem = "too little was scored" if told is None else f"{told.kind}: {told.detail}"
+            failure = next(iter(result.verdict.failures.values()), None)
+            problem = "too little was scored" if failure is None else f"{failure.kind}: {failure.detail}"
         return CaseScore(
             case_id=case,
             split=split,

@@ -78,8 +78,8 @@ class Commands:
         program = shutil.which("bwrap")
         if program is None or self.network:
             return ()
-        words = (program, "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-net", "--unshare-pid")
-        words = (*words, "--die-with-parent", "--")
+        binds = (program, "--dev-bind", "/", "/", "--proc", "/proc")
+        words = (*binds, "--unshare-net", "--unshare-pid", "--die-with-parent", "--")
         try:
             probe = run_command([*words, "true"], cwd=Path("/"), timeout=_PROBE_SECONDS, env=scrubbed_environment())
         except OSError:

@@ -225,7 +225,7 @@ class ConfirmSpec(Document):
 
 
 class BudgetSpec(Document):
-    """When the loop stops, whichever comes first. Without any, after 20 rounds."""
+    """When the loop stops, whichever comes first; at least one limit."""
 
     rounds: Count | None = None
     hours: Positive | None = None
@@ -234,6 +234,14 @@ class BudgetSpec(Document):
 
     calls: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | None = None
     """Calls of models, the proposer's included."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> BudgetSpec:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            limits = ", ".join(type(self).model_fields)
+            hint = "leave budget out for 20 rounds"
+            raise FieldError(found="no limit", expected=f"at least one of {limits}", hint=hint)
+        return self
 
 
 def _unlike(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -277,7 +285,7 @@ class LoopSpec(Document):
     """Who confirms a winner on sealed cases; as in ``score`` when left out."""
 
     budget: BudgetSpec = BudgetSpec(rounds=20)
-    """When the loop stops."""
+    """When the loop stops; left out, after 20 rounds."""
 
     parallel: Annotated[int, Field(ge=1, le=16, strict=True)] = 1
     """Attempts at the same time."""

@@ -17,7 +17,7 @@ from tenward.loop._control import BrokenEvaluatorError, Control
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._journal import Journal
 from tenward.loop._making import producer_factory
-from tenward.loop._openings import measure_headline, open_loop, prepare, rejudge
+from tenward.loop._openings import check_fingerprint, measure_headline, open_loop, prepare, rejudge
 from tenward.loop._placebo import draw_placebo
 from tenward.loop._proposing import Proposing
 from tenward.loop._scores import Incumbent
@@ -176,6 +176,8 @@ class Engine:
                 stack.push_async_callback(judge.aclose)
         else:
             judges = (self._judge, self._judge)
+        sealed.remove_copies()
+        check_fingerprint(control, sealed.rubric, judges)
         producer = self._producer or producer_factory(self.spec, control, self._top, self._library)
         bench = RubricBench(control, sealed.rubric, judges, producer, pool)
         stack.push_async_callback(bench.aclose)
@@ -217,6 +219,9 @@ class Engine:
             ) from error
         except TenwardError as error:
             note = error.message.partition("\n")[0]
+            raise
+        except Exception as error:
+            note = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise
         finally:
             control.commands.sweep()

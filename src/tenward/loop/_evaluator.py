@@ -71,7 +71,8 @@ def evaluator_files(spec: LoopSpec, top: Path, library: Library | None = None) -
     Raises:
         UnknownNameError: A rubric, judge or data set is nowhere to be found.
         DocumentError: One of them says something it may not.
-        LoopError: ``edit`` matches one of the files, or ``keep.never_lower`` names no criterion of the rubric.
+        LoopError: ``edit`` matches one of the files, ``ideas.from`` the cases, the rubric or a judge, or
+            ``keep.never_lower`` names no criterion of the rubric.
     """
     top = top.resolve()
     library = library or Library.discover(top)
@@ -101,16 +102,27 @@ def evaluator_files(spec: LoopSpec, top: Path, library: Library | None = None) -
         card=card_path,
         programs=_programs(spec, commands, top),
     )
-    editable = PathPatterns(spec.edit)
     for path in found.inside:
-        if editable.match(path):
-            pattern = next(pattern for pattern in spec.edit if PathPatterns([pattern]).match(path))
+        if pattern := _matching(spec.edit, path):
             raise LoopError(
                 f"{spec.source or spec.loop}: edit: found '{pattern}', which matches {path}, "
                 "expected patterns that leave the evaluator alone",
                 hint="a loop that may edit its rubric, judge, cases or runner would improve those; name less",
             )
+    for secret in filter(None, (found.dataset, found.rubric, *found.judges)):
+        path = secret.relative_to(top).as_posix() if secret.is_relative_to(top) else ""
+        if path and spec.ideas is not None and (pattern := _matching(spec.ideas.sources, path)):
+            raise LoopError(
+                f"{spec.source or spec.loop}: ideas.from: found '{pattern}', which matches {path}, "
+                "expected sources that do not give the evaluator away",
+                hint="a brief that quotes sealed cases or the rubric would teach to the test; name less",
+            )
     return found
+
+
+def _matching(patterns: Sequence[str], path: str) -> str:
+    """The first pattern that matches; empty where none does."""
+    return next((pattern for pattern in patterns if PathPatterns([pattern]).match(path)), "")
 
 
 def _check_criteria(spec: LoopSpec, rubric: Rubric) -> None:
@@ -153,7 +165,7 @@ def _commands(spec: LoopSpec) -> Iterator[Sequence[str]]:
 def _programs(spec: LoopSpec, commands: Sequence[Sequence[str]], top: Path) -> tuple[Path, ...]:
     """Files that are named in commands; what may be edited is the artefact and not the evaluator."""
     editable = PathPatterns(spec.edit)
-    words = [word.rpartition("=")[2] for command in commands for word in command]
+    words = [word.rpartition("=")[2].strip("'\"") for command in commands for word in command]
     if spec.produce is not None and spec.produce.prompt is not None:
         words.append(spec.produce.prompt)
     found: dict[Path, None] = {}

@@ -18,7 +18,19 @@ from tenward.workspace import Library, require_version
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Command", "Count", "ModelRef", "Pattern", "Patterns", "Positive", "Seconds", "Text", "Variable", "named"]
+__all__ = [
+    "Command",
+    "Count",
+    "ModelRef",
+    "Pattern",
+    "Patterns",
+    "Positive",
+    "Seconds",
+    "Text",
+    "Variable",
+    "named",
+    "split_names",
+]
 
 _JUDGE_NAME = re.compile(r"[^/]+(/v[0-9]+)?|.*\.ya?ml")
 # What a judge file says about reading scores has no meaning for a model that writes.
@@ -208,5 +220,6 @@ class ModelRef(Document):
 
 
 def split_names(value: Any, default: float) -> Any:
-    """A mapping from a list of names, each with the same number; anything else unchanged."""
+    """A mapping from one name or a list of them, each with the same number; anything else unchanged."""
+    value = [value] if isinstance(value, str) else value
     return {str(name): default for name in value} if is_list(value) else value

@@ -100,11 +100,11 @@ class Idea:
         if not isinstance(rationale, str) or not is_list(ruled_out) or not is_list(combines):
             raise ValueError("expected rationale as a text, ruled_out and combines as lists")
         return cls(
-            title=" ".join(value["title"].split())[:_TITLE_CHARS],
-            rationale=rationale.strip()[:_TEXT_CHARS],
-            ruled_out=tuple(
-                " ".join(item.split())[:_TITLE_CHARS] for item in ruled_out if isinstance(item, str) and item.strip()
-            )[:_MOST_RULED_OUT],
+            title=_one_line(value["title"]),
+            rationale=rationale.strip()[:_TEXT_CHARS].rstrip(),
+            ruled_out=tuple(_one_line(item) for item in ruled_out if isinstance(item, str) and item.strip())[
+                :_MOST_RULED_OUT
+            ],
             combines=tuple(number for number in combines if type(number) is int),
         )
 
@@ -174,7 +174,7 @@ class IdeaBook:
         self._past.append(past)
         if past.near_miss:
             self._near_misses.append(place)
-        if len(past.idea.combines) > 1:
+        if past.tried and len(past.idea.combines) > 1:
             self._combined.add(frozenset(past.idea.combines))
 
     def last(self, k: int) -> tuple[PastIdea, ...]:
@@ -200,7 +200,8 @@ class IdeaBook:
         """
         if len(idea.combines) > 1:
             pair = frozenset(idea.combines)
-            return next((one for one in reversed(self._past) if frozenset(one.idea.combines) == pair), None)
+            same = (one for one in reversed(self._past) if one.tried and frozenset(one.idea.combines) == pair)
+            return next(same, None)
         whole, title = terms_of(idea.text), terms_of(idea.title)
         places = {place for query in (whole, title) for place, _ in self._index.search(query, _CANDIDATES)}
         best: tuple[float, int] | None = None
@@ -245,6 +246,10 @@ class IdeaBook:
             if len(found) >= k:
                 break
         return tuple(found.values())[:k]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_TITLE_CHARS].rstrip()
 
 
 def _promise(past: PastIdea) -> tuple[float, float, int]:

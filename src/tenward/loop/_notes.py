@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenward.loop._scores import mean
 from tenward.loop._states import write_state
@@ -63,7 +63,8 @@ def change_of_criteria(candidate: ScoreTable, incumbent: ScoreTable) -> dict[str
 
 
 def _told(score: CaseScore) -> dict[str, object]:
-    verdict = (score.result or {}).get("verdict") or {}
+    verdict: dict[str, Any] = (score.result or {}).get("verdict") or {}
+    parts: list[dict[str, Any]] = list(verdict.get("criteria", ()))
     return {
         "case": score.case_id,
         "split": score.split,
@@ -71,7 +72,7 @@ def _told(score: CaseScore) -> dict[str, object]:
         "criteria": dict(score.criteria),
         "output": score.output,
         "problem": score.problem,
-        "reasons": {part["criterion"]: part["reason"] for part in verdict.get("criteria", ()) if part.get("reason")},
+        "reasons": {part["criterion"]: part["reason"] for part in parts if part.get("reason")},
     }
 
 

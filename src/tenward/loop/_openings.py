@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tenward.decisions import Calibration
+    from tenward.judges import Judge
     from tenward.loop._bench import Bench
     from tenward.loop._control import Control
     from tenward.loop._definition import LoopSpec
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from tenward.loop._record import LoopRecord
     from tenward.loop._scores import Incumbent
     from tenward.loop._seal import Sealed
+    from tenward.rubrics import Rubric
 
-__all__ = ["measure_headline", "open_loop", "prepare", "rejudge"]
+__all__ = ["check_fingerprint", "measure_headline", "open_loop", "prepare", "rejudge"]
 
 _HEADLINES = 3_000_000_000
 _OLD_EPOCHS = 20
@@ -60,6 +62,26 @@ def open_loop(spec: LoopSpec, record: LoopRecord, journal: Journal, sealed: Seal
             hint="undo that, or give the loop a new name: scores from different evaluators are never compared",
         )
     return replace(state, seed=spec.seed, warnings=tuple(dict.fromkeys((*state.warnings, *sealed.warnings))))
+
+
+def check_fingerprint(control: Control, rubric: Rubric, judges: tuple[Judge, Judge]) -> None:
+    """See to it that the judges are those of the scores there are: a new version may ask in other words.
+
+    Raises:
+        LoopError: They are not; the message names what differs.
+    """
+    now = {
+        f"{whose}, {name}": value
+        for whose, judge in zip(("the judge", "the confirming judge"), judges, strict=True)
+        for name, value in judge.fingerprint(rubric).items()
+    }
+    then = control.state.fingerprint
+    if then and (broken := broken_seal(then, now)):
+        raise LoopError(
+            f"the loop '{control.state.loop}' was judged by another judge: {', '.join(broken)}",
+            hint="go back to that one, or give the loop a new name: scores of different judges are never compared",
+        )
+    control.update(fingerprint=now)
 
 
 def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal) -> LoopState:
@@ -105,10 +127,11 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     if control.state.calibration:
         phase = control.state.phase
         control.update(phase=phase if phase in _UNFINISHED else LoopPhase.RUNNING, note="")
+        control.purse.put_aside(2 * len(cases_of(bench.sealed)))
         return
     first = incumbent_at(control.state.epoch, control.state.incumbent)
     if control.state.phase is not LoopPhase.CALIBRATING:
-        control.update(arrow=True, phase=LoopPhase.TESTING, note="")
+        control.update(phase=LoopPhase.TESTING, note="")
         await _try_evaluator(control, first)
         control.update(arrow=True, phase=LoopPhase.CALIBRATING)
     cases = cases_of(first.in_play)

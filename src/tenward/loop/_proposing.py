@@ -12,7 +12,9 @@ from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level
 from tenward.loop._edits import write_files
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._ledger import Status
+from tenward.loop._objects import ObjectWriter
 from tenward.loop._paths import PathPatterns
+from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
 from tenward.loop._scores import cases_of
 from tenward.loop._states import Spent
@@ -65,6 +67,7 @@ class Proposing:
         self._control = control
         self._sources = sources
         self._texts: dict[str, dict[str, str]] = {}
+        self._without: dict[str, str] = {}
         self._told: tuple[int, list[Result]] = (-1, [])
         for attempt in past:
             self.learn(attempt)
@@ -121,6 +124,28 @@ class Proposing:
             self._texts[tree] = texts
         return self._texts[tree]
 
+    def without_evaluator(self, parent: str) -> str:
+        """The files of an incumbent but for rubric, judges and cases, which are no proposer's business."""
+        record, hidden = self._control.record, self._control.sealed.hidden
+        there = record.trees.listing(parent).files
+        gone = dict.fromkeys(path for path in hidden if path in there)
+        if not gone:
+            return parent
+        if parent not in self._without:
+            writer = ObjectWriter(record.git)
+            self._without = {parent: record.trees.change(parent, gone, writer)}
+            writer.store()
+        return self._without[parent]
+
+    def with_evaluator(self, tree: str, without: str, parent: str) -> str:
+        """The candidate made from what :meth:`without_evaluator` gave, with the evaluator's files again."""
+        if without == parent:
+            return tree
+        whole = rebase(self._control.record, base=without, tree=tree, onto=parent)
+        # A fault is no part of the tree, so nothing can stand where the evaluator's files belong.
+        assert whole is not None
+        return whole
+
     def text_of(self, tree: str) -> str:
         """The same as one text."""
         return "\n".join(self.texts_of(tree).values())
@@ -156,7 +181,7 @@ class Proposing:
     def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int) -> Brief:
         """What the proposer of an attempt is told; nothing of sealed cases, nothing of placebos."""
         spec, book = self._control.spec, self.book
-        combine = ()
+        combine: tuple[PastIdea, ...] = ()
         if spec.combine_every is not None and len(book) and len(book) % spec.combine_every == 0:
             combine = next(iter(book.combinable(1)), ())
         return build_brief(

@@ -29,7 +29,7 @@ def loop_schema() -> dict[str, Any]:
             _or_text(part["properties"], name)
     margins = definitions["Keep"]["properties"]["never_lower"]
     definitions["Keep"]["properties"]["never_lower"] = {
-        "anyOf": [{"type": "array", "items": _TEXT}, margins],
+        "anyOf": [_TEXT, {"type": "array", "items": _TEXT}, margins],
         "description": margins.pop("description"),
     }
     return schema

@@ -47,6 +47,9 @@ class Sealed:
     rubric: Rubric | None
     """What good is; None where the score is a number."""
 
+    hidden: tuple[str, ...]
+    """Paths that a proposer finds missing in its slot: it hears of the evaluator in the brief, as far as it may."""
+
     cases: tuple[Case, ...]
     """Every case of the data set; one without texts where the artefact itself is judged."""
 
@@ -55,6 +58,11 @@ class Sealed:
 
     confirm_file: Path | None
     """That of the judge of the sealed cases; None if it is the same."""
+
+    def remove_copies(self) -> None:
+        """Take the sealed copies off the disk, once all of them are in memory."""
+        for root in self.library.roots:
+            shutil.rmtree(root, ignore_errors=True)
 
     @property
     def digest(self) -> str:
@@ -92,18 +100,14 @@ def seal(spec: LoopSpec, files: EvaluatorFiles, record: LoopRecord, base: str, l
     shutil.rmtree(folder, ignore_errors=True)
     contents, warnings = _read(spec, files, record, base)
     parts = {name: _hash(content) for name, content in contents.items()}
-    kinds = {**dict.fromkeys(files.judges, "judges"), files.rubric: "rubrics"}
-    kinds |= {files.dataset: "datasets", files.card: "datasets"}
+    kinds: dict[Path | None, str] = {files.rubric: "rubrics", files.dataset: "datasets", files.card: "datasets"}
+    kinds |= dict.fromkeys(files.judges, "judges")
     for path, kind in kinds.items():
         if path is not None:
             _copy(folder / kind / path.name, contents[_name(path, files)])
     for section in _DECIDING:
-        value = getattr(spec, section)
-        if isinstance(value, tuple):
-            told: object = [item.model_dump(mode="json") for item in value]
-        else:
-            told = None if value is None else value.model_dump(mode="json")
-        parts[f"the section '{section}'"] = _hash(json.dumps(told, sort_keys=True).encode())
+        told = json.dumps(spec.model_dump(mode="json", include={section}), sort_keys=True)
+        parts[f"the section '{section}'"] = _hash(told.encode())
     sealed = Library(roots=(folder,))
     rubric = None if files.rubric is None else Rubric.load(folder / "rubrics" / files.rubric.name, library=sealed)
     cases: tuple[Case, ...] = ()
@@ -122,6 +126,7 @@ def seal(spec: LoopSpec, files: EvaluatorFiles, record: LoopRecord, base: str, l
         warnings=tuple(warnings),
         library=sealed,
         rubric=rubric,
+        hidden=tuple(_name(path, files) for path in kinds if path is not None and path.is_relative_to(files.top)),
         cases=cases,
         judge_file=judge_of(spec.score.judge or "local"),
         confirm_file=judge_of(spec.confirm.judge if spec.confirm else None),

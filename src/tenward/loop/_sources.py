@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,16 +60,15 @@ class Sources:
     left_out: int = 0
     """Files that were too large, too many, or no UTF-8 text."""
 
+    _index: TextIndex = field(default_factory=TextIndex, init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
-        index = TextIndex()
         for passage in self.passages:
-            index.add(terms_of(f"{passage.heading}\n{passage.text}"))
-        object.__setattr__(self, "_index", index)
+            self._index.add(terms_of(f"{passage.heading}\n{passage.text}"))
 
     def search(self, text: str, k: int) -> tuple[Passage, ...]:
         """The ``k`` passages nearest to ``text`` by BM25, best first; fewer where fewer share a word with it."""
-        index: TextIndex = getattr(self, "_index")  # noqa: B009 - set on a frozen object
-        return tuple(self.passages[number] for number, _ in index.search(terms_of(text), k))
+        return tuple(self.passages[number] for number, _ in self._index.search(terms_of(text), k))
 
 
 def read_sources(top: Path, patterns: Sequence[str], *, limits: SourceLimits | None = None) -> Sources:

@@ -329,6 +329,9 @@ class LoopState:
     seal_parts: Mapping[str, str] = field(default_factory=dict[str, str])
     """Hash per part of the evaluator, by a name that a person knows."""
 
+    fingerprint: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Hash or name per component of the judges that defines their scores; empty where the score is a number."""
+
     pooled: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the rule has learned, as data; empty before the calibration."""
 
@@ -402,15 +405,23 @@ T = TypeVar("T", AttemptState, LoopState)
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _attempts() -> TypeAdapter[AttemptState]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    return TypeAdapter(AttemptState)
+
+
+@cache
+def _loops() -> TypeAdapter[LoopState]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(LoopState)
 
 
 def write_state(state: AttemptState | LoopState) -> str:
     """A state as one line of JSON."""
-    return _adapter(type(state)).dump_json(state).decode()
+    told = _loops().dump_json(state) if isinstance(state, LoopState) else _attempts().dump_json(state)
+    return told.decode()
 
 
 def read_state(kind: type[T], text: str | bytes) -> T:
@@ -419,7 +430,9 @@ def read_state(kind: type[T], text: str | bytes) -> T:
     Raises:
         ValueError: The text is damaged, or of another version.
     """
-    return _adapter(kind).validate_json(text)
+    state = _loops().validate_json(text) if issubclass(kind, LoopState) else _attempts().validate_json(text)
+    assert isinstance(state, kind)
+    return state
 
 
 def _upper_bound(hits: int, of: int) -> float:

@@ -27,15 +27,14 @@ def render_loop(view: LoopView) -> str:
     longest = longest_for(len(attempts))
     rows = [_row(view, attempt) for attempt in attempts]
     found = Counter(row.state for row in rows)
+    by_judge = view.claimed is not None
     columns = [Column(label="attempt"), Column(label="status", numeric=False), Column(label="idea", numeric=False)]
-    columns += [
-        Column(label="effect", title="candidate minus incumbent, as estimated when it was decided"),
-        Column(label="90 % interval", numeric=False, title="of the effect"),
-        Column(label="P(better)", title="probability that the effect is above 0"),
-        Column(label="score", title="on the dev cases it met" if view.claimed is not None else "the number"),
-        Column(label="judged", title="cases judged for it"),
-        Column(label="time", title="wall time"),
-    ]
+    columns.append(Column(label="effect", title="candidate minus incumbent, as estimated when it was decided"))
+    columns += [Column(label="90 % interval", numeric=False, title="of the effect")] * by_judge
+    columns += [Column(label="P(better)", title="probability that the effect is above 0")] * by_judge
+    columns.append(Column(label="score", title="on the dev cases it met" if by_judge else "the number"))
+    columns += [Column(label="judged", title="cases judged for it")] * by_judge
+    columns.append(Column(label="time", title="wall time"))
     return render_page(
         "loop.html",
         scripts=("table.js", "page.js", "loop.js"),
@@ -102,6 +101,7 @@ def _cost(view: LoopView) -> str:
 def _row(view: LoopView, attempt: AttemptView) -> Row:
     digits = view.decimals
     idea = shown(attempt.idea or (f"placebo: {attempt.placebo}" if attempt.placebo else "–"), longest=_IN_A_CELL)
+    by_judge = view.claimed is not None
     interval = "–"
     if attempt.low is not None and attempt.high is not None:
         interval = f"{signed(attempt.low, digits)} to {signed(attempt.high, digits)}"
@@ -110,29 +110,20 @@ def _row(view: LoopView, attempt: AttemptView) -> Row:
         (attempt.state, f"state {attempt.state}"),
         (idea.replace("\n", " "), "remark"),
         (signed(attempt.effect, digits), direction),
-        (interval, "span"),
-        (number(attempt.p_better, 2), ""),
-        (number(attempt.score, digits), ""),
-        (f"{attempt.judged:,}", ""),
-        (duration(attempt.seconds), ""),
     ]
-    return Row(
-        case=str(attempt.number),
-        href=link(str(attempt.number)),
-        state=attempt.state,
-        cells=cells,
-        keys=[
-            attempt.number,
-            attempt.state,
-            idea,
-            attempt.effect,
-            attempt.low,
-            attempt.p_better,
-            attempt.score,
-            attempt.judged,
-            attempt.seconds,
-        ],
-    )
+    keys: list[float | str | None] = [attempt.number, attempt.state, idea, attempt.effect]
+    if by_judge:
+        cells += [(interval, "span"), (number(attempt.p_better, 2), "")]
+        keys += [attempt.low, attempt.p_better]
+    cells.append((number(attempt.score, digits), ""))
+    keys.append(attempt.score)
+    if by_judge:
+        cells.append((f"{attempt.judged:,}", ""))
+        keys.append(attempt.judged)
+    cells.append((duration(attempt.seconds), ""))
+    keys.append(attempt.seconds)
+    name = str(attempt.number)
+    return Row(case=name, href=link(name), state=attempt.state, cells=cells, keys=keys)
 
 
 def _data(attempt: AttemptView, *, longest: int) -> dict[str, Any]:
@@ -141,7 +132,8 @@ def _data(attempt: AttemptView, *, longest: int) -> dict[str, Any]:
     def text(value: str) -> str:
         return shown(value, longest=longest)
 
-    took = [duration(attempt.seconds), plural(attempt.calls, "call"), f"{plural(attempt.judged, 'case')} judged"]
+    took = [duration(attempt.seconds), *[plural(attempt.calls, "call")] * bool(attempt.calls)]
+    took += [f"{plural(attempt.judged, 'case')} judged"] * bool(attempt.judged)
     took += [f"${attempt.usd:.4f}"] * bool(attempt.usd)
     data: dict[str, Any] = {
         "id": str(attempt.number),
@@ -156,9 +148,7 @@ def _data(attempt: AttemptView, *, longest: int) -> dict[str, Any]:
         "stages": [
             [text(stage.stage), stage.passed, text(stage.detail), round(stage.seconds, 2)] for stage in attempt.stages
         ],
-        "looks": [
-            [look.split, look.units, [round(value, 4) for value in look.differences]] for look in attempt.looks
-        ],
+        "looks": [[look.split, look.units, [round(value, 4) for value in look.differences]] for look in attempt.looks],
         "effect": attempt.effect,
         "low": attempt.low,
         "high": attempt.high,

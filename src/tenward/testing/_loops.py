@@ -83,8 +83,9 @@ class ScriptedProposer:
         self.briefs.append(brief)
         files = dict(self._change(brief, workdir))
         title = files.pop("", f"scripted change {brief.number}")
-        idea = {"title": title, "rationale": "", "ruled_out": []}
-        return Proposal.from_json({"ending": "edited", "idea": idea, "files": files, "faults": [], "usage": {}})
+        idea: dict[str, Any] = {"title": title}
+        said: dict[str, Any] = {"ending": "edited", "idea": idea, "files": files, "faults": [], "usage": {}}
+        return Proposal.from_json(said)
 
 
 def _normal(*names: object) -> float:

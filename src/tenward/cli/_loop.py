@@ -1,0 +1,323 @@
+"""``tenward loop``: run a loop, look at it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tenward.cli._console import lively, note, print_json, print_page, say
+from tenward.cli._loop_open import open_loop
+from tenward.errors import LoopError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenward.cli._loop_open import OpenedLoop
+    from tenward.loop import AttemptState, LoopSpec, LoopState
+
+__all__ = ["command"]
+
+_LOOP = click.argument("loop", metavar="LOOP")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
+
+
+@click.group("loop")
+def command() -> None:
+    """Run a loop that keeps only real improvements, and look at it.
+
+    LOOP is a name, workspace first and then the shipped library, or the path of a YAML file. The repository is the one
+    around the current folder; its branch, index and working tree are never touched.
+    """
+
+
+@command.command("plan")
+@_LOOP
+@_JSON
+def plan(loop: str, as_json: bool) -> None:
+    """Say what will run, what may change, what is sealed, and what it takes at most. Asks nothing."""
+    from tenward.cli._loop_plan import make_plan, plan_data, plan_page
+    from tenward.evaluation import Store
+
+    opened = open_loop(loop)
+    opened.check_artefact()
+    with Store.open() as store:
+        found = make_plan(opened, store)
+    if as_json:
+        print_json(plan_data(opened, found))
+    else:
+        print_page(plan_page(opened, found))
+
+
+def _run_options(function: Callable[..., int]) -> Callable[..., int]:
+    """The arguments of ``run``, which ``resume`` has as well."""
+    for option in (
+        _JSON,
+        click.option("--parallel", type=click.IntRange(1, 16), metavar="N", help="Attempts side by side."),
+        click.option(
+            "--calls", type=click.IntRange(1), metavar="N", help="Calls in all, in place of the file's limit."
+        ),
+        click.option(
+            "--usd", type=click.FloatRange(0, min_open=True), metavar="N", help="US dollars in all, likewise."
+        ),
+        click.option("--hours", type=click.FloatRange(0, min_open=True), metavar="N", help="Hours in all, likewise."),
+        click.option(
+            "--rounds", type=click.IntRange(1), metavar="N", help="So many attempts more, in place of the file's limit."
+        ),
+        _LOOP,
+    ):
+        function = option(function)
+    return function
+
+
+@command.command("run")
+@_run_options
+def run(
+    loop: str,
+    rounds: int | None,
+    hours: float | None,
+    usd: float | None,
+    calls: int | None,
+    parallel: int | None,
+    as_json: bool,
+) -> int:
+    """Start a loop, or go on where it was; show it while it runs.
+
+    Ctrl-C interrupts at once, and nothing is lost: the same command goes on from there and pays for nothing twice.
+
+    \b
+        tenward loop plan commit-subjects
+        tenward loop run commit-subjects --rounds 5
+        tenward loop report commit-subjects -o report.html
+    """  # noqa: D301 - click looks for the backspace character itself
+    from tenward.cli._loop_watch import Board, show_board
+    from tenward.evaluation import Store
+    from tenward.loop import Engine
+
+    opened = open_loop(loop)
+    opened.check_artefact()
+    if (holder := opened.holder) is not None:
+        raise LoopError(
+            f"the loop '{opened.name}' is run by process {holder.pid} on {holder.host} since {holder.since}",
+            hint=f"tenward loop watch {loop} looks on, tenward loop stop {loop} ends it",
+        )
+    spec = _limited(opened.need_spec(), rounds=rounds, hours=hours, usd=usd, calls=calls, parallel=parallel)
+    board = Board(opened.name, plain=not lively())
+    with Store.open() as store:
+        engine = Engine(spec, opened.record, store, top=opened.top, library=opened.library, on_event=board.tell)
+        try:
+            with show_board(board):
+                state = asyncio.run(engine.run(rounds))
+        except KeyboardInterrupt:
+            note(f"what was done is kept; tenward loop resume {loop} goes on from here")
+            raise
+    _tell(opened, state, as_json=as_json)
+    note(f"tenward loop report {loop} -o report.html shows every attempt")
+    return 0
+
+
+@command.command("resume")
+@_run_options
+def resume(loop: str, **options: Any) -> int:
+    """Go on where a loop was; the same as run."""
+    result = click.get_current_context().invoke(run, loop=loop, **options)
+    return int(result)
+
+
+@command.command("status")
+@_LOOP
+@_JSON
+def status(loop: str, as_json: bool) -> None:
+    """Say how a loop stands."""
+    opened = open_loop(loop)
+    _tell(opened, opened.begun(), as_json=as_json)
+
+
+@command.command("log")
+@_LOOP
+@click.option("--tsv", is_flag=True, help="Print commit, score, status and description, with tabs between them.")
+@click.option("--from-git", is_flag=True, help="Rebuild the ledger from the refs, without the journal.")
+@_JSON
+def log(loop: str, tsv: bool, from_git: bool, as_json: bool) -> None:
+    """List the attempts of a loop."""
+    opened = open_loop(loop)
+    if not from_git:
+        opened.begun()
+    if tsv:
+        click.echo("commit\tscore\tstatus\tdescription")
+        for row in opened.rows(from_git=from_git):
+            click.echo(row.tsv)
+        return
+    if as_json:
+        keys = ("number", "commit", "score", "status", "description")
+        print_json([{key: getattr(row, key) for key in keys} for row in opened.rows(from_git=from_git)])
+        return
+    from tenward.cli._loop_views import ledger_view, log_view
+
+    if from_git:
+        print_page(ledger_view(list(opened.rows(from_git=True))))
+    elif opened.journal is not None:
+        print_page(log_view(opened.journal.attempts()))
+
+
+@command.command("show")
+@_LOOP
+@click.argument("number", type=click.IntRange(1), metavar="N")
+@_JSON
+def show(loop: str, number: int, as_json: bool) -> None:
+    """Show attempt N: its idea, change, stages, looks, decision and retro."""
+    from tenward.cli._loop_data import diff_of
+    from tenward.cli._loop_views import attempt_view, print_diff
+    from tenward.loop import write_state
+
+    opened = open_loop(loop)
+    attempt = _attempt(opened, number)
+    diff = diff_of(opened.record, attempt)
+    if as_json:
+        print_json({**json.loads(write_state(attempt)), "diff": diff})
+        return
+    print_page(attempt_view(attempt, loop=opened.name))
+    if diff:
+        say("")
+        print_diff(diff)
+
+
+@command.command("watch")
+@_LOOP
+def watch(loop: str) -> None:
+    """Look on while another process runs the loop."""
+    from tenward.cli._loop_watch import Board, follow, show_board
+
+    opened = open_loop(loop)
+    state, journal = opened.begun(), opened.journal
+    assert journal is not None
+    board = Board(opened.name, plain=not lively())
+    if opened.holder is None:
+        _tell(opened, state, as_json=False)
+        return
+    with show_board(board):
+        follow(board, journal, lambda: opened.holder is not None)
+
+
+@command.command("stop")
+@_LOOP
+@click.option("--now", is_flag=True, help="Interrupt what is under way, as Ctrl-C does; it can go on later.")
+def stop(loop: str, now: bool) -> None:
+    """Ask a running loop to stop once the attempts under way have come to their end."""
+    opened = open_loop(loop)
+    holder = opened.holder
+    if holder is None:
+        raise LoopError(f"nobody runs the loop '{opened.name}' now", hint=f"tenward loop status {loop}")
+    if not now:
+        opened.ask_to_stop()
+        note(f"process {holder.pid} stops when the attempts under way have ended; --now interrupts them")
+        return
+    if not holder.here or not holder.pid:
+        raise LoopError(
+            f"the loop '{opened.name}' runs on {holder.host} as process {holder.pid}, expected it on this machine",
+            hint=f"stop it there, or without --now: tenward loop stop {loop}",
+        )
+    try:
+        os.kill(holder.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        note(f"process {holder.pid} has ended already")
+    except PermissionError as error:
+        raise LoopError(
+            f"process {holder.pid} belongs to another user", hint=f"without --now: tenward loop stop {loop}"
+        ) from error
+    else:
+        note(f"process {holder.pid} was interrupted; tenward loop resume {loop} goes on from there")
+
+
+@command.command("report")
+@_LOOP
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="F",
+    help="The file to write; reports/loop-NAME.html when left out and there is a reports folder, else loop-NAME.html.",
+)
+def report(loop: str, output: Path | None) -> None:
+    """Write the HTML report of a loop, at any time of its life: one file that loads nothing."""
+    from tenward.cli._files import check_writable
+    from tenward.cli._loop_data import loop_view
+    from tenward.reports import render_loop, write_report
+
+    check_writable(output)
+    opened = open_loop(loop)
+    state = opened.begun()
+    folder = Path("reports") if Path("reports").is_dir() else Path()
+    path = output or folder / f"loop-{opened.name}.html"
+    write_report(path, render_loop(loop_view(opened, state)))
+    note(f"wrote {path}")
+
+
+@command.command("copy")
+@click.argument("name", metavar="NAME")
+def copy(name: str) -> None:
+    """Copy a shipped loop, with the artefact it starts from, into this repository."""
+    from tenward.cli._loop_open import repository_around
+    from tenward.workspace import Library
+
+    shipped = Library(roots=(Library.discover().shipped,))
+    found = shipped.find("loop", name)
+    top = repository_around(Path.cwd())
+    source = found.parent if found.name == "loop.yaml" else found
+    target = top / "loop" / source.name
+    if target.exists():
+        raise UsageError(f"{target}: found it there already, expected a free place", hint="move it away first")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    except OSError as error:
+        raise UsageError(f"{target}: cannot be written ({error.strerror})", hint="is the folder yours?") from error
+    for path in sorted(target.rglob("*")) if target.is_dir() else [target]:
+        if path.is_file():
+            say(f"created  {path.relative_to(top)}")
+    where = target.relative_to(top)
+    note(f"\nNext: git add {where} && git commit -m 'Add the loop', then tenward loop plan {source.stem}")
+
+
+def _limited(spec: LoopSpec, *, rounds: int | None, parallel: int | None, **limits: float | None) -> LoopSpec:
+    """The loop with the limits of the command line in place of the file's."""
+    budget: dict[str, Any] = {name: value for name, value in limits.items() if value is not None}
+    if rounds is not None:
+        budget["rounds"] = None
+    changes: dict[str, Any] = {"budget": spec.budget.model_copy(update=budget)} if budget else {}
+    if parallel is not None:
+        changes["parallel"] = parallel
+    return spec.model_copy(update=changes) if changes else spec
+
+
+def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
+    """How a loop stands, to standard output."""
+    from tenward.cli._loop_views import status_view
+    from tenward.loop import write_state
+
+    holder = opened.holder
+    now = [] if opened.journal is None else opened.journal.open_attempts()
+    if as_json:
+        data = json.loads(write_state(state))
+        data["running"] = None if holder is None else {"pid": holder.pid, "host": holder.host, "since": holder.since}
+        data["open"] = [attempt.number for attempt in now]
+        data["placebos"]["at_most"] = state.placebos.at_most
+        print_json(data)
+        return
+    again = f"tenward loop resume {opened.asked}"
+    print_page(status_view(state, holder=holder, now=now, resume=again))
+
+
+def _attempt(opened: OpenedLoop, number: int) -> AttemptState:
+    """One attempt, from the journal or, where that is not, from the record."""
+    attempt = None if opened.journal is None else opened.journal.attempt(number)
+    return opened.recorded(number) if attempt is None else attempt
