@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003 - as above
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tenward.loop._ledger import Status  # noqa: TC001 - as above
 
@@ -401,8 +401,6 @@ class ProgressEvent:
 
 Event = LoopEvent | AttemptEvent | ProgressEvent
 
-T = TypeVar("T", AttemptState, LoopState)
-
 
 @cache
 def _attempts() -> TypeAdapter[AttemptState]:
@@ -424,15 +422,21 @@ def write_state(state: AttemptState | LoopState) -> str:
     return told.decode()
 
 
-def read_state(kind: type[T], text: str | bytes) -> T:
+@overload
+def read_state(kind: type[AttemptState], text: str | bytes) -> AttemptState: ...
+
+
+@overload
+def read_state(kind: type[LoopState], text: str | bytes) -> LoopState: ...
+
+
+def read_state(kind: type[AttemptState] | type[LoopState], text: str | bytes) -> AttemptState | LoopState:
     """Read what :func:`write_state` wrote.
 
     Raises:
         ValueError: The text is damaged, or of another version.
     """
-    state = _loops().validate_json(text) if issubclass(kind, LoopState) else _attempts().validate_json(text)
-    assert isinstance(state, kind)
-    return state
+    return _loops().validate_json(text) if kind is LoopState else _attempts().validate_json(text)
 
 
 def _upper_bound(hits: int, of: int) -> float:
