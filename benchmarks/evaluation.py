@@ -22,6 +22,7 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,7 +132,7 @@ async def compare(arguments: argparse.Namespace, folder: Path) -> dict[str, list
             with TimedStore(folder / f"{number}.sqlite") as store:
                 for name, requests in (("tenward", len(bodies)), ("replay", 0)):
                     store.seconds = 0.0
-                    one = await _measured(lambda store=store: _run(dataset, store, stub.base_url, arguments.concurrent))
+                    one = await _measured(partial(_run, dataset, store, stub.base_url, arguments.concurrent))
                     took[name].append(Took(one.wall, one.cpu, store.seconds))
                     assert stub.arrived()["requests"] == requests
         await clients.sdk.close()
@@ -164,8 +165,10 @@ class _Clients:
         self._bodies, self._concurrent = bodies, concurrent
 
     async def bare(self) -> None:
+        create: Any = self.sdk.chat.completions.create
+
         async def ask(body: dict[str, Any]) -> None:
-            reply: Any = await self.sdk.chat.completions.create(**body)
+            reply = await create(**body)
             assert json.loads(reply.choices[0].message.content)["clear"]["score"] == 4
 
         await self._all(ask)

@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tenward.metrics import MetricPool
@@ -41,10 +42,12 @@ def libraries() -> dict[str, Callable[[list[Pair]], object]]:
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
-    bleu, chrf, rouge, none = BLEU(effective_order=True), CHRF(), RougeScorer(["rougeL"]), _NoSynonyms()
+    bleu, chrf = BLEU(effective_order=True), CHRF()
+    rouge: Any = RougeScorer(["rougeL"])
+    none: Any = _NoSynonyms()
 
     def bm25(pairs: list[Pair]) -> object:
-        corpus = BM25Plus([reference.split() for _, reference in pairs])
+        corpus: Any = BM25Plus([reference.split() for _, reference in pairs])
         return [corpus.get_batch_scores(candidate.split(), [n]) for n, (candidate, _) in enumerate(pairs)]
 
     return {
@@ -115,7 +118,7 @@ def main() -> None:
     print(f"{'round':>5}" + "".join(f"{name:>9}" for name in direct), end="")
     print(f"{'sum':>9}{'sum CPU':>9}{'pool':>9}{'pool CPU':>9}{'cores':>7}{'ratio':>7}{'CPU r.':>7}")
     for number in range(1, arguments.rounds + 1):
-        took = [_measured(lambda work=work: work(pairs)) for work in direct.values()]
+        took = [_measured(partial(work, pairs)) for work in direct.values()]
         wall, cpu = sum(one[0] for one in took), sum(one[1] for one in took)
         pool_wall, pool_cpu = _measured(lambda: asyncio.run(pooled(pairs)))
         print(f"{number:>5}" + "".join(f"{one[0]:>9.2f}" for one in took), end="")

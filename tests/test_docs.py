@@ -10,6 +10,7 @@ import pytest
 
 from tenward.documents import parse_document
 from tenward.judges import Judge, JudgeSpec, PanelSpec
+from tenward.loop import LoopSpec
 from tenward.rubrics import Rubric
 from tenward.testing import ScriptedJudge
 
@@ -52,8 +53,10 @@ def test_the_reference_is_current() -> None:
 
 @pytest.mark.parametrize(("page", "text"), blocks("yaml"))
 def test_every_yaml_example_loads(page: str, text: str) -> None:
-    """A rubric or judge that a reader copies from a page is valid."""
-    if text.lstrip("# \n").startswith("rubric:") or "\nrubric:" in text:
+    """A rubric, loop or judge that a reader copies from a page is valid."""
+    if re.search(r"^loop:", text, re.MULTILINE):
+        assert LoopSpec.parse(text, source=page).edit
+    elif text.lstrip("# \n").startswith("rubric:") or "\nrubric:" in text:
         assert Rubric.parse(text, source=page).criteria
     elif "\npanel:" in text:
         assert parse_document(text, PanelSpec, page).panel

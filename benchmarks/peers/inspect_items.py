@@ -1,4 +1,4 @@
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 # mypy: ignore-errors
 """Judge the items with inspect, whose target is a mock; started by ``run.py`` in an environment that has it."""
 

@@ -1,4 +1,4 @@
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 # mypy: ignore-errors
 """Judge the items with openevals, by its OpenAI client; started by ``run.py`` in an environment that has it."""
 

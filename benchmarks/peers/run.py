@@ -1,11 +1,11 @@
 """The same work with other tools: judging items against a stub, doing it again from their cache, and starting up.
 
-    python benchmarks/peers/run.py
+    cd benchmarks && python -m peers.run
 
 Makes a throw-away environment for each tool in a temporary folder (1.5 GB and some minutes in all, mostly promptfoo;
-needs the network). A tool that cannot be installed or fails is reported as such. Names select some: `run.py tenward
-openevals`; `--folder` keeps the environments for another time. Every figure is of a whole process except `judge` of
-the Python tools, which leaves out their import.
+needs the network). A tool that cannot be installed or fails is reported as such. Names select some: `peers.run tenward
+openevals`; `--folder` keeps the environments for another time. Every figure is of a whole process, but the first two
+of the Python tools leave out their imports.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stub import EVIDENCE, running
+from peers.stub import EVIDENCE, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stub import Stub
+    from peers.stub import Stub
 
 _HERE = Path(__file__).resolve().parent
 _SENTENCE = "The sample was heated to {n} degrees, held there for {m} minutes and weighed again. "

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
-
-import instructor  # these two are loaded when first needed; here they stay out of the time, as the others' do
-import openai
 
 from tenward.datasets import DataSet
 from tenward.evaluation import Store, run_dataset
@@ -17,9 +15,8 @@ from tenward.rubrics import Rubric
 
 RUBRIC = Rubric.parse("rubric: report/v1\nabout: A report.\ncriteria:\n  clear: Is it clear what was done?\n")
 
-
-assert instructor.from_openai
-assert openai.AsyncOpenAI
+for name in ("instructor", "openai"):  # loaded when first needed; here they stay out of the time, as the others' do
+    import_module(name)
 
 
 async def _main(items: str, base_url: str, concurrent: str) -> None:

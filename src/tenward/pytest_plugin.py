@@ -6,7 +6,6 @@ asks for a score.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -129,6 +128,8 @@ class _Session:
     """One event loop in a thread of its own, so that tests may be synchronous or not, and connections are kept."""
 
     def __init__(self, config: pytest.Config) -> None:
+        import asyncio
+
         self._root = config.rootpath
         self._judge: str = config.getoption("--tenward-judge") or config.getini("tenward_judge")
         self._path = _store_path(config)
@@ -138,9 +139,11 @@ class _Session:
         self._judges: dict[str, Judge] = {}
 
     def score(self, asked: dict[str, Any], at_least: float | None) -> tuple[Result, dict[str, Any]]:
+        from asyncio import run_coroutine_threadsafe
+
         if not self._thread.is_alive():
             self._thread.start()
-        future = asyncio.run_coroutine_threadsafe(self._score(asked, at_least), self._loop)
+        future = run_coroutine_threadsafe(self._score(asked, at_least), self._loop)
         try:
             return future.result()
         except BaseException:
@@ -191,8 +194,10 @@ class _Session:
 
     def close(self) -> None:
         """Close connections and store, and end the thread."""
+        from asyncio import run_coroutine_threadsafe
+
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._aclose(), self._loop).result()
+            run_coroutine_threadsafe(self._aclose(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
         self._loop.close()

@@ -171,6 +171,13 @@ def test_the_ledger_of_the_journal_and_of_git_are_one(run: Run, bench: Bench) ->
     assert bench.git("rev-parse", "--short=12", "tenward/digits") == rows[3][0]
     data = run("loop", "log", "digits", "--json").stdout
     assert run("loop", "log", "digits", "--json", "--from-git").stdout == data
+    last = run("loop", "log", "digits", "--last", "2").stdout
+    assert "try 4" in last
+    assert "try 2" not in last
+    assert run("loop", "log", "digits", "--tsv", "--last", "1").stdout.splitlines() == [
+        "\t".join(head),
+        "\t".join(rows[3]),
+    ]
     journal_path(bench.record).unlink()
     assert run("loop", "log", "digits", "--tsv", "--from-git").stdout == tsv
     assert "--from-git" in run("loop", "log", "digits").stderr

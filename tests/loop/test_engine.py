@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.errors import LoopError
+from tenward.evaluation import Store
 from tenward.judges import Failure
 from tenward.loop import (
     AttemptEvent,
@@ -96,7 +97,7 @@ class Lab:
         return Engine(
             spec,
             LoopRecord.open(self.top, "demo"),
-            None,
+            options.pop("store", None),
             top=self.top,
             proposer=proposer,
             judge=judge or SimulatedJudge(quality, noise=0.05),
@@ -211,6 +212,29 @@ async def test_a_candidate_that_crashes_is_a_result(lab: Lab) -> None:
     assert lab.statuses() == ["crashed", "discard"]
     assert b"it fell over" in lab.record.notes(1)["log.txt"]
     assert "it fell over" in lab.attempts()[0].reason
+
+
+async def test_what_an_exact_judge_has_seen_is_not_made_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where judging twice gives the same, a new incumbent takes over the outputs that the cache holds."""
+    count = lab.top.parent / "count"
+    monkeypatch.setenv("COUNT", str(count))
+    lab.fill(6, 6, {"run.sh": '#!/bin/sh\necho one >> "$COUNT"\ncat prompts/p.md\n'})
+    spec = lab.spec("produce: {command: ./run.sh}\nallow_env: [COUNT]\nbudget: {rounds: 1}")
+    judge = SimulatedJudge(quality, noise=0, interaction=0.01)
+    with Store(lab.top.parent / "store.sqlite") as store:
+        engine = lab.engine(spec, lambda brief, _: to(0.9, brief.number), judge, store=store)
+        state = await engine.run()
+        made = len(count.read_text().split())
+        await lab.engine(
+            lab.spec("produce: {command: ./run.sh}\nallow_env: [COUNT]\nbudget: {rounds: 2}"),
+            lambda brief, _: to(0.1, brief.number),
+            judge,
+            store=store,
+        ).run()
+    assert lab.statuses() == ["keep", "discard"]
+    assert state.headline["confirmed"] is True
+    # Of the second run, only the candidate's four outputs and the new incumbent's two unseen ones are new.
+    assert len(count.read_text().split()) - made <= 6
 
 
 async def test_a_broken_evaluator_stops_the_loop_before_it_costs(lab: Lab) -> None:
@@ -379,6 +403,30 @@ def running(command: str) -> list[str]:
     """Return the processes with such a command line."""
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if line.startswith(command)]
+
+
+async def test_a_proposer_leaves_no_process_either(lab: Lab) -> None:
+    """What a proposer started in its worktree ends before the worktree is read."""
+    spec = lab.fill(6, 6).spec("budget: {rounds: 1}")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def change(brief: Any, folder: Path) -> dict[str, str]:
+        started.append(subprocess.Popen(["sleep", "302.7"], cwd=folder, start_new_session=True))
+        return to(0.2, brief.number)
+
+    await lab.engine(spec, change).run()
+    assert started[0].wait(timeout=10) == -9
+
+
+async def test_a_text_by_itself_is_judged_without_cases(lab: Lab) -> None:
+    """Where there is no data set, the artefact is the one case, and both sides are judged equally often."""
+    score = "{rubric: rubrics/r.yaml, judge: judges/j.yaml}"
+    spec = lab.fill().spec("budget: {rounds: 2}", score=score)
+    judge = SimulatedJudge(quality, noise=0.12)
+    state = await lab.engine(spec, lambda brief, _: to(0.2 if brief.number == 1 else 0.8, brief.number), judge).run()
+    assert lab.statuses() == ["discard", "keep"]
+    assert state.calibration["cases"] == 1
+    assert lab.attempts()[1].score == pytest.approx(0.8, abs=0.25)
 
 
 async def test_an_artefact_that_quotes_the_grader_is_not_kept(lab: Lab) -> None:

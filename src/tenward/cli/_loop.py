@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,14 @@ from tenward.cli._loop_open import open_loop
 from tenward.errors import LoopError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from tenward.cli._loop_open import OpenedLoop
+    from tenward.cli._loop_open import OpenedLoop, Row
     from tenward.loop import AttemptState, LoopSpec, LoopState
 
 __all__ = ["command"]
 
+_MOST_LISTED = 200
 _LOOP = click.argument("loop", metavar="LOOP")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 
@@ -37,7 +39,7 @@ def command() -> None:
     """
 
 
-@command.command("plan")
+@command.command("plan", short_help="Say what will run, and what it takes at most.")
 @_LOOP
 @_JSON
 def plan(loop: str, as_json: bool) -> None:
@@ -60,13 +62,16 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
     for option in (
         _JSON,
         click.option("--parallel", type=click.IntRange(1, 16), metavar="N", help="Attempts side by side."),
-        click.option(
-            "--calls", type=click.IntRange(1), metavar="N", help="Calls in all, in place of the file's limit."
-        ),
+        click.option("--calls", type=click.IntRange(1), metavar="N", help="Calls of models in all, likewise."),
         click.option(
             "--usd", type=click.FloatRange(0, min_open=True), metavar="N", help="US dollars in all, likewise."
         ),
-        click.option("--hours", type=click.FloatRange(0, min_open=True), metavar="N", help="Hours in all, likewise."),
+        click.option(
+            "--hours",
+            type=click.FloatRange(0, min_open=True),
+            metavar="N",
+            help="Hours in all, in place of the file's limit.",
+        ),
         click.option(
             "--rounds", type=click.IntRange(1), metavar="N", help="So many attempts more, in place of the file's limit."
         ),
@@ -76,7 +81,7 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-@command.command("run")
+@command.command("run", short_help="Start a loop, or go on where it was.")
 @_run_options
 def run(
     loop: str,
@@ -122,7 +127,7 @@ def run(
     return 0
 
 
-@command.command("resume")
+@command.command("resume", short_help="Go on where a loop was; the same as run.")
 @_run_options
 def resume(loop: str, **options: Any) -> int:
     """Go on where a loop was; the same as run."""
@@ -142,28 +147,36 @@ def status(loop: str, as_json: bool) -> None:
 @command.command("log")
 @_LOOP
 @click.option("--tsv", is_flag=True, help="Print commit, score, status and description, with tabs between them.")
+@click.option("--last", type=click.IntRange(1), metavar="N", help="Only the last N; as a table, the last 200.")
 @click.option("--from-git", is_flag=True, help="Rebuild the ledger from the refs, without the journal.")
 @_JSON
-def log(loop: str, tsv: bool, from_git: bool, as_json: bool) -> None:
+def log(loop: str, tsv: bool, last: int | None, from_git: bool, as_json: bool) -> None:
     """List the attempts of a loop."""
     opened = open_loop(loop)
     if not from_git:
         opened.begun()
+    rows: Iterable[Row] = opened.rows(from_git=from_git)
+    if last is not None:
+        rows = deque(rows, maxlen=last)
     if tsv:
         click.echo("commit\tscore\tstatus\tdescription")
-        for row in opened.rows(from_git=from_git):
+        for row in rows:
             click.echo(row.tsv)
         return
     if as_json:
         keys = ("number", "commit", "score", "status", "description")
-        print_json([{key: getattr(row, key) for key in keys} for row in opened.rows(from_git=from_git)])
+        print_json([{key: getattr(row, key) for key in keys} for row in rows])
         return
     from tenward.cli._loop_views import ledger_view, log_view
 
-    if from_git:
-        print_page(ledger_view(list(opened.rows(from_git=True))))
-    elif opened.journal is not None:
-        print_page(log_view(opened.journal.attempts()))
+    most = last or _MOST_LISTED
+    if from_git or opened.journal is None:
+        print_page(ledger_view(deque(rows, maxlen=most)))
+        return
+    after = max(0, opened.journal.last_number() - most)
+    print_page(log_view(opened.journal.attempts(after)))
+    if after and last is None:
+        note(f"and {after:,} before these; --last N shows more, --tsv all of them")
 
 
 @command.command("show")
@@ -205,7 +218,7 @@ def watch(loop: str) -> None:
         follow(board, journal, lambda: opened.holder is not None)
 
 
-@command.command("stop")
+@command.command("stop", short_help="Ask a running loop to stop.")
 @_LOOP
 @click.option("--now", is_flag=True, help="Interrupt what is under way, as Ctrl-C does; it can go on later.")
 def stop(loop: str, now: bool) -> None:
@@ -235,7 +248,7 @@ def stop(loop: str, now: bool) -> None:
         note(f"process {holder.pid} was interrupted; tenward loop resume {loop} goes on from there")
 
 
-@command.command("report")
+@command.command("report", short_help="Write the HTML report of a loop.")
 @_LOOP
 @click.option(
     "-o",
@@ -259,7 +272,7 @@ def report(loop: str, output: Path | None) -> None:
     note(f"wrote {path}")
 
 
-@command.command("copy")
+@command.command("copy", short_help="Copy a shipped loop into this repository.")
 @click.argument("name", metavar="NAME")
 def copy(name: str) -> None:
     """Copy a shipped loop, with the artefact it starts from, into this repository."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tenward.errors import TenwardError
+from tenward.judges import JudgeSpec, load_spec
 from tenward.reports import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tenward.cli._loop_open import OpenedLoop
+    from tenward.judges import PanelSpec
     from tenward.loop import AttemptState, LoopRecord, LoopSpec, LoopState
 
 __all__ = ["diff_of", "loop_view", "scored_by"]
@@ -77,8 +80,36 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         judged=spent.judged,
         calls=spent.calls,
         usd=spent.usd,
+        priced=spec is not None and _priced(loop, spec),
         seal=state.seal_parts,
     )
+
+
+def _priced(loop: OpenedLoop, spec: LoopSpec) -> bool:
+    """Whether every model that the loop asks has a price, or is free; what a command asks by itself is not counted."""
+    try:
+        asked = list(_models(loop, spec))
+    except TenwardError:  # a file is gone by now
+        return False
+    return all(model.local or model.price is not None for model in asked)
+
+
+def _models(loop: OpenedLoop, spec: LoopSpec) -> Iterator[JudgeSpec]:
+    for ref in (spec.propose.llm, None if spec.produce is None else spec.produce.model):
+        if ref is not None:
+            yield ref.spec(loop.library, top=loop.top)
+    if spec.score.rubric is not None:
+        for name in (spec.score.judge or "local", None if spec.confirm is None else spec.confirm.judge):
+            if name is not None:
+                yield from _judges(loop, load_spec(loop.library.find("judges", loop.named(name))))
+
+
+def _judges(loop: OpenedLoop, spec: JudgeSpec | PanelSpec) -> Iterator[JudgeSpec]:
+    if isinstance(spec, JudgeSpec):
+        yield spec
+        return
+    for member in spec.panel:
+        yield from _judges(loop, load_spec(loop.library.find("judges", member)))
 
 
 class _Heights:

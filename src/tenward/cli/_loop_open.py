@@ -83,6 +83,11 @@ class OpenedLoop:
         """Top of the working tree."""
         return repository_around(self.start)
 
+    def named(self, name: str) -> str | Path:
+        """What a library is asked for: a file of the repository where ``name`` is the path of one, else the name."""
+        path = self.top / name
+        return path if ("/" in name or "." in name) and path.is_file() else name
+
     @cached_property
     def journal(self) -> Journal | None:
         """The journal; None where the loop has not run on this machine."""

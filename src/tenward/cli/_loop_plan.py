@@ -123,12 +123,7 @@ def _units(spec: LoopSpec, loop: OpenedLoop) -> tuple[int, int]:
 def _dataset(spec: LoopSpec, loop: OpenedLoop) -> Any:
     from tenward.datasets import DataSet
 
-    return DataSet.load(_path(spec.score.dataset or "", loop), library=loop.library)
-
-
-def _path(name: str, loop: OpenedLoop) -> Any:
-    path = loop.top / name
-    return path if ("/" in name or "." in name) and path.is_file() else name
+    return DataSet.load(loop.named(spec.score.dataset or ""), library=loop.library)
 
 
 def _one_case(spec: LoopSpec, loop: OpenedLoop, store: Store) -> tuple[PlannedCalls | None, int]:
@@ -139,8 +134,8 @@ def _one_case(spec: LoopSpec, loop: OpenedLoop, store: Store) -> tuple[PlannedCa
 
     if spec.produce is not None and spec.produce.command is not None:
         return None, 1
-    judge = Judge.load(_path(spec.score.judge or "local", loop), library=loop.library)
-    rubric = Rubric.load(_path(spec.score.rubric or "", loop), library=loop.library)
+    judge = Judge.load(loop.named(spec.score.judge or "local"), library=loop.library)
+    rubric = Rubric.load(loop.named(spec.score.rubric or ""), library=loop.library)
     # Passes of a loop have numbers of their own, so no earlier answer stands for them.
     plan = plan_dataset(
         _dataset(spec, loop),

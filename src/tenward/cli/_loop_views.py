@@ -166,7 +166,7 @@ def log_view(attempts: Iterable[AttemptState]) -> RenderableType:
     return table
 
 
-def ledger_view(rows: Sequence[Row]) -> RenderableType:
+def ledger_view(rows: Iterable[Row]) -> RenderableType:
     """The ledger as git has it, one line an attempt."""
     table = columns("attempt", "commit", "score", "status", "description", right=("attempt", "score"))
     for row in rows:

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 from tenward.errors import JudgeUnavailableError
@@ -129,7 +129,7 @@ class Clients:
         # Local servers follow a JSON schema and often lack tools; hosted providers have tools first.
         mode = self._mode() or (instructor.Mode.JSON_SCHEMA if served else instructor.Mode.TOOLS)
         patched: Any = instructor.patch(create=create, mode=mode)
-        return patched
+        return cast("Create", patched)
 
     def _from_provider(self, key: str | None) -> _Client:
         import instructor

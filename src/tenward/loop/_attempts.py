@@ -111,7 +111,7 @@ class Attempts:
     async def _propose(self, attempt: AttemptState, slot: Slot) -> AttemptState:
         control = self._control
         if attempt.placebo:
-            tree, done = control.record.git.must("rev-parse", f"{attempt.parent}^{{tree}}").line, UNCHANGED
+            tree, done = control.tree_of(attempt.parent), UNCHANGED
             if attempt.placebo != UNCHANGED:
                 chance = control.dice("damage", attempt.number)
                 tree, done = damaged_tree(control.record, attempt.parent, control.spec.edit, chance)
@@ -250,7 +250,7 @@ class Attempts:
             status=status,
             reason=reason,
             retro=retro.to_json(),
-            tree=attempt.tree or self._control.record.git.must("rev-parse", f"{attempt.parent}^{{tree}}").line,
+            tree=attempt.tree or self._control.tree_of(attempt.parent),
             ended=datetime.now(UTC),
         )
 
@@ -318,7 +318,7 @@ class Attempts:
             alarms=(),
             pooled=dict(state.pooled),
         )
-        if tree == self._control.record.git.must("rev-parse", f"{state.incumbent}^{{tree}}").line:
+        if tree == self._control.tree_of(state.incumbent):
             return self._end(attempt, Status.DISCARD, "discarded: the new incumbent has this change already")
         return attempt
 

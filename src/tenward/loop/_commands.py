@@ -57,11 +57,13 @@ class Commands:
 
     Attributes:
         mark: What every process of the loop carries in its environment; must not be shared with another loop.
+        slots: The folder of the loop's slots.
         allow: Names of variables that commands may see besides the usual few; those that are not set are left out.
         network: Whether commands may use the network where it can be kept from them.
     """
 
     mark: str
+    slots: Path
     allow: Sequence[str] = ()
     network: bool = False
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -121,18 +123,21 @@ class Commands:
             self.sweep(cwd)
 
     def wrapped(self, command: Sequence[str], slot: Slot) -> list[str]:
-        """The command with what :meth:`run` puts around it, for whoever runs it in a slot by themselves."""
-        marks = {**slot.environment, _MARK: self.mark, _SLOT: str(slot.path)}
+        """The command with what :meth:`run` puts around it, for whoever runs it in a slot by themselves.
+
+        It is the same for all slots of the loop, so that what it printed can be kept in a cache.
+        """
+        marks = {**slot.environment, _MARK: self.mark}
         return [*self.sandbox, "env", *(f"{name}={value}" for name, value in marks.items()), *_LIMITED, *command]
 
     def sweep(self, folder: Path | None = None) -> int:
-        """Kill what carries the mark of this loop, and return how many there were.
+        """Kill what was started for this loop and is still there, and return how many there were.
 
-        A process can leave its group, but not, without meaning to, its environment. Only where the system shows the
-        environment of processes, as Linux does.
+        A process can leave its group, but not, without meaning to, its environment or its folder; nobody's shell is
+        killed for standing in a slot. Only where the system shows the processes as files, as Linux does.
 
         Args:
-            folder: Only what was started for this slot; all of the loop's if None.
+            folder: Only what belongs to this slot; all of the loop's if None.
         """
         if not sys.platform.startswith("linux"):
             return 0
@@ -144,7 +149,17 @@ class Commands:
             if not process.name.isdigit() or int(process.name) == os.getpid():
                 continue
             with contextlib.suppress(OSError):
-                if wanted <= set((process / "environ").read_bytes().split(b"\0")):
+                marked = wanted <= set((process / "environ").read_bytes().split(b"\0"))
+                if marked or _stands_in(process, folder or self.slots):
                     os.kill(int(process.name), signal.SIGKILL)
                     killed += 1
         return killed
+
+
+def _stands_in(process: Path, folder: Path) -> bool:
+    """Whether a process without a terminal has its current folder there."""
+    if not (process / "cwd").readlink().is_relative_to(folder):
+        return False
+    # The name of the program, in parentheses, may hold anything; the terminal is the fifth field behind it.
+    fields = (process / "stat").read_bytes().rpartition(b")")[2].split()
+    return fields[4] == b"0"

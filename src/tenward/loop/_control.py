@@ -86,6 +86,19 @@ class Control:
         self.opening_turn = asyncio.Lock()
         self.recording_turn = asyncio.Lock()
         self._on_event = on_event
+        self._trees: dict[str, str] = {}
+
+    @property
+    def exact(self) -> bool:
+        """Whether judging twice gave the very same scores, so that what is in the cache need not be asked again."""
+        found = self.state.calibration
+        return bool(found) and found.get("icc") is not None and found["judge_sd"] == 0
+
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit."""
+        if commit not in self._trees:
+            self._trees[commit] = self.record.git.must("rev-parse", f"{commit}^{{tree}}").line
+        return self._trees[commit]
 
     @property
     def wants_words(self) -> bool:

@@ -64,7 +64,9 @@ class Duel:
         self._incumbent = incumbent
         self._attempt = attempt
         self._slot = slot
-        self._sample = candidate_sample(attempt.number, attempt.passes)
+        # A single case is no sample of cases, so at least the judge's noise is averaged out, on either side alike.
+        passes = incumbent.passes("dev") if len(bench.dev) == 1 else 1
+        self._samples = [candidate_sample(attempt.number, attempt.passes, nth) for nth in range(passes)]
         self._order: dict[Split, Sequence[Unit]] = {
             "dev": incumbent.order(attempt.number),
             "sealed": incumbent.sealed,
@@ -119,7 +121,7 @@ class Duel:
         cases = cases_of(units)
         await self._incumbent.measure(cases, split=split, doing=f"incumbent, {split}")
         await self.table.fill(
-            [(case, self._sample) for case in cases],
+            [(case, sample) for case in cases for sample in self._samples],
             split=split,
             tree=self._attempt.tree,
             slot=self._slot,
@@ -153,7 +155,7 @@ class Duel:
 
     async def _check(self, cases: Sequence[str], split: Split) -> None:
         """Where most of the candidate's cases failed, find out whether it is the candidate's fault."""
-        rows = [row for case in cases for row in self.table.rows(case) if row.sample == self._sample]
+        rows = [row for case in cases for row in self.table.rows(case) if row.sample in self._samples]
         crashed = [row for row in rows if row.crashed]
         missing = [row for row in rows if row.value is None]
         all_crashed = len(crashed) == len(rows) or (crashed and not self._bench.scored_by_judge)

@@ -115,7 +115,8 @@ class Engine:
         """Run until the budget is spent, or for some attempts more.
 
         Args:
-            rounds: How many attempts to open at most; None for as many as the budget allows.
+            rounds: How many attempts to open at most; None for as many as the budget allows. With 0, what was cut
+                short comes to its end, and the headline is measured.
 
         Returns:
             How the loop stands then.
@@ -138,7 +139,8 @@ class Engine:
 
     def _control(self, journal: Journal, sealed: Sealed) -> Control:
         spec, record = self.spec, self.record
-        commands = Commands(mark=f"{record.git.folder}:{record.loop}", allow=spec.allow_env)
+        mark = f"{record.git.folder}:{record.loop}"
+        commands = Commands(mark=mark, slots=record.folder / "slots", allow=spec.allow_env)
         commands.sweep()  # of a process that was killed
         slots = Slots(record)
         for number in range(spec.parallel + 1):
@@ -207,7 +209,8 @@ class Engine:
                 self._work(control, attempts, waiting, control.slots.slot(number), incumbent_at)
                 for number in range(self.spec.parallel)
             )
-            await measure_headline(control, bench)
+            if not self._asked_to_stop:
+                await measure_headline(control, bench)
             note, phase = self._end, self._phase
         except OutOfBudgetError as error:
             note = f"budget: {error}"
@@ -273,6 +276,7 @@ class Engine:
         """Open an attempt at the incumbent; None where no more are wanted."""
         async with control.opening_turn:
             if self._asked_to_stop or (self.record.folder / _STOP).exists():
+                self._asked_to_stop = True
                 self._end, self._phase = "stopped when asked to", LoopPhase.STOPPED
                 return None
             if self._left is not None and self._left <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ __all__ = ["check_fingerprint", "measure_headline", "open_loop", "prepare", "rej
 
 _HEADLINES = 3_000_000_000
 _OLD_EPOCHS = 20
+_FREEDOM = 6  # passes in all below which nothing is known of the noise
 _UNFINISHED = {LoopPhase.REJUDGING, LoopPhase.HEADLINE}
 
 
@@ -135,12 +137,12 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
         await _try_evaluator(control, first)
         control.update(arrow=True, phase=LoopPhase.CALIBRATING)
     cases = cases_of(first.in_play)
-    await first.measure(cases, split="dev", doing="calibration", at_least=2)
+    await first.measure(cases, split="dev", doing="calibration", at_least=max(2, math.ceil(_FREEDOM / len(cases))))
     _require_scores(first, cases)
     found = _calibrated(first, bench)
     if bench.scored_by_judge:
         first.judge_sd = found.judge_sd if found is not None else 0.0
-        await first.measure(cases, split="dev", doing="calibration", at_least=2)
+        await first.measure(cases, split="dev", doing="calibration")
     variance = 0.0 if found is None else found.judge_variance
     settings = getattr(control.spec.rule, "settings", None)
     pooled = Pooled.initial(variance, settings=settings if isinstance(settings, RaceSettings) else None)
@@ -230,7 +232,7 @@ async def measure_headline(control: Control, bench: Bench) -> None:
         await table.fill(
             [(case, _HEADLINES + state.epoch) for case in cases],
             split="sealed",
-            tree=commit,
+            tree=control.tree_of(commit),
             slot=control.slots.slot(0),
             doing=f"headline, {name}",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from tenward.decisions import passes
@@ -30,9 +31,15 @@ _CONTROLS = 2_000_000_000
 _PER_CANDIDATE = 100
 
 
-def candidate_sample(number: int, again: int) -> int:
-    """The pass that judges the candidate of an attempt; a rebased one is judged anew."""
-    return _CANDIDATES + number * _PER_CANDIDATE + again
+def candidate_sample(number: int, again: int, nth: int = 0) -> int:
+    """The number of a pass over the candidate of an attempt.
+
+    Args:
+        number: The attempt.
+        again: How often it was put on another incumbent, after which it is judged anew; 0 to 9.
+        nth: Which of several passes; 0 to 9.
+    """
+    return _CANDIDATES + number * _PER_CANDIDATE + again * 10 + nth
 
 
 def cases_of(units: Iterable[Unit]) -> list[str]:
@@ -97,6 +104,7 @@ class ScoreTable:
         doing: str,
         number: int = 0,
         explain: bool = False,
+        fresh: bool = False,
     ) -> None:
         """Measure what is missing, all at the same time as far as calls allow.
 
@@ -108,6 +116,7 @@ class ScoreTable:
             doing: What for, in a word or two.
             number: The attempt; 0 for an incumbent.
             explain: Ask for words as well.
+            fresh: Ask even an exact judge again.
 
         Raises:
             OutOfBudgetError: A limit was reached; what was measured so far is kept.
@@ -123,9 +132,11 @@ class ScoreTable:
         async def one(case: str, sample: int) -> None:
             nonlocal done
             async with limit:
+                asked = 0 if self._control.exact and not fresh else sample
                 score = await self._bench.measure(
-                    case, split=split, sample=sample, tree=tree, slot=slot, explain=explain
+                    case, split=split, sample=asked, tree=tree, slot=slot, explain=explain
                 )
+            score = replace(score, sample=sample)
             self._rows.setdefault(case, {})[sample] = score
             self._control.scored(self.subject, score)
             done += 1
@@ -163,6 +174,10 @@ class Incumbent:
         control.dice("sealed").shuffle(sealed)  # the same order for every incumbent
         self.sealed: tuple[Unit, ...] = tuple(sealed)
 
+    def passes(self, split: Split) -> int:
+        """How many passes the judge's noise asks for, over one case."""
+        return passes(self.judge_sd, split=split) if self._bench.scored_by_judge else 1
+
     def order(self, number: int) -> tuple[Unit, ...]:
         """The dev units in play, in the order in which an attempt meets them."""
         units = list(self.in_play)
@@ -178,7 +193,7 @@ class Incumbent:
             doing: What for, in a word or two.
             at_least: More passes than that, if it asks for fewer.
         """
-        count = 1 if not self._bench.scored_by_judge else max(at_least, passes(self.judge_sd, split=split))
+        count = max(at_least, self.passes(split)) if self._bench.scored_by_judge else 1
         first = self.epoch * _PER_EPOCH + (0 if split == "dev" else _PER_EPOCH // 2)
         async with self._turn:
             # Words are asked for once: they are for the brief, and cost extra with some judges.
@@ -186,7 +201,7 @@ class Incumbent:
                 await self.scores.fill(
                     [(case, first + nth) for case in cases],
                     split=split,
-                    tree=self.commit,
+                    tree=self._control.tree_of(self.commit),
                     slot=self._slot,
                     doing=doing,
                     explain=split == "dev" and nth == 0 and self._control.wants_words,
@@ -206,7 +221,13 @@ class Incumbent:
         """
         table = ScoreTable(self._control, self._bench, f"c{number}")
         await table.fill(
-            [(case, _CONTROLS + number)], split=split, tree=self.commit, slot=slot, doing="control", number=number
+            [(case, _CONTROLS + number)],
+            split=split,
+            tree=self._control.tree_of(self.commit),
+            slot=slot,
+            doing="control",
+            number=number,
+            fresh=True,
         )
         self._control.update(forget=[table.subject])
         return table.rows(case)[0]

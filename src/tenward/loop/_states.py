@@ -22,6 +22,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tenward.loop._ledger import Status  # noqa: TC001 - as above
+from tenward.loop._tally import PlaceboTally
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -270,38 +271,6 @@ class AttemptState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaceboTally:
-    """What became of the placebos: how far the loop's decisions can be trusted, measured while it runs."""
-
-    unchanged: int = 0
-    """Unchanged copies that were decided."""
-
-    unchanged_kept: int = 0
-    """Of these, how many were taken for an improvement."""
-
-    damaged: int = 0
-    """Deliberately damaged copies that were decided."""
-
-    damaged_kept: int = 0
-    """Of these, how many were taken for an improvement."""
-
-    @property
-    def kept(self) -> int:
-        """False keeps among all placebos."""
-        return self.unchanged_kept + self.damaged_kept
-
-    @property
-    def all(self) -> int:
-        """All placebos that were decided."""
-        return self.unchanged + self.damaged
-
-    @property
-    def at_most(self) -> float:
-        """Upper 95 % bound (Clopper and Pearson) of the share of placebos that are kept; 1 before the first."""
-        return _upper_bound(self.kept, self.all)
-
-
-@dataclass(frozen=True, kw_only=True)
 class LoopState:
     """Everything known of a loop, but for its attempts."""
 
@@ -430,24 +399,10 @@ def read_state(kind: type[AttemptState], text: str | bytes) -> AttemptState: ...
 def read_state(kind: type[LoopState], text: str | bytes) -> LoopState: ...
 
 
-def read_state(kind: type[AttemptState] | type[LoopState], text: str | bytes) -> AttemptState | LoopState:
+def read_state(kind: type[AttemptState | LoopState], text: str | bytes) -> AttemptState | LoopState:
     """Read what :func:`write_state` wrote.
 
     Raises:
         ValueError: The text is damaged, or of another version.
     """
     return _loops().validate_json(text) if kind is LoopState else _attempts().validate_json(text)
-
-
-def _upper_bound(hits: int, of: int) -> float:
-    """The largest share under which ``hits`` or fewer of ``of`` still come up in 5 % of all cases."""
-    from math import comb
-
-    if hits >= of:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        share = (low + high) / 2
-        chance = sum(comb(of, n) * share**n * (1 - share) ** (of - n) for n in range(hits + 1))
-        low, high = (share, high) if chance > 0.05 else (low, share)
-    return high

@@ -94,7 +94,7 @@ def _placebo_words(view: LoopView) -> str:
 
 def _cost(view: LoopView) -> str:
     if not view.priced:
-        return "unknown (a model without a price)"
+        return f"unknown (a model without a price){f', at least ${view.usd:,.4f}' if view.usd else ''}"
     return f"${view.usd:,.{2 if view.usd >= 10 else 4}f}" if view.usd else "no cost"
 
 

@@ -1,0 +1,18 @@
+"""What all tests have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs another service's package, unless it is asked for by its marker."""
+    if "opensmith" in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker("opensmith")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
