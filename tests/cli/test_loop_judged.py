@@ -79,7 +79,8 @@ def test_a_judged_loop_is_planned_run_confirmed_and_reported(run: Run, repositor
     assert "sealed to" in shown
     assert run("loop", "report", "answers", "-o", "out.html").returncode == 0
     page = (repository / "out.html").read_text(encoding="utf-8")
-    for part in ("Confirmed: the winner is better", "+0.400", "15 sealed units", "rubrics/mine.yaml", "judge noise", "unknown (a model"):
+    assert "unknown (a model without a price)" in page
+    for part in ("Confirmed: the winner is better", "+0.400", "15 sealed units", "rubrics/mine.yaml", "judge noise"):
         assert part in page
 
 

@@ -214,6 +214,16 @@ async def test_a_candidate_that_crashes_is_a_result(lab: Lab) -> None:
     assert "it fell over" in lab.attempts()[0].reason
 
 
+async def test_cases_on_which_everything_crashes_decide_nothing(lab: Lab) -> None:
+    """Where the incumbent crashes too, a candidate is not to blame, nor is the evaluator."""
+    runner = "#!/bin/sh\ngrep -q 'task [1-6]' && exit 3\ncat prompts/p.md\n"
+    lab.fill(10, 10, {"run.sh": runner})
+    spec = lab.spec("produce: {command: ./run.sh}\nbudget: {rounds: 5}\nstages: [{cases: 1}]")
+    await lab.engine(spec, lambda brief, _: to(0.3, brief.number)).run()
+    assert lab.statuses() == ["discard"] * 5
+    assert "+0.000 on 1 case," in " ".join(one.stages[0].detail for one in lab.attempts())
+
+
 async def test_what_an_exact_judge_has_seen_is_not_made_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where judging twice gives the same, a new incumbent takes over the outputs that the cache holds."""
     count = lab.top.parent / "count"
@@ -385,6 +395,17 @@ async def test_cheaper_numbers_come_first(lab: Lab) -> None:
     assert "number: ./cheap.sh" in lab.attempts()[0].reason
 
 
+async def test_a_first_glance_at_a_few_cases_sifts(lab: Lab) -> None:
+    """A hopeless candidate ends at a stage of few cases, before the race."""
+    spec = lab.fill().spec("budget: {rounds: 2}\nstages: [{cases: 3}, {cases: all}]")
+    await lab.engine(spec, lambda brief, _: to(0.0 if brief.number == 1 else 0.7, brief.number)).run()
+    first, second = lab.attempts()
+    assert first.reason.startswith("discarded at cases: 3: -0.")
+    assert (first.spent.judged, first.looks) == (3, ())
+    assert second.status is Status.KEEP
+    assert [stage.stage for stage in second.stages] == ["cases: 3", "cases: all"]
+
+
 async def test_commands_see_no_secret_and_leave_no_process(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command's environment is scrubbed but for what is allowed, and even a daemon ends with it."""
     monkeypatch.setenv("MY_SECRET", "hunter2")
@@ -471,6 +492,8 @@ async def test_the_ledger_is_rebuilt_from_git_alone(lab: Lab) -> None:
     assert [one.number for one in lab.record.attempts()] == [1, 2, 3, 4]
     assert before.counts == {"discard": 2, "keep": 1}
     assert after.counts == {"discard": 3, "keep": 1}
+    assert after.claimed == before.claimed
+    assert after.pooled["dev_freedom"] > before.pooled["dev_freedom"]
     assert len(proposer.briefs) == 1
     assert {past.number for past in proposer.briefs[0].recent} == {1, 2, 3}
 

@@ -45,6 +45,9 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
     by_number = spec is not None and spec.score.number is not None
     chart = _Heights(state, attempts, by_number=by_number)
     diffs = _diffs(loop.record, attempts)
+    incumbent_score = state.incumbent_score
+    if incumbent_score is None and by_number and chart.steps:  # a winner is measured again only when the loop goes on
+        incumbent_score = chart.steps[-1][1]
     goal = spec.score.number.goal if spec is not None and spec.score.number is not None else "maximize"
     better = "less is better" if goal == "minimize" else "more is better"
     spent = state.spent
@@ -63,7 +66,7 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         gain=_gain(state.headline),
         claimed=None if by_number else state.claimed,
         baseline_score=state.baseline_score,
-        incumbent_score=state.incumbent_score,
+        incumbent_score=incumbent_score,
         baseline=state.baseline,
         incumbent=state.incumbent,
         branch=f"tenward/{state.loop}",

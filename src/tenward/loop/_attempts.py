@@ -20,7 +20,7 @@ from tenward.loop._record import Outcome
 from tenward.loop._retro import template_retro, trend_of
 from tenward.loop._snapshot import snapshot
 from tenward.loop._stages import run_stage
-from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase, PlaceboTally, Spent
+from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase, Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -329,7 +329,8 @@ class Attempts:
         decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
         assert attempt.status is not None
         if attempt.placebo:
-            control.state = replace(state, placebos=_tallied(state.placebos, attempt, decision))
+            kept = decision is not None and decision.outcome == "keep"
+            control.state = replace(state, placebos=state.placebos.after(attempt.placebo, kept=kept))
             return closed
         counts = dict(state.counts)
         counts[attempt.status.value] = counts.get(attempt.status.value, 0) + 1
@@ -363,10 +364,3 @@ def _between(before: Spent, after: Spent) -> Spent:
         calls=after.calls - before.calls,
         usd=after.usd - before.usd,
     )
-
-
-def _tallied(tally: PlaceboTally, attempt: AttemptState, decision: Decision | None) -> PlaceboTally:
-    kept = decision is not None and decision.outcome == "keep"
-    if attempt.placebo == UNCHANGED:
-        return replace(tally, unchanged=tally.unchanged + 1, unchanged_kept=tally.unchanged_kept + kept)
-    return replace(tally, damaged=tally.damaged + 1, damaged_kept=tally.damaged_kept + kept)

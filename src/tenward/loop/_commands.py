@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -59,29 +59,29 @@ class Commands:
         mark: What every process of the loop carries in its environment; must not be shared with another loop.
         slots: The folder of the loop's slots.
         allow: Names of variables that commands may see besides the usual few; those that are not set are left out.
-        network: Whether commands may use the network where it can be kept from them.
+        network: Whether commands may use the network, which else is kept from them where bwrap works.
     """
 
     mark: str
     slots: Path
     allow: Sequence[str] = ()
     network: bool = False
-    extra: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def environment(self) -> dict[str, str]:
         """All the variables a command sees."""
         allowed = {name: os.environ[name] for name in self.allow if name in os.environ}
-        return scrubbed_environment({**allowed, **self.extra, _MARK: self.mark})
+        return scrubbed_environment({**allowed, _MARK: self.mark})
 
     @cached_property
     def sandbox(self) -> tuple[str, ...]:
-        """The words that keep a command off the network and end all it started; empty where bwrap cannot do it."""
+        """The words that end all that a command started, and keep it off the network; empty where bwrap cannot."""
         program = shutil.which("bwrap")
-        if program is None or self.network:
+        if program is None:
             return ()
         binds = (program, "--dev-bind", "/", "/", "--proc", "/proc")
-        words = (*binds, "--unshare-net", "--unshare-pid", "--die-with-parent", "--")
+        apart = () if self.network else ("--unshare-net",)
+        words = (*binds, *apart, "--unshare-pid", "--die-with-parent", "--")
         try:
             probe = run_command([*words, "true"], cwd=Path("/"), timeout=_PROBE_SECONDS, env=scrubbed_environment())
         except OSError:

@@ -146,7 +146,8 @@ class Duel:
         middle = math.fsum(differences) / len(differences)
         variance = Pooled.from_json(dict(self._attempt.pooled)).dev_variance
         margin = _HOPELESS * math.sqrt(variance / len(differences)) if self._bench.scored_by_judge else 0.0
-        return middle + margin < 0, f"{middle:+.3f} on {len(differences)} {self._bench.noun}s, ±{margin:.3f}"
+        count = f"{len(differences)} {self._bench.noun}{'' if len(differences) == 1 else 's'}"
+        return middle + margin < 0, f"{middle:+.3f} on {count}, ±{margin:.3f}"
 
     def _criterion(self, name: str, units: Sequence[Unit]) -> list[float]:
         cases = cases_of(units)
@@ -161,7 +162,10 @@ class Duel:
         all_crashed = len(crashed) == len(rows) or (crashed and not self._bench.scored_by_judge)
         if not rows or not (all_crashed or 2 * len(missing) > len(rows)):
             return
-        failed = (crashed or missing)[0]
+        works = [row for row in crashed or missing if self._incumbent.works_on(row.case_id)]
+        if all_crashed and self._bench.scored_by_judge and not works:
+            return  # on these cases the incumbent crashes as well, and both are worth nothing there
+        failed = (works or crashed or missing)[0]
         check = await self._incumbent.try_out(failed.case_id, split=split, number=self._attempt.number, slot=self._slot)
         if check.value is None or check.crashed:
             # Nothing of this says anything about the candidate: it is measured again once the evaluator works.

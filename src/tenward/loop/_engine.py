@@ -127,8 +127,8 @@ class Engine:
         """
         self._left = rounds
         self._asked_to_stop = False
-        (self.record.folder / _STOP).unlink(missing_ok=True)
         with self.record.locked(), Journal(journal_path(self.record), on_arrow=self._on_arrow) as journal:
+            (self.record.folder / _STOP).unlink(missing_ok=True)
             self.record.begin()
             files = evaluator_files(self.spec, self._top, self._library)
             sealed = seal(self.spec, files, self.record, self.record.base, self._library)
@@ -140,7 +140,9 @@ class Engine:
     def _control(self, journal: Journal, sealed: Sealed) -> Control:
         spec, record = self.spec, self.record
         mark = f"{record.git.folder}:{record.loop}"
-        commands = Commands(mark=mark, slots=record.folder / "slots", allow=spec.allow_env)
+        # Who is given a variable such as a key is meant to use it.
+        network = bool(spec.allow_env)
+        commands = Commands(mark=mark, slots=record.folder / "slots", allow=spec.allow_env, network=network)
         commands.sweep()  # of a process that was killed
         slots = Slots(record)
         for number in range(spec.parallel + 1):

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tenward.decisions import Pooled, RaceSettings, calibrate, headline
+from tenward.decisions import Decision, Pooled, RaceSettings, calibrate, headline
 from tenward.errors import LoopError
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._ledger import Status
@@ -35,6 +35,7 @@ __all__ = ["check_fingerprint", "measure_headline", "open_loop", "prepare", "rej
 
 _HEADLINES = 3_000_000_000
 _OLD_EPOCHS = 20
+_TRIED = 3  # an incumbent may fail on some cases, and be the better for it later
 _FREEDOM = 6  # passes in all below which nothing is known of the noise
 _UNFINISHED = {LoopPhase.REJUDGING, LoopPhase.HEADLINE}
 
@@ -110,9 +111,15 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal) -> LoopStat
             )
         journal.write(attempt=attempt)
         keeps += one.status is Status.KEEP
-        if not attempt.placebo:
-            counts[one.status.value] = counts.get(one.status.value, 0) + 1
+        decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
         state = replace(state, spent=state.spent + replace(attempt.spent, rounds=1))
+        if attempt.placebo:
+            kept = decision is not None and decision.outcome == "keep"
+            state = replace(state, placebos=state.placebos.after(attempt.placebo, kept=kept))
+            continue
+        counts[one.status.value] = counts.get(one.status.value, 0) + 1
+        if one.status is Status.KEEP and decision is not None:
+            state = replace(state, claimed=state.claimed + decision.effect)
     return replace(state, counts=counts, epoch=keeps)
 
 
@@ -146,6 +153,9 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     variance = 0.0 if found is None else found.judge_variance
     settings = getattr(control.spec.rule, "settings", None)
     pooled = Pooled.initial(variance, settings=settings if isinstance(settings, RaceSettings) else None)
+    for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
+        if past.decision is not None and not past.open and not past.placebo:
+            pooled = pooled.after(Decision.from_json(dict(past.decision)).evidence)
     facts: dict[str, object] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
     if found is not None:
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(found.lines)}
@@ -161,12 +171,16 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
 
 
 async def _try_evaluator(control: Control, first: Incumbent) -> None:
-    """Judge one case and run every check, before anything is spent on candidates."""
-    case = first.in_play[0][0]
+    """Judge a case or three and run every check, before anything is spent on candidates."""
     slot = control.slots.slot(0)
-    tried = await first.try_out(case, split="dev", number=0, slot=slot)
-    if tried.value is None or tried.crashed:
-        raise BrokenEvaluatorError(f"the evaluator fails on what the loop starts from, at case {case!r}", tried.problem)
+    cases = cases_of(first.in_play)[:_TRIED]
+    for case in cases:
+        tried = await first.try_out(case, split="dev", number=0, slot=slot)
+        if tried.value is not None and not tried.crashed:
+            break
+        if case == cases[-1]:
+            what = f"the evaluator fails on what the loop starts from, at case {case!r}"
+            raise BrokenEvaluatorError(what, tried.problem)
     await try_stages(control, control.state.incumbent, slot)
 
 

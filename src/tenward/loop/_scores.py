@@ -207,6 +207,10 @@ class Incumbent:
                     explain=split == "dev" and nth == 0 and self._control.wants_words,
                 )
 
+    def works_on(self, case: str) -> bool:
+        """Whether it came to a score on a case."""
+        return any(row.value is not None and not row.crashed for row in self.scores.rows(case))
+
     async def try_out(self, case: str, *, split: Split, number: int, slot: Slot) -> CaseScore:
         """Measure it once more on one case, to see whether the evaluator works; the score is not kept.
 

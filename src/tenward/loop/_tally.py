@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
+from typing import Self
 
 __all__ = ["PlaceboTally"]
 
@@ -23,6 +24,17 @@ class PlaceboTally:
 
     damaged_kept: int = 0
     """Of these, how many were taken for an improvement."""
+
+    def after(self, placebo: str, *, kept: bool) -> Self:
+        """The tally with one more.
+
+        Args:
+            placebo: ``unchanged``, or what harm was done.
+            kept: Whether it would have been kept.
+        """
+        if placebo == "unchanged":
+            return replace(self, unchanged=self.unchanged + 1, unchanged_kept=self.unchanged_kept + kept)
+        return replace(self, damaged=self.damaged + 1, damaged_kept=self.damaged_kept + kept)
 
     @property
     def kept(self) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Point", "Staircase", "staircase"]
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 944.0, 16.0, 262.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 930.0, 16.0, 262.0
 _MOST_WHISKERS = 150
 _MOST_LINKS = 600
 _TICKS = 5
