@@ -156,11 +156,22 @@ async def test_a_true_gain_is_found_and_confirmed(lab: Lab) -> None:
     assert state.counts["keep"] >= 2
     assert quality(lab.git("show", f"tenward/demo:{PROMPT}")) >= 0.69
     assert state.headline["confirmed"] is True
+    assert 0.0 < state.calibration["smallest_gain"] < 0.15
     assert abs(float(state.headline["gain"]) - 0.15 * state.counts["keep"]) < 0.1
     kept = [one for one in lab.attempts() if one.status is Status.KEEP]
     assert all(one.looks[-1].split == "sealed" for one in kept)
     notes = lab.record.notes(kept[0].number)
     assert {"attempt.json", "decision.json", "idea.md", "retro.json", "verdicts.json"} <= set(notes)
+
+
+async def test_a_loop_that_could_see_nothing_does_not_start(lab: Lab) -> None:
+    """With few cases and a judge that throws dice, no proposal is paid for."""
+    spec = lab.fill(4, 3).spec("budget: {rounds: 5}")
+    proposer = ScriptedProposer(lambda brief, _: to(0.9, brief.number))
+    with pytest.raises(LoopError, match="would see nothing: 4 dev and 3 sealed cases") as caught:
+        await lab.engine(spec, proposer, SimulatedJudge(lambda _: 0.5, noise=0.6)).run()
+    assert "steadier judge" in caught.value.hint
+    assert proposer.briefs == []
 
 
 async def test_placebos_are_never_kept_and_nobody_is_told(lab: Lab) -> None:

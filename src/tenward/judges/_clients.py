@@ -90,8 +90,9 @@ class Clients:
         if client is None:
             made = await self._connect()
             with self._lock:
-                self._drop_ended()
+                ended = self._take_ended()
                 client = self._made.setdefault(loop, made)
+            await _let_go(ended)
             if client is not made:
                 await _close(made.sdk)  # another call was faster
         return client
@@ -100,14 +101,14 @@ class Clients:
         """Close the client of the current event loop, and let go of those whose loops have ended."""
         with self._lock:
             client = self._made.pop(asyncio.get_running_loop(), None)
-            self._drop_ended()
+            ended = self._take_ended()
+        await _let_go(ended)
         if client is not None:
             await _close(client.sdk)
 
-    def _drop_ended(self) -> None:
+    def _take_ended(self) -> list[_Client]:
         """Forget clients that nothing can close any more; their connections ended with their loops."""
-        for loop in [loop for loop in self._made if loop.is_closed()]:
-            del self._made[loop]
+        return [self._made.pop(loop) for loop in [loop for loop in self._made if loop.is_closed()]]
 
     async def _connect(self) -> _Client:
         spec = self._spec
@@ -202,8 +203,15 @@ def _of_openai(base_url: str | None, key: str | None, *, inside: bool = False) -
     return _Client(sdk=client, create=create)
 
 
+async def _let_go(ended: list[_Client]) -> None:
+    """Free clients of loops that have ended, in a thread: in a loop, the SDK's would try to close themselves in it."""
+    if ended:
+        await asyncio.to_thread(ended.clear)
+
+
 async def _close(client: Any) -> None:
     if client is not None and hasattr(client, "close"):
         closed = client.close()
         if asyncio.iscoroutine(closed):
             await closed
+        await asyncio.sleep(0)  # a transport that was told to close does so in the next turn of the loop

@@ -7,8 +7,9 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tenward.decisions import Decision, Pooled, RaceSettings, calibrate, headline
+from tenward.decisions import Decision, Pooled, PosteriorRace, RaceSettings, calibrate, headline, outlook
 from tenward.errors import LoopError
+from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._ledger import Status
 from tenward.loop._notes import STATE_NOTE
@@ -18,7 +19,7 @@ from tenward.loop._stages import try_stages
 from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tenward.decisions import Calibration
     from tenward.judges import Judge
@@ -159,15 +160,39 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     facts: dict[str, object] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
     if found is not None:
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(found.lines)}
+    facts |= await _seen(control, bench, pooled, first.judge_sd, found.lines if found is not None else ())
     control.update(
         arrow=True,
         phase=LoopPhase.RUNNING,
         pooled=pooled.to_json(),
         calibration=json.loads(json.dumps(facts)),
         incumbent_score=first.mean,
-        baseline_score=first.mean,
+        baseline_score=first.mean if control.state.incumbent == control.state.baseline else None,
     )
     control.purse.put_aside(2 * len(cases_of(bench.sealed)))
+
+
+async def _seen(
+    control: Control, bench: Bench, pooled: Pooled, judge_sd: float, lines: Sequence[str]
+) -> dict[str, object]:
+    """What the default rule can hope to see with these cases and this judge.
+
+    Raises:
+        LoopError: Nothing at all: to start would be to burn the budget.
+    """
+    rule = control.spec.rule
+    if not isinstance(rule, PosteriorRace) or not bench.scored_by_judge:
+        return {}
+    dev, sealed = len(bench.dev), len(bench.sealed)
+    hoped = await in_thread(
+        lambda: outlook(pooled, judge_sd=judge_sd, dev=dev, sealed=sealed, budget=0, settings=rule.settings)
+    )
+    if hoped.smallest_gain is None:
+        raise LoopError(
+            f"the loop would see nothing: {hoped.lines[0]}",
+            hint="take a steadier judge, more samples a verdict, or more sealed cases",
+        )
+    return {"smallest_gain": hoped.smallest_gain, "lines": [*lines, hoped.lines[0]]}
 
 
 async def _try_evaluator(control: Control, first: Incumbent) -> None:
