@@ -82,7 +82,7 @@ def test_nothing_to_do_shows_the_help_as_talk(run: Run) -> None:
     ("args", "found"),
     [
         (["scor"], "error: found no command 'scor', did you mean 'score'?"),
-        (["quux"], "error: found no command 'quux', expected one of: demo, doctor, init, judge, model, rubric, score"),
+        (["quux"], "error: found no command 'quux', expected one of: compare, dataset, demo, doctor, eval, "),
         (["score"], "error: Missing argument 'TARGET...'."),
         (["score", "x"], "error: Missing option '-r' / '--rubric'."),
         (["score", "x", "-r", "mine", "--fail-under", "11"], "error: Invalid value for '--fail-under'"),
