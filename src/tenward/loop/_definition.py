@@ -99,19 +99,20 @@ class ProduceSpec(Document):
     """How the artefact makes an output for a case. Exactly one of ``prompt`` and ``command``."""
 
     prompt: Pattern | None = None
-    """File whose text is the system message; the case's input is the user's."""
+    """File that is sent as it stands, with the case's input in place of ``{input}``, or after it where it has none."""
 
     model: ModelRef | None = None
     """The model that is prompted."""
 
     max_tokens: Annotated[int, Field(ge=1, le=200_000, strict=True)] | None = None
-    """Upper bound on one output, in tokens; 1024 when left out."""
+    """Upper bound on one output, in tokens; 200 when left out."""
 
     temperature: Annotated[float, Field(ge=0, le=2, strict=True)] | None = None
     """Sampling temperature; left to the provider when not given, 0 for the embedded engine."""
 
     command: Command | None = None
-    """A program that reads the case's input from standard input and prints its output."""
+    """A program that reads the case from standard input, as JSON with ``id``, ``input`` and ``context``, and prints its
+    output."""
 
     timeout: Seconds = 120.0
     """Seconds after which the command is stopped, for one case."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["producer_factory"]
 
-_MAX_TOKENS = 1024
+_MAX_TOKENS = 200
 
 
 def producer_factory(
