@@ -161,8 +161,9 @@ def test_settings_that_cannot_be_are_refused(
     tmp_path: Path, command: str | list[str], settings: dict[str, Any], fault: str
 ) -> None:
     """They are refused before any case."""
+    arguments: dict[str, Any] = {"folder": tmp_path, **settings}
     with pytest.raises(UsageError, match=fault):
-        CommandProducer(command, **{"folder": tmp_path, **settings})
+        CommandProducer(command, **arguments)
 
 
 async def test_a_limiter_holds_commands_back(tmp_path: Path) -> None:
