@@ -115,7 +115,7 @@ def test_a_data_set_is_judged(run: Run, server: StubServer) -> None:
     assert lines[0] == "cases   mine/v1 · stated/v1 · 40 cases"
     assert re.fullmatch(r"  quality 6\.40 \[5\.62, 7\.18\]   value 0\.600 \[0\.508, 0\.692\]", lines[1])
     assert sum(line.endswith(("60%", "40%")) for line in lines) == 2
-    assert "  8 cases are below a floor" in lines
+    assert "  8 cases below a floor" in lines
     assert any("40 calls · " in line and "cost unknown" in line for line in lines)
     assert re.fullmatch(r"  run cases-\d{8}-\d{6}-[0-9a-f]{4} · tenward report \S+ -o FILE\.html", lines[-1])
     assert len(server.requests) == 40
@@ -181,7 +181,7 @@ def test_thresholds_are_exit_codes(run: Run, server: StubServer) -> None:
     server.script([AutoJudge(integers=grade)] * 3, default=Status(500))
     ended = run(*MINE, "--repeat", "1", "--limit", "4", "--concurrency", "1", "--min-coverage", "0.9")
     assert (ended.returncode, ended.stderr) == (1, "75.0% was scored, below --min-coverage 0.9\n")
-    assert "  1 cases unscored; criteria that failed: 2 transport" in ended.stdout.splitlines()
+    assert "  1 case unscored; criteria that failed: 2 transport" in ended.stdout.splitlines()
 
 
 def test_a_threshold_that_is_just_met_is_met(run: Run, server: StubServer) -> None:
@@ -439,7 +439,7 @@ def make_noise() -> None:
         (lambda: Path("cases.jsonl").write_text(""), 2, "cases.jsonl: found a file without cases"),
         (lambda: Path("cases.jsonl").unlink(), 2, "cases.jsonl"),
         (make_noise, 3, "store.sqlite: found a file that"),
-        (lambda: STORE.parent.write_text("a file"), 3, "store.sqlite: found a file that cannot be used"),
+        (lambda: STORE.parent.write_text("a file"), 3, "store.sqlite: cannot be written (File exists)"),
     ],
     ids=["empty", "missing", "noise", "no folder"],
 )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenward.datasets import Case
-from tenward.evaluation import Mean, Result, Tally
+from tenward.evaluation import LEAST_UNITS, Mean, Result, Tally
 from tenward.judges import CriterionVerdict, Failure, Usage, Verdict
 from tenward.metrics import MetricScore, ReferenceScore
 from tenward.rubrics import GateResult, Rubric, compute_score
@@ -150,7 +150,7 @@ def check(name: str, mean: Mean | None, pairs: Sequence[tuple[Result, float]]) -
     for item, value in pairs:
         groups.setdefault(item.case.group or item.case.id, []).append(value)
     assert mean.units == len(groups)
-    if len(groups) < 2:
+    if len(groups) < LEAST_UNITS:
         assert (mean.low, mean.high) == (None, None)
         return
     meat = sum(sum(value - middle for value in group) ** 2 for group in groups.values())
@@ -162,7 +162,7 @@ def check(name: str, mean: Mean | None, pairs: Sequence[tuple[Result, float]]) -
         assert mean.high - mean.mean == pytest.approx(T_TABLE[len(groups) - 1] * error, rel=1e-4, abs=1e-7)
 
 
-@pytest.mark.parametrize("freedom", T_TABLE)
+@pytest.mark.parametrize("freedom", [freedom for freedom in T_TABLE if freedom >= LEAST_UNITS - 1])
 def test_an_interval_uses_student_s_t(freedom: int) -> None:
     """Cases without groups: mean and t times s over the root of n, with t as printed tables have it."""
     values = [float(n % 7) for n in range(freedom + 1)]
@@ -175,25 +175,31 @@ def test_an_interval_uses_student_s_t(freedom: int) -> None:
 
 
 def test_an_interval_counts_groups_not_cases() -> None:
-    """By hand: three groups of two, (0, 2), (4, 6), (8, 10), mean 5, distances of their sums -8, 0 and 8.
+    """By hand: six groups of two, twice (0, 2), (4, 6), (8, 10), mean 5, distances of their sums -8, 0 and 8.
 
-    The variance is 3/2 · (64 + 0 + 64) / 6² = 16/3, its root 2.3094, and t for two degrees of freedom is 4.3027.
+    The variance is 6/5 · 4 · 64 / 12² = 32/15, its root 1.4606, and t for five degrees of freedom is 2.5706.
     """
-    mean = mean_of([0, 2, 4, 6, 8, 10], list("aabbcc"))
-    assert (mean.n, mean.units, mean.mean) == (6, 3, 5)
-    assert mean.sd == pytest.approx(math.sqrt(14))
-    assert mean.low == pytest.approx(5 - 4.3027 * 2.3094, abs=1e-3)
-    assert mean.high == pytest.approx(5 + 4.3027 * 2.3094, abs=1e-3)
+    mean = mean_of([0, 2, 4, 6, 8, 10] * 2, list("aabbccddeeff"))
+    assert (mean.n, mean.units, mean.mean) == (12, 6, 5)
+    assert mean.sd == pytest.approx(math.sqrt(140 / 11))
+    assert mean.low == pytest.approx(5 - 2.5706 * 1.4606, abs=1e-3)
+    assert mean.high == pytest.approx(5 + 2.5706 * 1.4606, abs=1e-3)
+
+
+def test_five_units_have_no_interval() -> None:
+    """So few say so little that a printed interval would leave the scale."""
+    assert mean_of([1.0, 2.0, 3.0, 4.0, 5.0]).low is None
+    assert mean_of([1.0, 2.0, 3.0, 4.0, 5.0, 5.0]).low is not None
 
 
 def test_repeating_every_case_in_its_group_makes_nothing_surer() -> None:
     """Ten copies of a case are no ten cases: the interval stays, while without groups it would shrink."""
-    values = [2.0, 3.0, 7.0, 8.0, 10.0]
+    values = [2.0, 3.0, 7.0, 8.0, 9.0, 10.0]
     alone = mean_of(values)
-    copied = mean_of(values * 10, [str(n) for n in range(5)] * 10)
+    copied = mean_of(values * 10, [str(n) for n in range(6)] * 10)
     assert copied.low == pytest.approx(alone.low)
     assert copied.high == pytest.approx(alone.high)
-    assert (copied.n, copied.units) == (50, 5)
+    assert (copied.n, copied.units) == (60, 6)
 
 
 def test_one_group_alone_has_no_interval() -> None:

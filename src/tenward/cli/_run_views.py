@@ -56,7 +56,7 @@ def plan_view(plan: Plan, *, dataset: str, rubric: str, judge: str) -> Renderabl
     table.add_row("price, at most", Text(worst, style="bold"))
     title = Text(dataset, style="bold")
     title.append(f"   {rubric} · {judge} · plan", style="dim")
-    note = Text("Nothing was asked. Bounds are for the worst case; a run usually takes a third of it or less.", "dim")
+    note = Text("Nothing was asked. Bounds are for the worst case.", "dim")
     return Group(title, Text(""), indented(table, by=2), Text(""), indented(note, by=2))
 
 
@@ -66,7 +66,9 @@ def runs_view(records: Sequence[RunRecord]) -> RenderableType:
     for record in records:
         split = "" if record.split == "all" else f" {record.split}"
         cases = "" if record.cases is None else f"{record.cases:,}"
-        status = record.status if not record.note else f"{record.status}: {record.note}"
+        # Of a process that was killed, the store still says that it is running.
+        status = "running, or cut off" if record.status == "running" else record.status
+        status = f"{status}: {record.note}" if record.note else status
         table.add_row(
             record.id,
             f"{record.dataset}{split}",
@@ -82,7 +84,7 @@ def _title(run: Run) -> Text:
     record = run.record
     title = Text(record.dataset, style="bold")
     split = "" if record.split == "all" else f" · {record.split}"
-    title.append(f"   {record.rubric.rubric} · {record.judge}{split} · {run.summary.cases:,} cases", style="dim")
+    title.append(f"   {record.rubric.rubric} · {record.judge}{split} · {_cases(run.summary.cases)}", style="dim")
     if record.status != "finished":
         title.append(f"   {record.status}: {record.note}", style="bold red")
     return title
@@ -157,19 +159,19 @@ def _remarks(run: Run) -> list[Text]:
         )
     if summary.unscored:
         kinds = ", ".join(f"{count} {kind}" for kind, count in summary.failures.items())
-        lines.append(Text(f"{summary.unscored:,} cases unscored; criteria that failed: {kinds}", style="yellow"))
+        lines.append(Text(f"{_cases(summary.unscored)} unscored; criteria that failed: {kinds}", style="yellow"))
     elif summary.failures:
         kinds = ", ".join(f"{count} {kind}" for kind, count in summary.failures.items())
         lines.append(Text(f"criteria that failed: {kinds}", style="yellow"))
     if summary.gated:
-        lines.append(Text(f"{summary.gated:,} cases failed a gate and were not judged", style="yellow"))
+        lines.append(Text(f"{_cases(summary.gated)} failed a gate, never judged", style="yellow"))
     if summary.below_floor:
-        lines.append(Text(f"{summary.below_floor:,} cases are below a floor", style="red"))
+        lines.append(Text(f"{_cases(summary.below_floor)} below a floor", style="red"))
     if rubric.references and summary.references is None:
         lines.append(Text("no case has references: the value is the judge's alone", style="dim"))
     elif summary.references is not None and summary.references.n < summary.scored:
         without = summary.scored - summary.references.n
-        lines.append(Text(f"{without:,} cases have no references: their value is the judge's alone", style="dim"))
+        lines.append(Text(f"{_cases(without)} without references: there the value is the judge's alone", style="dim"))
     if summary.capped:
         lines.append(
             Text(f"{summary.capped:,} times a metric compared only the first part of a long text", style="dim")
@@ -182,6 +184,10 @@ def _remarks(run: Run) -> list[Text]:
             Text(f"{run.reused:,} results of an earlier start, {calls.hits:,} answers from the cache", style="dim")
         )
     return lines
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count:,} cases"
 
 
 def _down(share: float) -> str:

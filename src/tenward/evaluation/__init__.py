@@ -23,9 +23,10 @@ from tenward.evaluation._run import Progress, Run, RunSink, run_cases, run_datas
 from tenward.evaluation._run_record import RunRecord, RunStatus
 from tenward.evaluation._score import ascore, score
 from tenward.evaluation._store import Store
-from tenward.evaluation._summary import Mean, Summary, Tally
+from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
 
 __all__ = [
+    "LEAST_UNITS",
     "CommandProducer",
     "ComparedRun",
     "Comparison",

@@ -16,7 +16,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from tenward.evaluation._comparable import ComparisonRefusedError, checked_pairs
-from tenward.evaluation._summary import Mean, Tally, _t_quantile
+from tenward.evaluation._summary import LEAST_UNITS, Mean, Tally, _t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 _TIE = 1e-9
-_LEAST_UNITS = 6  # of five, the largest and the smallest hold the middle between them in only 94 of 100 samples
 _AT_ONCE = 1_000_000  # numbers drawn at a time, so that many cases need little memory
 
 
@@ -126,7 +125,7 @@ class Comparison:
             return f"A and B have the same value: {count}"
         places = max(3, min(6, 1 - math.floor(math.log10(abs(value.mean) or 1))))
         if value.low is None or value.high is None:
-            few = f"too few to tell, {_LEAST_UNITS} are needed"
+            few = f"too few to tell, {LEAST_UNITS} are needed"
             return f"B - A is {signed(value.mean, places)}, but these are {few}: {count}"
         if value.low <= 0 <= value.high:
             interval = f"{signed(value.mean, places)} [{signed(value.low, places)}, {signed(value.high, places)}]"
@@ -266,7 +265,7 @@ def _add(columns: dict[str, _Column], pair: ResultPair) -> None:
 
 def _interval(units: Sequence[float], mean: float, resamples: int, seed: int) -> tuple[float | None, float | None]:
     count = len(units)
-    if count < _LEAST_UNITS:
+    if count < LEAST_UNITS:
         return None, None
     import numpy as np
 

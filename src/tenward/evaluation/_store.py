@@ -71,7 +71,17 @@ class Store:
             except BaseException:
                 self._db.close()
                 raise
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot be written ({error.strerror})",
+                hint="work in a folder that can be written, or name a store in one with --store",
+            ) from error
+        except sqlite3.Error as error:
+            if "readonly" in str(error) or "unable to open" in str(error):
+                raise StoreError(
+                    f"{path}: cannot be written ({error})",
+                    hint="make the file and its folder writable, or copy the store and name the copy with --store",
+                ) from error
             raise StoreError(
                 f"{path}: found a file that cannot be used as a store ({error}), expected one of tenward's own",
                 hint="move it away, or name another with --store",

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from tenward.evaluation._result import Result
 
-__all__ = ["Mean", "Summary", "Tally"]
+__all__ = ["LEAST_UNITS", "Mean", "Summary", "Tally"]
+
+LEAST_UNITS = 6
+"""Independent units that an interval takes."""
 
 _FEW = (12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691)  # Student's t for few degrees, where the series is poor
 
@@ -36,7 +39,7 @@ class Mean:
 
     low: float | None
     high: float | None
-    """95 % interval of the mean, robust to groups; None for fewer than two units."""
+    """95 % interval of the mean, robust to groups; None for fewer than :data:`LEAST_UNITS` units."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +119,7 @@ class _Column:
         sd = math.sqrt(self.squares / (self.n - 1)) if self.n > 1 else None
         units = len(self.groups)
         low = high = None
-        if units > 1:
+        if units >= LEAST_UNITS:
             # The cluster-robust variance of a mean (Liang and Zeger, 1986), with the usual factor for few groups.
             spread = math.fsum((total - count * mean) ** 2 for total, count in self.groups.values())
             error = math.sqrt(units / (units - 1) * spread) / self.n
