@@ -214,7 +214,11 @@ def _fit(kept: Store, run: Run) -> None:
 def _explain_misses(run: Run) -> None:
     calls = run.calls
     note(f"cache: {calls.hits} answers were there, {calls.misses} were asked for")
+    # The schema of an answer follows from the questions and the scale, and says nothing more than they do.
+    follows = {"schema"} if calls.missed_for.keys() & {"questions", "scale"} else set[str]()
     for component, count in calls.missed_for.most_common():
+        if component in follows:
+            continue
         why = "never asked before" if component == "new" else f"{component} changed"
         note(f"  {count} because {why}" if component != "cache" else f"  {count} because of --no-cache")
 
