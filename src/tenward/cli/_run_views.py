@@ -67,8 +67,8 @@ def runs_view(records: Sequence[RunRecord]) -> RenderableType:
         split = "" if record.split == "all" else f" {record.split}"
         cases = "" if record.cases is None else f"{record.cases:,}"
         # Of a process that was killed, the store still says that it is running.
-        status = "running, or cut off" if record.status == "running" else record.status
-        status = f"{status}: {record.note}" if record.note else status
+        stands: str = "running, or cut off" if record.status == "running" else record.status
+        status = f"{stands}: {record.note}" if record.note else stands
         table.add_row(
             record.id,
             f"{record.dataset}{split}",
