@@ -204,7 +204,11 @@ def _dataset(folder: Path, cases: int) -> DataSet:
 
 async def _bodies(dataset: DataSet) -> list[dict[str, Any]]:
     """What a run of Tenward sends, as it arrives."""
-    with StubServer(default=AutoJudge(fixed={"evidence": [EVIDENCE]})) as server, Store(Path(":memory:")) as store:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        StubServer(default=AutoJudge(fixed={"evidence": [EVIDENCE]})) as server,
+        Store(Path(folder) / "store.sqlite") as store,
+    ):
         await _run(dataset, store, server.base_url, 8)
         return [dict(request.body) for request in server.requests]
 

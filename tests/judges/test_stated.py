@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.datasets import Case
+from tenward.errors import JudgeUnavailableError
 from tenward.guards import is_list, is_mapping
 from tenward.judges import Failure
 from tenward.rubrics import Rubric
@@ -376,3 +377,11 @@ async def test_the_request_says_what_the_judge_file_says(bench: Bench) -> None:
     }
     await bench.ask()
     assert not {"temperature", "seed", "top_k"} & set(bench.server.requests[-1].body)
+
+
+async def test_a_mode_of_the_responses_route_goes_there(bench: Bench) -> None:
+    """A judge file may name it for an endpoint that has it; one that lacks it is said to."""
+    bench.server.script(default=Json(bench.answer()))
+    with pytest.raises(JudgeUnavailableError, match="404"):
+        await bench.ask(mode="responses_tools")
+    assert [request.path for request in bench.server.requests] == ["/v1/responses"]

@@ -80,7 +80,7 @@ class Clients:
         """The same under instructor: takes a ``response_model``, whose answer has the completion beside it."""
         client = await self._client()
         if client.structured is None:
-            client.structured = self._under_instructor(client.create)
+            client.structured = self._under_instructor(client)
         return client.structured
 
     async def _client(self) -> _Client:
@@ -122,14 +122,17 @@ class Clients:
             return _of_openai(spec.base_url, key)
         return self._from_provider(key)
 
-    def _under_instructor(self, create: Create) -> Create:
+    def _under_instructor(self, client: _Client) -> Create:
         import instructor
 
         logging.getLogger("instructor").setLevel(logging.CRITICAL)
         served = self._spec.local or self._spec.base_url is not None
         # Local servers follow a JSON schema and often lack tools; hosted providers have tools first.
         mode = self._mode() or (instructor.Mode.JSON_SCHEMA if served else instructor.Mode.TOOLS)
-        patched: Any = instructor.patch(create=create, mode=mode)
+        if mode.value.startswith("responses"):  # goes to another route of the API, which the SDK's client knows
+            whole: Any = instructor.from_openai(client.sdk, mode=mode, model=self._spec.model_name)
+            return cast("Create", whole.create)
+        patched: Any = instructor.patch(create=client.create, mode=mode)
         return cast("Create", patched)
 
     def _from_provider(self, key: str | None) -> _Client:
