@@ -17,10 +17,10 @@ SOURCE = Path(tenward.__file__).parent
 REPOSITORY = SOURCE.parent.parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-FOUNDATION = {"errors", "guards", "documents", "workspace", "processes"}
+FOUNDATION = {"errors", "guards", "database", "documents", "workspace", "processes"}
 LEVELS = [
     {"errors", "guards"},
-    {"documents", "workspace", "processes"},
+    {"database", "documents", "workspace", "processes"},
     {"rubrics", "datasets"},
     {"judges", "metrics"},
     {"evaluation"},

@@ -42,10 +42,10 @@ def test_a_document_error_has_one_line_per_problem() -> None:
 
 
 def test_a_document_error_gives_each_hint_once() -> None:
-    """Hints of several problems are joined in order, repeated ones once."""
+    """Hints of several problems have a line each, in order, repeated ones once."""
     hints = ["use 1", "", "use 2", "use 1"]
     problems = [Problem(line=1, field="a", found="0", expected="1", hint=hint) for hint in hints]
-    assert DocumentError("a.yaml", problems).hint == "use 1; use 2"
+    assert DocumentError("a.yaml", problems).hint == "use 1\nuse 2"
 
 
 def test_errors_survive_the_way_between_processes() -> None:

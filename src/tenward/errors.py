@@ -52,7 +52,7 @@ class TenwardError(Exception):
 
     Attributes:
         message: One or more lines, without a final full stop on one-sentence messages.
-        hint: What to do next; printed as a ``hint:`` line. Empty when nothing can be advised.
+        hint: What to do next; each line of it is printed as a ``hint:`` line. Empty when nothing can be advised.
         exit_code: The exit status of the command line for this class of error.
     """
 
@@ -64,7 +64,7 @@ class TenwardError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+        return "\n".join([self.message, *(f"hint: {line}" for line in self.hint.splitlines())])
 
 
 class UsageError(TenwardError):
@@ -104,7 +104,7 @@ class DocumentError(UsageError):
             field = f" {problem.field}:" if problem.field else ""
             lines.append(f"{where}:{field} found {problem.found}, expected {problem.expected}")
         hints = dict.fromkeys(problem.hint for problem in self.problems if problem.hint)
-        super().__init__("\n".join(lines), hint="; ".join(hints))
+        super().__init__("\n".join(lines), hint="\n".join(hints))
 
     def __reduce__(self) -> tuple[type[DocumentError], tuple[Path | str, tuple[Problem, ...]]]:
         """Pickle and copy by what the error was made from; by default it would be its message."""

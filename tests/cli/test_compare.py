@@ -28,7 +28,15 @@ BETTER = {case: (4.0 if number % 5 else 3.0, 3.0) for number, case in enumerate(
 FAILED = Failure(kind="timeout", detail="no answer in time")
 
 
-def keep(name: str, scores: Scores, *, output: str = "text", gated: str = "", **changes: Any) -> None:
+def keep(
+    name: str,
+    scores: Scores,
+    *,
+    output: str = "text",
+    gated: str = "",
+    groups: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> None:
     """Put a run with scores for ``clear`` and ``kind`` into the workspace's store.
 
     Args:
@@ -36,6 +44,7 @@ def keep(name: str, scores: Scores, *, output: str = "text", gated: str = "", **
         scores: By case; None for a failure.
         output: What was judged.
         gated: The case that failed a gate.
+        groups: Group by case, for cases that share a source.
         changes: Of the record.
     """
     rubric = Rubric.load("mine")
@@ -63,7 +72,7 @@ def keep(name: str, scores: Scores, *, output: str = "text", gated: str = "", **
             ),
         )
         found = Result(
-            case=Case(id=case, output=f"{output} of {case}"),
+            case=Case(id=case, output=f"{output} of {case}", group=(groups or {}).get(case, "")),
             rubric=rubric,
             gates=(),
             verdict=verdict,
@@ -133,6 +142,47 @@ def test_a_narrow_terminal_goes_without_bars(spawn: Callable[..., CompletedProce
     assert re.search(r"very_kind_to_all_of_its_readers +3\.00 +3\.00 +\+0\.00 +\[\+0\.00, \+0\.00\] +0 +0 +10\n", shown)
     assert "better " not in shown.split("\n\n")[2]
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_a_run_beside_itself_is_called_the_same(run: Run, workspace: Path) -> None:
+    """Named once, without a table, a bar or a case; the page and the data say so too."""
+    keep("before-1", BETTER)
+    ended = run("compare", "before-1", "last", "--html", "same.html")
+    assert ended.stdout.splitlines() == [
+        "A, B  before-1   mine/v1 · own/v1 · cases/v1 · 10 of 10 cases scored",
+        "",
+        "A and B are the same run: there is nothing to compare",
+    ]
+    assert "A and B are the same run" in (workspace / "same.html").read_text(encoding="utf-8")
+    assert json.loads(run("compare", "last", "last", "--json").stdout)["headline"].startswith("A and B are the same")
+
+
+def test_runs_that_came_to_the_same_have_no_bars(run: Run, workspace: Path) -> None:
+    """Where nothing differs there is nothing to draw."""
+    keep("before-1", BETTER)
+    keep("after-1", BETTER)
+    ended = run("compare", "before-1", "after-1")
+    assert "A and B have the same value: 0 wins, 0 losses, 10 ties on 10 cases" in ended.stdout
+    assert not {"█", "─"} & set(ended.stdout)
+
+
+def test_means_of_unequal_groups_say_what_they_are_of(run: Run, workspace: Path) -> None:
+    """Eight cases of one source and seven of their own: a group counts once, and the page says how eval counts."""
+    groups = {f"c{number}": "one source" for number in range(8)}
+    scores = {f"c{number}": (1.0 if number < 8 else 5.0, 3.0) for number in range(15)}
+    keep("before-1", scores, groups=groups)
+    keep("after-1", dict.fromkeys(scores, (2.0, 3.0)), groups=groups)
+    shown = run("compare", "before-1", "after-1").stdout
+    assert " on 15 cases in 8 independent groups" in shown
+    assert re.search(r"clear +4\.50 +2\.00 +−2\.50 ", shown)  # (1 + 7 × 5) / 8, not (8 + 7 × 5) / 15
+    assert (
+        "Means and intervals are over 8 groups, each counted once; `tenward eval` shows the mean of the 15"
+        in shown.splitlines()
+    )
+    ungrouped = dict.fromkeys(scores, (3.0, 3.0))
+    keep("before-2", ungrouped)
+    keep("after-2", ungrouped)
+    assert "each counted once" not in run("compare", "before-2", "after-2").stdout
 
 
 def test_what_is_missing_is_told(run: Run, workspace: Path) -> None:
@@ -260,9 +310,9 @@ def test_an_unfinished_run_is_compared_with_a_note(run: Run, workspace: Path) ->
     keep("before-1", SCALE)
     keep("after-1", BETTER, status="stopped", note="budget: $2")
     keep("after-2", BETTER, status="running")
-    assert run("compare", "before-1", "after-1").stderr == "note: run B after-1 is not finished: budget: $2\n"
+    assert run("compare", "before-1", "after-1").stderr == "note: run B after-1 is not finished: stopped: budget: $2\n"
     ended = run("compare", "before-1", "after-2")
-    assert ended.stderr == "note: run B after-2 is not finished: it is running, or was ended\n"
+    assert ended.stderr == "note: run B after-2 is not finished: cut off\n"
 
 
 def test_runs_that_are_not_there_are_named(run: Run, workspace: Path) -> None:

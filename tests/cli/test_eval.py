@@ -113,7 +113,9 @@ def test_a_data_set_is_judged(run: Run, server: StubServer) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
     assert lines[0] == "cases   mine/v1 · stated/v1 · 40 cases"
-    assert re.fullmatch(r"  quality 6\.40 \[5\.62, 7\.18\]   value 0\.600 \[0\.508, 0\.692\]", lines[1])
+    assert re.fullmatch(
+        r"  quality 6\.40 \[5\.62, 7\.18\]   value 0\.600 \[0\.508, 0\.692\]   mean of 40 cases", lines[1]
+    )
     assert sum(line.endswith(("60%", "40%")) for line in lines) == 2
     assert "  8 cases below a floor" in lines
     assert any("40 calls · " in line and "cost unknown" in line for line in lines)
@@ -283,6 +285,33 @@ def test_a_limit_in_dollars_needs_a_price(run: Run, server: StubServer) -> None:
     assert server.requests == []
 
 
+def test_a_plan_fails_where_the_run_would(run: Run, server: StubServer) -> None:
+    """A table without a column of outputs: the same message and status, before anything is asked or made."""
+    Path("table.csv").write_text("id,input\na,Say something.\nb,Say more.\n")
+    args = ("eval", "table.csv", "-r", "mine", "-j", "stated")
+    plan, ended = run(*args, "--plan"), run(*args)
+    assert (plan.returncode, plan.stdout) == (ended.returncode, ended.stdout) == (2, "")
+    assert plan.stderr == ended.stderr
+    assert "table.csv: found 2 of 2 cases without an output to judge, the first is 'a'" in plan.stderr
+    assert run(*args, "--produce-command", "cat", "--plan").returncode == 0
+    assert server.requests == []
+
+
+def test_a_plan_makes_no_store(run: Run) -> None:
+    """Where nothing was ever judged nothing is in the cache, and no file is needed to know it."""
+    assert json.loads(run(*MINE, "--plan", "--json").stdout)["cached"] == 0
+    assert not STORE.parent.exists()
+
+
+def test_a_plan_cannot_say_why_answers_were_missed(run: Run, server: StubServer) -> None:
+    """Both options at once are wrong usage, and the hint says which does what."""
+    ended = run(*MINE, "--plan", "--why-missed")
+    assert (ended.returncode, ended.stdout, server.requests) == (2, "", [])
+    assert ended.stderr.startswith(
+        "error: found --why-missed and --plan, expected one of the two\n\nhint: --plan counts"
+    )
+
+
 # -- what changed ------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +344,109 @@ def test_changes_are_judged_again_only_where_they_matter(run: Run, server: StubS
         assert asked == 40
         assert said[0] == "cache: 0 answers were there, 40 were asked for"
         assert f"  40 because {component} changed" in said
+
+
+# -- runs that are there -----------------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_tells_its_starts_apart(run: Run, server: StubServer) -> None:
+    """What this start took and what all starts took stand on lines of their own; a run of one start has one line."""
+    change("judges/stated.yaml", "retries: 0", "retries: 0\nprice: {input: 1, output: 2}")
+    first = run(*MINE, "--max-calls", "16")
+    assert "this start" not in first.stdout
+    second = run(*MINE).stdout
+    assert re.search(
+        r"\n  this start: .* s · 24 calls · .* · \$0\.\d{4}\n  in all: .* s · 40 calls · .* · \$0\.", second
+    )
+    costs = [float(cost) for shown in (first.stdout, second) for cost in re.findall(r"written · \$([\d.]+)", shown)]
+    assert costs[0] + costs[1] == pytest.approx(costs[2], abs=2e-4)
+
+
+def test_runs_are_told_apart(run: Run, server: StubServer) -> None:
+    """Each says what was judged, how, by whom, what it came to and when; what is as usual goes unsaid."""
+    Path("prompt.md").write_text("Write a case of grade 4.")
+    run(*MINE)
+    run(*MINE, "--split", "dev", "--limit", "5", "--repeat", "1", "--explain")
+    run(*MINE, "--limit", "2", "--produce-command", "cat")
+    listed = run("runs")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    third, second, first = [block.splitlines() for block in listed.stdout.split("\n\n")]
+    assert re.fullmatch(r"cases-\d{8}-\d{6}-[0-9a-f]{4}   complete   \d{4}-\d\d-\d\d \d\d:\d\d UTC", first[0])
+    assert first[1:] == [
+        "  cases · mine/v1 · stated/v1",
+        "  quality 6.40 [5.62, 7.18] · value 0.600 [0.508, 0.692] · 40 of 40 cases · coverage 100 % · cost",
+        "  unknown",
+    ]
+    assert second[1] == "  cases · split dev · first 5 cases · pass 1 · explained · mine/v1 · stated/v1"
+    assert third[1] == "  cases · first 2 cases · mine/v1 · stated/v1 · outputs by cat"
+    rows = json.loads(run("runs", "--json").stdout)
+    assert [(row["status"], row["scored"], row["settings"]["limit"]) for row in rows] == [
+        ("finished", 2, 2),
+        ("finished", 5, 5),
+        ("finished", 40, None),
+    ]
+    assert rows[2]["quality"]["mean"] == pytest.approx(6.4)
+    assert rows[1]["command"].startswith("tenward eval cases.jsonl -r mine -j stated --split dev --limit 5 ")
+
+
+def test_a_run_that_goes_on_is_not_one_that_was_cut_off(run: Run, server: StubServer) -> None:
+    """Running while its process lives, cut off once that is killed, complete when the command it names was repeated."""
+    server.script([AutoJudge(integers=grade)] * 3, default=Hang())
+    first = Started(*MINE, "--concurrency", "2")
+    server.wait_for_requests(5, timeout=60)
+
+    def listed() -> list[str]:
+        ended = run("runs")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout.splitlines()
+
+    running = listed()
+    assert running[0].split("   ")[1] == "running"
+    assert " · 3 of 40 cases · " in running[2]
+    assert len(running) == 3
+    first.end(signal.SIGKILL)
+    again = "tenward eval cases.jsonl -r mine -j stated --concurrency 2"
+    cut_off = listed()
+    assert cut_off[0].split("   ")[1] == "cut off"
+    assert cut_off[3:] == [f"  resume with: {again}"]
+    assert json.loads(run("runs", "--json").stdout)[0]["status"] == "cut off"
+    server.script(default=AutoJudge(integers=grade))
+    assert run(*again.split()[1:]).returncode == 0
+    complete = listed()
+    assert complete[0] == cut_off[0].replace("cut off", "complete")
+    assert len(complete) == 4
+
+
+def test_a_run_that_was_stopped_says_why_and_how_to_go_on(run: Run) -> None:
+    """The note of the run, and below it the command that began it, limits included."""
+    run(*MINE, "--max-calls", "8")
+    lines = run("runs").stdout.splitlines()
+    assert lines[0].split("   ")[1] == "stopped"
+    assert lines[-2:] == [
+        "  budget: all 8 calls are used",
+        "  resume with: tenward eval cases.jsonl -r mine -j stated --max-calls 8",
+    ]
+
+
+def test_another_store_is_named_in_what_to_do_next(run: Run) -> None:
+    """The command for the report can be copied as it stands."""
+    shown = run(*MINE, "--limit", "2", "--store", "my store.sqlite").stdout
+    found = re.search(r"tenward (report \S+ --store) '(my store\.sqlite)' -o FILE\.html", " ".join(shown.split()))
+    assert found
+    ended = run(*found[1].split(), found[2], "-o", "page.html")
+    assert (ended.returncode, ended.stderr) == (0, "wrote page.html\n")
+
+
+def test_a_mean_over_groups_says_what_its_interval_counts(run: Run) -> None:
+    """The mean is of the cases; where cases share a source, the interval counts the sources."""
+    text = Path("cases.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [{**json.loads(line), "group": f"g{number // 4}"} for number, line in enumerate(text)]
+    Path("cases.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    lines = run(*MINE).stdout.splitlines()
+    assert lines[1].endswith("]   mean of 40 cases")
+    assert "  means are over cases, intervals over 10 groups of cases with the same source" in lines
+    few = run(*MINE, "--limit", "4").stdout.splitlines()
+    assert "  the cases come from 1 group, too few for an interval: 6 are needed" in few
 
 
 # -- kills -------------------------------------------------------------------------------------------------------
@@ -425,6 +557,26 @@ def test_a_fault_in_line_30_is_found_before_anything_is_asked(
     ended = run(*MINE)
     assert (ended.returncode, len(server.requests)) == (0, 40)
     assert "results of an earlier start" not in ended.stdout
+
+
+def test_every_hint_has_a_line_of_its_own(run: Run) -> None:
+    """Two faults that are mended in different ways."""
+    Path("cases.jsonl").write_text('{"id": 7, "output": "x"}\n{"id": "a", "output": "x", "human": 3}\n')
+    ended = run("dataset", "check", "cases.jsonl")
+    assert ended.returncode == 2
+    hints = [line for line in ended.stderr.splitlines() if line.startswith("hint: ")]
+    assert len(hints) == 2
+    assert not any("; hint" in hint or "double quotes; " in hint for hint in hints)
+
+
+def test_a_trace_that_cannot_be_written_says_what_is_lost(run: Run) -> None:
+    """The run and its results are as ever; one line says what will not be there."""
+    STORE.parent.mkdir()
+    (STORE.parent / "traces").write_text("a file where the folder should be")
+    ended = run(*MINE, "--limit", "2")
+    assert ended.returncode == 0
+    assert ended.stderr.startswith("note: the trace of this run cannot be written any further; its results are kept, ")
+    assert "LocalSink" not in ended.stderr
 
 
 def make_noise() -> None:

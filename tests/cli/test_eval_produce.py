@@ -102,7 +102,8 @@ def test_a_program_that_is_not_there_stops_the_run(cases: Path, run: RunFn) -> N
         (["--max-tokens", "9"], "found --max-tokens without --produce"),
         (["--produce-env", "X", "--produce", "prompt.md"], "found --produce-env without --produce-command"),
         (["--produce", "missing.md"], "missing.md: cannot be read"),
-        (["--produce", "prompt.md", "--model", "nobody"], "found no judge named 'nobody'"),
+        (["--produce", "prompt.md", "--model", "nobody"], "found 'nobody', expected provider/model such as openai/"),
+        (["--produce", "prompt.md", "--model", "nobody"], "or the name of a judge: local, stated, stub\n"),
         (["--produce-command", ""], "found an empty command"),
     ],
 )

@@ -71,6 +71,7 @@ def test_what_init_makes_loads(run: Run, empty: Path) -> None:
         assert path.parent == empty / folder
         schema = path.read_text(encoding="utf-8").partition("$schema=")[2].partition("\n")[0]
         assert contents(empty)[f"{folder}/{schema}"] == run(folder.removesuffix("s"), "schema").stdout
+    assert contents(empty)["loop/loop.schema.json"] == run("loop", "schema").stdout
     assert "floor 2" in run("rubric", "show", "my-rubric").stdout
 
 

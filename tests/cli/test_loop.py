@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from tenward.loop import (
     Spent,
     journal_path,
 )
+from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -197,6 +199,7 @@ def test_show_prints_an_attempt_with_its_change(run: Run, bench: Bench) -> None:
     missing = run("loop", "show", "digits", "7")
     assert missing.returncode == 2
     assert "found no attempt 7" in missing.stderr
+    assert "hint: tenward loop log digits\n" in missing.stderr
 
 
 def test_a_second_run_says_who_holds_the_loop(run: Run, running: subprocess.Popen[str]) -> None:
@@ -291,17 +294,22 @@ def test_an_unknown_name_lists_what_there_is(run: Run, bench: Bench) -> None:
 
 
 def test_a_shipped_loop_is_copied_before_it_runs(run: Run, bench: Bench) -> None:
-    """A shipped loop edits files of the user's repository, so it is copied there first, and never over anything."""
+    """A shipped loop edits files of the user's repository: it is copied there, never over anything, and committed."""
     refused = run("loop", "run", "backtest")
     assert refused.returncode == 2
     assert "tenward loop copy backtest" in refused.stderr
     copied = run("loop", "copy", "backtest")
     assert copied.returncode == 0
     assert "created  loop/backtest/strategy.toml" in copied.stdout
-    assert "commit" in run("loop", "plan", "backtest").stderr
+    planned = run("loop", "plan", "backtest")
+    assert planned.returncode == 0
+    assert "loop/backtest/loop.yaml: found it outside of the commit" in " ".join(planned.stdout.split())
+    refused = run("loop", "run", "backtest")
+    assert refused.returncode == 2
+    assert "loop/backtest/strategy.toml, commit, and run it again" in refused.stderr
     bench.git("add", ".")
     bench.git("commit", "-qm", "Add the loop")
-    assert run("loop", "plan", "backtest").returncode == 0
+    assert "note" not in run("loop", "plan", "backtest").stdout
     again = run("loop", "copy", "backtest")
     assert again.returncode == 2
     assert "found it there already" in again.stderr
@@ -316,16 +324,207 @@ def test_outside_of_a_repository_the_hint_says_what_is_missing(run: Run, workspa
     assert "git init" in ended.stderr
 
 
-def test_a_loop_without_its_file_can_still_be_read(run: Run, bench: Bench) -> None:
-    """The record outlives the loop's file: status and log go on working, run says what is missing."""
-    bench.answers(3)
+def test_a_loop_without_its_file_goes_on_as_it_began(run: Run, bench: Bench) -> None:
+    """Git keeps the definition: status, log and run go on working, and the user is told that the file is gone."""
+    bench.answers(3, 4)
     assert run("loop", "run", "digits", "--rounds", "1").returncode == 0
     (bench.folder / "loop/digits.yaml").unlink()
     assert "1 keep" in run("loop", "status", "digits").stdout
     assert "try 3" in run("loop", "log", "digits").stdout
+    ended = run("loop", "run", "digits", "--rounds", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "the file of the loop is gone; the loop 'digits' goes by what it began with" in ended.stderr
+    assert "2 keep" in ended.stdout
+    bench.git("update-ref", "-d", "refs/tenward/digits/definition")
     ended = run("loop", "run", "digits")
     assert ended.returncode == 2
     assert "found the record of the loop 'digits', but no file of that name" in ended.stderr
+
+
+@pytest.mark.parametrize("path", ["loop/digits.yaml", "propose.sh"])
+def test_what_is_not_committed_is_planned_and_not_run(run: Run, bench: Bench, path: str) -> None:
+    """A file that differs from the commit is a note in the plan; a run names it, says what to do, and begins nothing."""
+    with (bench.folder / path).open("a") as file:
+        file.write("\n# later\n")
+    planned = run("loop", "plan", "digits")
+    assert planned.returncode == 0
+    assert f"{path}: found it changed since the commit" in " ".join(planned.stdout.split())
+    base = bench.git("rev-parse", "HEAD")[:12]
+    ended = run("loop", "run", "digits")
+    assert ended.returncode == 2
+    assert f"{path}: found it changed since the commit {base} that the loop 'digits' begins at" in ended.stderr
+    assert f"hint: commit it: git add {path} && git commit, or put the change back: git checkout" in ended.stderr
+    assert bench.git("for-each-ref", "refs/tenward", "refs/heads/tenward") == ""
+    bench.answers(3)
+    bench.git("commit", "-qam", "As it is")
+    assert run("loop", "run", "digits", "--rounds", "1").returncode == 0
+
+
+def test_a_new_loop_is_committed_before_it_runs(run: Run, bench: Bench) -> None:
+    """An author writes a loop, plans it, is told to commit it, and runs it then."""
+    (bench.folder / "loop/more.yaml").write_text(LOOP.replace("digits", "more"))
+    planned = run("loop", "plan", "more")
+    assert planned.returncode == 0
+    assert "loop/more.yaml: found it outside of the commit" in " ".join(planned.stdout.split())
+    ended = run("loop", "run", "more")
+    assert ended.returncode == 2
+    assert "loop/more.yaml: found it outside of the commit" in ended.stderr
+    assert "hint: commit it: git add loop/more.yaml && git commit\n" in ended.stderr
+
+
+def test_a_loop_goes_by_the_definition_it_began_with(run: Run, bench: Bench) -> None:
+    """A change of the file after the start, committed or not, is told by its fields and not followed."""
+    bench.answers(3, 2)
+    assert run("loop", "run", "digits", "--rounds", "1").returncode == 0
+    path = bench.folder / "loop/digits.yaml"
+    path.write_text(LOOP.replace("goal: maximize", "goal: minimize").replace("A larger", "A smaller"))
+    bench.git("commit", "-qam", "The other way round")
+    planned = " ".join(run("loop", "plan", "digits").stdout.split())
+    assert "A larger number." in planned
+    assert "digits.yaml was changed since the loop began (goal, score.number.goal)" in planned
+    ended = run("loop", "resume", "digits", "--rounds", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "digits.yaml was changed since the loop began (goal, score.number.goal)" in ended.stderr
+    assert "put the change back, or give the loop another name to begin with it" in ended.stderr
+    assert "1 keep, 1 discard" in ended.stdout
+    assert bench.git("show", "refs/tenward/digits/definition") == LOOP.strip()
+
+
+def test_another_budget_is_given_on_the_command_line(run: Run, bench: Bench) -> None:
+    """Whoever changes the limits in the file is told how to set them for a loop that has begun."""
+    bench.answers(3)
+    assert run("loop", "run", "digits", "--rounds", "1").returncode == 0
+    (bench.folder / "loop/digits.yaml").write_text(LOOP.replace("rounds: 50", "rounds: 60"))
+    ended = run("loop", "resume", "digits", "--hours", "0.000001")
+    assert ended.returncode == 0, ended.stderr
+    assert "(budget.rounds)" in ended.stderr
+    assert "give limits on the command line (--rounds, --hours, --usd, --calls, --parallel)" in ended.stderr
+
+
+def test_a_broken_file_does_not_stop_a_loop_that_has_begun(run: Run, bench: Bench) -> None:
+    """What cannot be read any more is told, and the loop goes on by what it began with."""
+    bench.answers(3, 4)
+    assert run("loop", "run", "digits", "--rounds", "1").returncode == 0
+    (bench.folder / "loop/digits.yaml").write_text("loop: digits/v1\ngoal: [\n")
+    ended = run("loop", "resume", "digits", "--rounds", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "(it cannot be read any more)" in ended.stderr
+
+
+def test_a_loop_that_came_to_nothing_begins_at_the_mended_commit(run: Run, bench: Bench) -> None:
+    """A broken evaluator is mended by a commit, and the loop begins there under the same name."""
+    path = bench.folder / "loop/digits.yaml"
+    path.write_text(LOOP.replace("cat number.txt", "cat nowhere.txt"))
+    bench.git("commit", "-qam", "Break it")
+    ended = run("loop", "run", "digits")
+    assert ended.returncode == 2
+    assert "nowhere.txt" in ended.stderr
+    assert "hint: mend it and commit that, then run the loop again" in ended.stderr
+    path.write_text(LOOP)
+    bench.git("commit", "-qam", "Mend it")
+    bench.answers(3)
+    ended = run("loop", "run", "digits", "--rounds", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "1 keep" in ended.stdout
+    assert bench.record.base == bench.git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("cat number.txt", "no-such-program", "score.number.command: found 'no-such-program', expected a program"),
+        ("cat number.txt", "./measure", "score.number.command: found './measure', expected the file measure among"),
+        (
+            "sh propose.sh",
+            "./propose.sh",
+            "propose.command: found './propose.sh', expected propose.sh to be executable",
+        ),
+        (
+            "sh propose.sh",
+            "sh nowhere.sh",
+            "propose.command: found 'sh nowhere.sh', expected the file nowhere.sh among",
+        ),
+        ("budget:", "stages: [{run: /no/where}]\nbudget:", "stages.0.run: found '/no/where', expected a program at"),
+    ],
+)
+def test_a_command_that_is_not_there_is_told_before_the_start(
+    run: Run, bench: Bench, old: str, new: str, told: str
+) -> None:
+    """Program and script are looked for on PATH and among the committed files; the plan says so, a run refuses."""
+    (bench.folder / "loop/digits.yaml").write_text(LOOP.replace(old, new))
+    bench.git("commit", "-qam", "Name another command")
+    planned = run("loop", "plan", "digits")
+    assert planned.returncode == 0
+    assert told in " ".join(planned.stdout.split())
+    assert json.loads(run("loop", "plan", "digits", "--json").stdout)["errors"][0].startswith(told)
+    ended = run("loop", "run", "digits")
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert bench.record.base == ""
+
+
+def test_plan_lists_what_is_sealed_with_hashes(run: Run, bench: Bench) -> None:
+    """The loop's file and the files that commands name are listed with the hash of what is committed."""
+    sealed = json.loads(run("loop", "plan", "digits", "--json").stdout)["sealed"]
+    assert list(sealed) == ["loop/digits.yaml", "propose.sh"]
+    digest = hashlib.sha256((bench.folder / "propose.sh").read_bytes()).hexdigest()[:16]
+    assert sealed["propose.sh"] == digest
+    assert f"{digest}  propose.sh" in run("loop", "plan", "digits").stdout
+
+
+def test_plan_bounds_what_a_proposing_model_takes(run: Run, bench: Bench) -> None:
+    """Where a model proposes for a number, the plan gives calls, tokens, the worst price and the time."""
+    model = "{model: openai/m, base_url: 'http://127.0.0.1:9/v1', price: {input: 1, output: 2}, max_tokens: 1000}"
+    text = LOOP.replace('{command: "sh propose.sh"}', f"{{llm: {model}}}").replace("rounds: 50", "rounds: 3")
+    (bench.folder / "loop/digits.yaml").write_text(text)
+    bench.git("commit", "-qam", "Let a model propose")
+    plan = json.loads(run("loop", "plan", "digits", "--json").stdout)
+    assert (plan["round_calls"], plan["proposer_calls"]) == (2, 2)
+    tokens = plan["round_tokens"]
+    assert tokens == plan["proposer_tokens"]
+    assert plan["round_usd"] == pytest.approx((tokens - 2000) / 1e6 + 2000 * 2 / 1e6)
+    # Twice asked within 1,200 s each, and measured once, and once more should it win, within 600 s each.
+    assert plan["round_seconds"] == 2 * 1200 + 2 * 600
+    told = run("loop", "plan", "digits").stdout
+    assert f"at most 6 calls, {3 * tokens:,} tokens, $" in told
+    assert "at most 60 min an attempt, by the time-outs" in told
+
+
+def test_the_committed_schema_is_what_the_command_prints(run: Run) -> None:
+    """``loop/loop.schema.json`` is the output of ``tenward loop schema``, to the letter."""
+    ended = run("loop", "schema")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (Library.discover().shipped / "loop/loop.schema.json").read_text(encoding="utf-8") == ended.stdout
+
+
+def test_a_killed_loop_leaves_its_brief_where_the_next_start_removes_it(
+    run: Run, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A brief lies in the loop's own folder, not among temporary files, and is gone once the loop goes on."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    bench.answers("wait", 3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tenward", "loop", "run", "digits"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=dict(os.environ),
+    )
+    while (bench.outside / "turns").stat().st_size < 1:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    slots = bench.record.folder / "slots"
+    briefs = list(slots.glob("*.brief-*/brief.md"))
+    assert len(briefs) == 1
+    assert list(temporary.iterdir()) == []
+    ended = run("loop", "resume", "digits", "--rounds", "0")
+    assert ended.returncode == 0, ended.stderr
+    assert list(slots.glob("*.brief-*")) == []
+    files = bench.git("ls-tree", "-r", "--name-only", "refs/tenward/digits/attempts/000001^")
+    assert "brief" not in files
 
 
 def test_the_report_shows_every_attempt(run: Run, bench: Bench) -> None:

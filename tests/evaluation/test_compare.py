@@ -224,7 +224,7 @@ def test_a_run_beside_itself_has_not_moved() -> None:
         assert rows(difference) == (0, 0, 0)
         assert (difference.wins, difference.losses, difference.ties) == (0, 0, 20)
     assert comparison.moved == ()
-    assert comparison.headline == "A and B have the same value: 0 wins, 0 losses, 20 ties on 20 cases"
+    assert comparison.headline == "A and B are the same run: there is nothing to compare"
 
 
 def test_values_criteria_and_quality_are_paired() -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.datasets import Case
-from tenward.errors import StoreError, UnknownNameError
-from tenward.evaluation import Result, RunRecord, Store
+from tenward.errors import StoreError, UnknownNameError, UsageError
+from tenward.evaluation import Result, RunRecord, Store, Tally
 from tenward.judges import Asked, CriterionVerdict, Failure, Step, Usage, Verdict
 from tenward.metrics import score_references
 from tenward.rubrics import GateResult, Rubric, compute_score
@@ -182,6 +182,84 @@ def test_a_record_comes_back_as_it_was(store: Store) -> None:
     store.update("run-1", status="stopped", note="budget: gone", seconds=1.5)
     store.update("run-1", status="finished", seconds=2.0)
     assert store.run("run-1") == record(status="finished", seconds=3.5)
+
+
+def test_what_a_run_came_to_is_kept_when_it_finishes(store: Store) -> None:
+    """The numbers of its summary, read without its results; before that they are counted from what is there."""
+    tally = Tally()
+    for position in range(7):
+        found = result(f"c{position}", None if position == 3 else 4.0)
+        tally.add(found)
+        store.add("run-1", [(position, found)])
+    store.begin(record())
+    so_far = store.outcome(store.run("run-1"))
+    assert (so_far.cases, so_far.scored, so_far.cost_usd) == (7, tally.summary().scored, None)
+    store.update("run-1", status="stopped", summary=tally.summary())
+    store.add("run-1", [(7, result("c7"))])
+    assert store.outcome(store.run("run-1")).cases == 8
+    store.update("run-1", status="finished", summary=tally.summary())
+    assert store.outcome(store.run("run-1")) == so_far
+    assert (so_far.value, so_far.quality) == (tally.summary().value, tally.summary().quality)
+    assert store.run("run-1") == record(status="finished")
+
+
+def test_how_a_run_stands_depends_on_whoever_holds_it(store: Store) -> None:
+    """Running while it is held, cut off or stopped when it is not; only the latest of its identity is held."""
+    store.begin(record("older"))
+    store.begin(record("stopped", created="2027"))
+    store.begin(record("other", judge="other/v1"))
+    store.update("stopped", status="stopped", note="budget: gone")
+    names = ("older", "stopped", "other")
+
+    def standings() -> list[str]:
+        return [store.standing(store.run(name)) for name in names]
+
+    assert standings() == ["cut off", "stopped", "cut off"]
+    with store.hold(record().identity):
+        assert standings() == ["cut off", "running", "cut off"]
+        with store.hold(record(judge="other/v1").identity):
+            assert standings() == ["cut off", "running", "running"]
+        assert standings() == ["cut off", "running", "cut off"]
+        store.update("stopped", status="finished")
+        assert standings() == ["cut off", "finished", "cut off"]
+    assert standings() == ["cut off", "finished", "cut off"]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from tenward.evaluation import Store
+with Store(Path(sys.argv[1])) as store, store.hold(sys.argv[2]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_run_is_held_against_other_processes_and_this_one(store: Store) -> None:
+    """To look at it does not free it; the death of its process does."""
+    identity, other = record().identity, record(judge="other/v1").identity
+    store.begin(record())
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(store.path), identity], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"held\n"
+    with store.hold(other):
+        for _ in range(3):
+            assert store.standing(store.run("run-1")) == "running"
+        with pytest.raises(UsageError, match="another process is judging"), store.hold(identity):
+            pass
+        with pytest.raises(UsageError, match="this process is judging"), store.hold(other):
+            pass
+        ended = subprocess.run(
+            [sys.executable, "-c", HOLD, str(store.path), other], input=b"", capture_output=True, check=False
+        )
+        assert b"another process is judging" in ended.stderr  # what was tried here in vain has freed nothing
+    holder.kill()
+    holder.communicate()
+    assert store.standing(store.run("run-1")) == "cut off"
+    with store.hold(identity), store.hold(other):
+        pass
 
 
 FULL = """\
@@ -432,5 +510,9 @@ def test_the_workspace_has_a_store_that_git_leaves_alone(tmp_path: Path, monkeyp
         with Store.open() as store:
             assert store.path == tmp_path / there / ".tenward/store.sqlite"
         assert (tmp_path / there / ".tenward/.gitignore").read_text() == "*\n"
+    with Store.open(read_only=True) as store:
+        assert store.path == tmp_path / "elsewhere/.tenward/store.sqlite"
+    with pytest.raises(UnknownNameError, match="found no store"):
+        Store.open(tmp_path / "named.sqlite", read_only=True)
     with Store.open(tmp_path / "named.sqlite") as store:
         assert store.path == tmp_path / "named.sqlite"

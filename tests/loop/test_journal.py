@@ -91,6 +91,20 @@ def test_files_that_are_no_journal_are_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "later")
 
 
+def test_a_journal_that_is_only_read_is_not_changed(tmp_path: Path) -> None:
+    """Everything can be looked at; what would write is refused."""
+    path = tmp_path / "journal.sqlite"
+    with Journal(path) as journal:
+        journal.write(loop=LOOP, attempt=attempt(1), arrow=True)
+    with Journal(path, read_only=True) as journal:
+        assert (journal.loop(), journal.attempt(1), journal.last_number()) == (LOOP, attempt(1), 1)
+        with pytest.raises(StoreError, match="cannot be written"):
+            journal.write(loop=replace(LOOP, epoch=5))
+    with pytest.raises(StoreError):
+        Journal(tmp_path / "none.sqlite", read_only=True)
+    assert [found.name for found in tmp_path.iterdir()] == ["journal.sqlite"]
+
+
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     """What cannot be read says where, and that git has what has ended."""
     path = tmp_path / "journal.sqlite"

@@ -58,14 +58,16 @@ def command(
         raise UsageError("--max-drop: found nan, expected a number from 0 to 1")
     if store is not None and not store.exists():
         raise UsageError(f"--store: found no file {store}, expected a store of runs", hint="tenward eval makes one")
-    with Store.open(store, create=False) as kept:
+    with Store.open(store, read_only=True) as kept:
         a, b = kept.run(run_a), kept.run(run_b)
         comparison = compare_runs(kept, a, b, most_moved=show)
         if html is not None:
             _write_html(html, kept, comparison)
-    for name, record in (("A", a), ("B", b)):
-        if record.status != "finished":
-            note(f"note: run {name} {record.id} is not finished: {record.note or 'it is running, or was ended'}")
+        for name, record in (("A", a), ("B", b)):
+            standing = kept.standing(record)
+            if standing != "finished":
+                why = f": {record.note}" if record.note else ""
+                note(f"note: run {name} {record.id} is not finished: {standing}{why}")
     if as_json:
         print_json(_as_dict(comparison))
     else:

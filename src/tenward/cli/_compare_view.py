@@ -39,6 +39,8 @@ def comparison_view(comparison: Comparison, *, width: int) -> RenderableType:
         width: Cells of a line; the bars are left out where the table would not fit.
     """
     a, b = comparison.a, comparison.b
+    if comparison.is_same_run:
+        return Group(_run("A, B", a, style="dim"), Text(f"\n{comparison.headline}", style="bold"))
     blocks: list[RenderableType] = [
         _run("A", a, style="dim"),
         _run("B", b, style="dim"),
@@ -50,6 +52,8 @@ def comparison_view(comparison: Comparison, *, width: int) -> RenderableType:
         console = Console(width=10_000)
         fits = Measurement.get(console, console.options, full).maximum <= width
         blocks.append(full if fits else _table(rows, bars=False))
+        if comparison.value is not None and comparison.value.units < comparison.value.n:
+            blocks.append(Text(f"\n{_means(comparison.value)}", style="dim"))
     missing = [*_missing("A", a), *_missing("B", b)]
     if missing:
         blocks.append(Text(""))
@@ -61,13 +65,20 @@ def comparison_view(comparison: Comparison, *, width: int) -> RenderableType:
     return Group(*blocks)
 
 
+def _means(value: Difference) -> str:
+    return (
+        f"Means and intervals are over {value.units:,} groups, each counted once; `tenward eval` shows the mean of the "
+        f"{value.n:,} cases."
+    )
+
+
 def _run(name: str, run: ComparedRun, *, style: str) -> RenderableType:
     record, summary = run.record, run.summary
     told = f"{record.id}   {record.rubric.rubric} · {record.judge} · {record.dataset}"
     told += f" · {summary.scored} of {summary.cases} cases scored"
     if summary.coverage < 1 and summary.scored + summary.unscored:
         told += f" · coverage {int(summary.coverage * 1000) / 10:g}%"
-    return hanging(Text(name, style="bold"), Text(printable(told), style=style), indent=0, width=3)
+    return hanging(Text(name, style="bold"), Text(printable(told), style=style), indent=0, width=len(name) + 2)
 
 
 def _style(difference: Difference | None) -> str:
@@ -125,9 +136,9 @@ def _bar(found: Difference, reach: float, *, style: str) -> Text:
         if cell == _ARM:
             bar.append(zero, style="dim")
         middle = (cell - _ARM + 0.5) / _ARM * reach
-        if min(0.0, found.mean) <= middle <= max(0.0, found.mean):
+        if reach and min(0.0, found.mean) <= middle <= max(0.0, found.mean):
             bar.append(full, style=style)
-        elif found.low is not None and found.high is not None and found.low <= middle <= found.high:
+        elif reach and found.low is not None and found.high is not None and found.low <= middle <= found.high:
             bar.append(thin, style=style or "dim")
         else:
             bar.append(" ")

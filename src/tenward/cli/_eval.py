@@ -15,16 +15,18 @@ from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_run_report, write_text
 from tenward.cli._produce import explain_lost, produce_options, producer_for
 from tenward.datasets import DataSet
-from tenward.evaluation import Store, plan_dataset, run_as_dict, run_dataset
-from tenward.judges import Judge
+from tenward.errors import UnknownNameError, UsageError
+from tenward.evaluation import Store, count_cases, plan_dataset, run_as_dict, run_dataset
+from tenward.judges import Judge, Usage
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator, Sequence
 
+    from tenward.cli._progress import ProgressLine
     from tenward.datasets import Split
-    from tenward.evaluation import Producer, Run
+    from tenward.evaluation import Producer, Progress, Result, Run
 
 __all__ = ["command"]
 
@@ -101,6 +103,11 @@ def command(
     from tenward.cli._run_views import plan_view, run_view
     from tenward.tracing import open_trace
 
+    if only_plan and why_missed:
+        raise UsageError(
+            "found --why-missed and --plan, expected one of the two",
+            hint="--plan counts the answers that the cache has; a run with --why-missed says why it lacked the others",
+        )
     library = Library.discover()
     if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
         check_default_judge(library, judge)
@@ -114,25 +121,28 @@ def command(
     for path in (junit, html):
         check_writable(path)
     part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
-    with Store.open(store) as kept:
-        if only_plan:
+    if only_plan:
+        count_cases(data, part, limit, produced=producer is not None)  # what would stop the run stops its plan
+        with _store_if_there(store) as there:
             plan = plan_dataset(
                 data,
                 loaded,
                 who,
-                store=kept,
+                store=there,
                 split=part,
                 limit=limit,
                 explain=explain,
                 sample=repeat,
                 producer=producer,
             )
-            if as_json:
-                print_json({"dataset": data.name, "rubric": loaded.rubric, "judge": who.name, **plan.as_dict()})
-            else:
-                print_page(plan_view(plan, dataset=data.name, rubric=loaded.rubric, judge=who.name))
-            return 0
+        if as_json:
+            print_json({"dataset": data.name, "rubric": loaded.rubric, "judge": who.name, **plan.as_dict()})
+        else:
+            print_page(plan_view(plan, dataset=data.name, rubric=loaded.rubric, judge=who.name))
+        return 0
+    with Store.open(store) as kept:
         with _resumable(), closing(open_trace()) as trace, show_progress() as shown:
+            start = _ThisStart(shown)
             run = asyncio.run(
                 _closing(
                     [who, *([producer] if producer is not None else [])],
@@ -151,14 +161,15 @@ def command(
                         sample=repeat,
                         producer=producer,
                         sink=trace,
-                        on_progress=shown.update,
+                        on_progress=start.update,
+                        command=click.get_current_context().obj or "",
                     ),
                 )
             )
         if as_json:
             print_json(run_as_dict(run.record, run.summary, kept.results(run.record)))
         else:
-            print_page(run_view(run))
+            print_page(run_view(run, seconds=start.seconds, usage=start.usage, store=store))
         if producer is not None:
             explain_lost(kept, run)
         _write_files(kept, run, junit=junit, html=html, fail_under=fail_under)
@@ -167,6 +178,34 @@ def command(
         if why_missed:
             _explain_misses(run)
         return _exit_code(run, fail_under=fail_under, min_coverage=min_coverage)
+
+
+class _ThisStart:
+    """Shows progress, and adds up what this start of a run takes: the run may have been taken up."""
+
+    def __init__(self, shown: ProgressLine) -> None:
+        self._shown = shown
+        self.usage = Usage()
+        self.seconds = 0.0
+
+    def update(self, progress: Progress, result: Result) -> None:
+        if result.verdict is not None:
+            self.usage += result.verdict.usage
+        if result.produced is not None:
+            self.usage += result.produced.usage
+        self.seconds = progress.seconds
+        self._shown.update(progress, result)
+
+
+@contextmanager
+def _store_if_there(path: Path | None) -> Generator[Store | None, None, None]:
+    try:
+        store = Store.open(path, read_only=True)
+    except UnknownNameError:  # nothing was ever judged here
+        yield None
+        return
+    with store:
+        yield store
 
 
 @contextmanager

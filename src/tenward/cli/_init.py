@@ -57,6 +57,7 @@ def command(folder: Path) -> None:
     files["rubrics/my-rubric.yaml"] = _RUBRIC
     files["rubrics/rubric.schema.json"] = (shipped / "rubrics" / "rubric.schema.json").read_text(encoding="utf-8")
     files["judges/judge.schema.json"] = (shipped / "judges" / "judge.schema.json").read_text(encoding="utf-8")
+    files["loop/loop.schema.json"] = (shipped / "loop" / "loop.schema.json").read_text(encoding="utf-8")
     files["judges/local.yaml"] = (shipped / "judges" / "local.yaml").read_text(encoding="utf-8")
     changed = False
     for name, text in files.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -39,6 +38,14 @@ def command() -> None:
     """
 
 
+@command.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of loop files, for editors."""
+    from tenward.loop import loop_schema
+
+    print_json(loop_schema())
+
+
 @command.command("plan", short_help="Say what will run, and what it takes at most.")
 @_LOOP
 @_JSON
@@ -48,7 +55,8 @@ def plan(loop: str, as_json: bool) -> None:
     from tenward.evaluation import Store
 
     opened = open_loop(loop)
-    opened.check_artefact()
+    if not opened.loose_artefact:
+        opened.check_artefact()
     with Store.open() as store:
         found = make_plan(opened, store)
     if as_json:
@@ -101,6 +109,8 @@ def run(
         tenward loop run commit-subjects --rounds 5
         tenward loop report commit-subjects -o report.html
     """  # noqa: D301 - click looks for the backspace character itself
+    import asyncio  # slow to import, and of no use to those who only look on
+
     from tenward.cli._loop_watch import Board, show_board
     from tenward.evaluation import Store
     from tenward.loop import Engine
@@ -112,6 +122,8 @@ def run(
             f"the loop '{opened.name}' is run by process {holder.pid} on {holder.host} since {holder.since}",
             hint=f"tenward loop watch {loop} looks on, tenward loop stop {loop} ends it",
         )
+    for line in opened.notes:
+        note(line)
     spec = _limited(opened.need_spec(), rounds=rounds, hours=hours, usd=usd, calls=calls, parallel=parallel)
     board = Board(opened.name, plain=not lively())
     with Store.open() as store:

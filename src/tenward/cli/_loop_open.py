@@ -92,20 +92,29 @@ class OpenedLoop:
     def journal(self) -> Journal | None:
         """The journal; None where the loop has not run on this machine."""
         path = self.record.folder / "journal.sqlite"
-        return Journal(path) if path.is_file() else None
+        return Journal(path, read_only=True) if path.is_file() else None
 
     @cached_property
     def spec(self) -> LoopSpec | None:
-        """What its file says; None where that is gone.
+        """The loop as it began, or before that what its file says; None where neither is there.
 
         Raises:
             DocumentError: The file says something it may not.
         """
-        if self.source is None:
-            return None
-        from tenward.loop import LoopSpec
+        from tenward.loop import LoopSpec, sealed_definition
 
+        sealed = sealed_definition(self.record, self.source, self.top)
+        if sealed is not None or self.source is None:
+            return sealed
         return LoopSpec.load(self.asked, library=self.library)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know whose file says something else than the loop goes by; empty before it has begun."""
+        from tenward.loop import definition_notes
+
+        begun = self.spec is not None and self.record.base
+        return definition_notes(self.spec, self.source, self.record) if self.spec is not None and begun else ()
 
     @property
     def state(self) -> LoopState | None:
@@ -141,6 +150,21 @@ class OpenedLoop:
             )
         return self.spec
 
+    @cached_property
+    def base(self) -> str:
+        """The commit it began at, or would begin at.
+
+        Raises:
+            LoopError: The repository has no commit.
+        """
+        return self.record.base or self.record.resolve("HEAD")
+
+    @property
+    def loose_artefact(self) -> tuple[str, ...]:
+        """Files that ``edit`` names and that are not in that commit."""
+        committed = self.record.trees.listing(self.base).files
+        return tuple(path for path in self.need_spec().edit if path not in committed and (self.top / path).is_file())
+
     def check_artefact(self) -> None:
         """Refuse a loop that has nothing to edit.
 
@@ -150,14 +174,12 @@ class OpenedLoop:
         from tenward.loop import PathPatterns
 
         spec = self.need_spec()
-        base = self.record.base or self.record.resolve("HEAD")
         patterns = PathPatterns(spec.edit)
-        if any(patterns.match(path) for path in self.record.trees.listing(base).files):
+        if any(patterns.match(path) for path in self.record.trees.listing(self.base).files):
             return
         wanted = ", ".join(spec.edit)
-        there = [path for path in spec.edit if (self.top / path).is_file()]
-        if there:
-            hint = f"git add {there[0]}, commit, and run it again: a loop starts from a commit"
+        if self.loose_artefact:
+            hint = f"git add {self.loose_artefact[0]}, commit, and run it again: a loop starts from a commit"
         elif self.source is not None and self.library.shipped in self.source.parents:
             hint = f"tenward loop copy {spec.name} puts the shipped loop into this repository"
         else:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -12,22 +13,25 @@ from tenward.cli._layout import hanging
 from tenward.cli._loop_data import scored_by
 from tenward.cli._loop_views import duration, one_line
 from tenward.cli._views import cost_of
+from tenward.datasets import printable
 from tenward.loop import PathPatterns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import RenderableType
 
     from tenward.cli._loop_open import OpenedLoop
     from tenward.evaluation import Producer, Store
     from tenward.judges import PlannedCalls
-    from tenward.loop import LoopSpec, LoopState
+    from tenward.loop import EvaluatorFiles, LoopSpec, LoopState
 
 __all__ = ["LoopPlan", "make_plan", "plan_data", "plan_page"]
 
 _TRIED = 5  # cases that stand for all
 _LABEL = 15
+_LONGEST = 1_000
+_ASKED = 2  # a question, and once more where its answer does not fit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,14 @@ class LoopPlan:
     may_change: Sequence[str]
     """Committed files that match ``edit``."""
 
-    sealed: Sequence[str]
-    """Files of the evaluator."""
+    sealed: Mapping[str, str]
+    """Hash per file that the score rests on, those that commands name included."""
 
-    warnings: Sequence[str]
-    """Sealed files that differ from what was committed, or are not committed."""
+    errors: Sequence[str]
+    """Commands that cannot be started; a run would refuse them."""
+
+    notes: Sequence[str]
+    """Files that are not committed as they are, which a run would refuse before the loop has begun."""
 
     dev: int
     """Units: cases, or groups of cases."""
@@ -54,7 +61,7 @@ class LoopPlan:
     """Cases judged for one attempt at most, the incumbent beside it included."""
 
     round_calls: int | None
-    """Calls for one attempt at most, without the proposer's; None where a command produces, or there is no judge."""
+    """Calls for one attempt at most; None where a command produces, or the artefact itself is judged."""
 
     round_tokens: int | None
     """Prompt and answer."""
@@ -62,8 +69,20 @@ class LoopPlan:
     round_usd: float | None
     """None where a price is unknown."""
 
+    round_seconds: float | None
+    """Most seconds of one attempt, by the time-outs; None where a judge scores."""
+
+    proposer_calls: int
+    """Of a model that proposes, for one attempt at most, asking again included; 0 where none does."""
+
+    proposer_tokens: int
+    """Likewise."""
+
     seconds_per_case: float | None
     """As measured so far; None before the first case."""
+
+    seconds_per_attempt: float | None
+    """Likewise; None before the first attempt."""
 
     outlook: Sequence[str]
     """What the rule can see; empty before the calibration."""
@@ -75,45 +94,106 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     Raises:
         TenwardError: A file of the loop is missing or faulty.
     """
-    from tenward.loop import evaluator_files
+    from tenward.loop import evaluator_files, sealed_hashes
 
     spec, state = loop.need_spec(), loop.state
-    files = evaluator_files(spec, loop.top, loop.library)
-    base = loop.record.base or loop.record.resolve("HEAD")
-    committed = loop.record.trees.listing(base).files
+    committed = loop.record.trees.listing(loop.base).files
+    files = evaluator_files(spec, loop.top, loop.library, committed=committed)
     patterns = PathPatterns(spec.edit)
-    missing = [path for path in files.inside if path not in committed]
+    notes, errors = _faults(loop, files)
     dev, sealed = _units(spec, loop)
     settings = getattr(spec.rule, "settings", spec.rule)
     in_play = min(dev, int(getattr(settings, "in_play", dev) or dev))
     most_sealed = min(sealed, int(getattr(settings, "sealed", sealed) or sealed))
     cases = in_play + 2 * most_sealed
     planned, tried = _one_case(spec, loop, store) if spec.has_cases else (None, 1)
-    calls = tokens = None
-    usd: float | None = None
-    if planned is not None:
-        calls = round(planned.most_calls * cases / tried)
-        tokens = round((planned.prompt_tokens + planned.completion_tokens) * cases / tried)
-        usd = None if planned.worst_usd is None else planned.worst_usd * cases / tried
+    asked = _proposing(spec, loop)
+    whole = _whole(planned, cases / tried, asked) if planned is not None or spec.score.number is not None else None
+    spent = None if state is None else state.spent
     return LoopPlan(
         may_change=sorted(path for path in committed if patterns.match(path)),
-        sealed=[*files.inside, *(f"{path.parent.name}/{path.name} (shipped)" for path in files.outside)],
-        warnings=[f"{path} is not committed; the loop reads it from the commit it begins at" for path in missing],
+        sealed=sealed_hashes(files, loop.record, loop.base),
+        errors=errors,
+        notes=notes,
         dev=dev,
         sealed_units=sealed,
         in_play=in_play,
         round_cases=cases,
-        round_calls=calls,
-        round_tokens=tokens,
-        round_usd=usd,
-        seconds_per_case=state.spent.seconds / state.spent.judged if state is not None and state.spent.judged else None,
+        round_calls=None if whole is None else whole.most_calls,
+        round_tokens=None if whole is None else _tokens(whole),
+        round_usd=None if whole is None else whole.worst_usd,
+        round_seconds=_longest(spec, loop, cases + dev) if spec.score.number is not None else None,
+        proposer_calls=asked.most_calls,
+        proposer_tokens=_tokens(asked),
+        seconds_per_case=spent.seconds / spent.judged if spent is not None and spent.judged else None,
+        seconds_per_attempt=spent.seconds / spent.rounds if spent is not None and spent.rounds else None,
         outlook=_outlook(spec, state, dev, sealed),
     )
 
 
+def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[str]]:
+    """What is not committed as it is, and which commands cannot be started."""
+    from tenward.loop import missing_programs, uncommitted
+
+    spec, begun = loop.need_spec(), bool(loop.record.base)
+    loose = uncommitted(loop.record, loop.base, files)
+    notes = list(loop.notes)
+    for file in loose:
+        if not begun:
+            notes.append(f"{file.told(loop.name)}; before a run, {file.hint}")
+        elif files.loop != files.top / file.path:
+            notes.append(f"{file.path}: the loop uses it as it was in {loop.base[:12]}, not as it is now")
+    notes += [f"{path}: not committed yet; a loop starts from a commit" for path in loop.loose_artefact]
+    modes = {path: entry.mode for path, entry in loop.record.trees.listing(loop.base).files.items()}
+    if not begun:  # what will be committed before it begins is told above
+        loose_paths = [*(file.path for file in loose if not file.known), *loop.loose_artefact]
+        modes |= {path: "100755" if os.access(loop.top / path, os.X_OK) else "100644" for path in loose_paths}
+    return notes, [f"{missing.told}; {missing.hint}" for missing in missing_programs(spec, modes)]
+
+
+def _proposing(spec: LoopSpec, loop: OpenedLoop) -> PlannedCalls:
+    """What a model takes to propose, for one attempt at most."""
+    from tenward.judges import PlannedCalls
+    from tenward.loop.proposers import LlmProposer
+
+    if spec.propose.llm is None:
+        return PlannedCalls()
+    return LlmProposer(spec.propose.llm.spec(loop.library, top=loop.top)).plan()
+
+
+def _whole(planned: PlannedCalls | None, times: float, asked: PlannedCalls) -> PlannedCalls:
+    """The proposer's calls and those of so many times the judge's."""
+    if planned is None:
+        return asked
+    judged = replace(
+        planned,
+        most_calls=round(planned.most_calls * times),
+        prompt_tokens=round(planned.prompt_tokens * times),
+        completion_tokens=round(planned.completion_tokens * times),
+        worst_usd=None if planned.worst_usd is None else planned.worst_usd * times,
+    )
+    return judged + asked
+
+
+def _tokens(planned: PlannedCalls) -> int:
+    return planned.prompt_tokens + planned.completion_tokens
+
+
+def _longest(spec: LoopSpec, loop: OpenedLoop, repeats: int) -> float:
+    """Seconds of one attempt by its time-outs: proposing, stages, and so many measurements."""
+    propose, number = spec.propose, spec.score.number
+    asked = propose.llm.spec(loop.library, top=loop.top) if propose.llm is not None else None
+    seconds = propose.timeout if asked is None else _ASKED * asked.deadline
+    for stage in spec.stages:
+        seconds += stage.timeout if stage.run is not None else 0.0
+        seconds += stage.number.timeout * stage.number.repeats if stage.number is not None else 0.0
+    return seconds + (number.timeout * repeats if number is not None else 0.0)
+
+
 def _units(spec: LoopSpec, loop: OpenedLoop) -> tuple[int, int]:
     if spec.score.dataset is None:
-        return (spec.score.number.repeats if spec.score.number is not None else 1), 0
+        repeats = spec.score.number.repeats if spec.score.number is not None else 1
+        return repeats, repeats if repeats > 1 else 0  # a rule that confirms measures anew
     units: dict[str, set[str]] = {"dev": set(), "sealed": set()}
     for case in _dataset(spec, loop).cases():
         units[case.split].add(case.group or f"case {case.id}")
@@ -196,7 +276,7 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
 
     part("goal", one_line(spec.goal, longest=600))
     part("may change", Text("\n".join(plan.may_change) or "nothing", style="bold"))
-    part("proposes", _proposes(spec))
+    part("proposes", _proposes(spec, plan))
     if spec.produce is not None:
         part("makes outputs", spec.produce.prompt or " ".join(spec.produce.command or ()))
     part("scored by", scored_by(spec))
@@ -206,18 +286,21 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
         else:
             part("stage", f"cases: {stage.cases}" if stage.cases is not None else " ".join(stage.run or ()))
     part("kept by", _keep_words(spec))
-    part("sealed", "\n".join(plan.sealed) or "the command alone")
-    for warning in plan.warnings:
-        part("warning", Text(warning, style="yellow"))
+    hashes = [f"{digest}  {printable(path)}" for path, digest in plan.sealed.items()]
+    part("sealed", "\n".join(hashes) or "the command alone")
+    for error in plan.errors:
+        part("error", Text(one_line(error, longest=_LONGEST), style="red"))
+    for told in plan.notes:
+        part("note", Text(one_line(told, longest=_LONGEST), style="yellow"))
     part("budget", _budget(spec))
     if spec.has_cases:
         noun = f"{plan.dev} dev and {plan.sealed_units} sealed units"
         part("cases", f"{noun}; an attempt meets {plan.in_play} dev at most, few meet sealed ones")
-        part("an attempt", f"at most {plan.round_cases:,} cases judged{_bounds(plan, 1)}")
-        rounds = spec.budget.rounds
-        if rounds is not None:
-            whole = rounds * plan.round_cases
-            part(f"{rounds} attempts", f"at most {whole:,} cases judged{_bounds(plan, rounds)}; usually a small part")
+    if bounds := _bounds(spec, plan, 1):
+        part("an attempt", f"at most {bounds}")
+    rounds = spec.budget.rounds
+    if rounds is not None and (bounds := _bounds(spec, plan, rounds)):
+        part(f"{rounds} attempts", f"at most {bounds}; usually a small part")
     part("time", _time(plan, spec))
     for line in plan.outlook:
         part("outlook", line)
@@ -226,10 +309,11 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
     return Group(*blocks)
 
 
-def _proposes(spec: LoopSpec) -> str:
+def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:
     propose = spec.propose
     if propose.llm is not None:
-        return f"model {propose.llm.judge or propose.llm.model}"
+        asked = f"{plan.proposer_calls} calls and {plan.proposer_tokens:,} tokens"
+        return f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt"
     return " ".join(propose.command) if propose.command is not None else str(propose.python)
 
 
@@ -249,14 +333,20 @@ def _budget(spec: LoopSpec) -> str:
     return (", ".join(parts) or "no limit") + side
 
 
-def _bounds(plan: LoopPlan, rounds: int) -> str:
-    if plan.round_calls is None or plan.round_tokens is None:
-        return ""
-    price = "price unknown" if plan.round_usd is None else cost_of(rounds * plan.round_usd)
-    return f", {rounds * plan.round_calls:,} calls, {rounds * plan.round_tokens:,} tokens, {price}"
+def _bounds(spec: LoopSpec, plan: LoopPlan, rounds: int) -> str:
+    """What so many attempts take at most; empty where that is not known, or nothing."""
+    parts = [f"{rounds * plan.round_cases:,} cases judged"] if spec.has_cases else []
+    if plan.round_calls and plan.round_tokens is not None:
+        price = "price unknown" if plan.round_usd is None else cost_of(rounds * plan.round_usd)
+        parts += [f"{rounds * plan.round_calls:,} calls", f"{rounds * plan.round_tokens:,} tokens", price]
+    return ", ".join(parts)
 
 
 def _time(plan: LoopPlan, spec: LoopSpec) -> str:
+    if plan.round_seconds is not None:
+        bound = f"at most {duration(plan.round_seconds)} an attempt, by the time-outs"
+        so_far = plan.seconds_per_attempt
+        return bound if so_far is None else f"{duration(so_far)} an attempt so far; {bound}"
     if plan.seconds_per_case is None:
         return "not known before the first case" if spec.has_cases else "not known before the first attempt"
     longest = duration(plan.seconds_per_case * plan.round_cases)

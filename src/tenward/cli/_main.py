@@ -8,6 +8,7 @@ import errno
 import importlib
 import io
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -96,6 +97,10 @@ def main(args: list[str] | None = None) -> None:
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted", err=True)
             status = _BY_SIGNAL + (signals[0] if signals else signal.SIGINT)
+            if "tenward.judges" in sys.modules:
+                from tenward.judges import leave_engines
+
+                leave_engines(status)
         except (BrokenPipeError, SystemExit):
             # No command exits by itself: click and rich do, with 1, when the reader of our output leaves, as `head`
             # does.
@@ -110,7 +115,11 @@ def main(args: list[str] | None = None) -> None:
 
 def _run(args: list[str] | None) -> int:
     try:
-        result: Any = _root.main(args=args, prog_name="tenward", standalone_mode=False)
+        words = sys.argv[1:] if args is None else args
+        # As the context's object, a command can say how it was called.
+        result: Any = _root.main(
+            args=words, prog_name="tenward", standalone_mode=False, obj=shlex.join(["tenward", *words])
+        )
     except click.exceptions.Exit as leave:
         result = leave.exit_code
     sys.stdout.flush()
@@ -155,8 +164,8 @@ def _report(error: Exception) -> None:
         return
     if isinstance(error, TenwardError):
         note(f"error: {error.message}")
-        if error.hint:
-            note(f"\nhint: {error.hint}")
+        for number, hint in enumerate(error.hint.splitlines()):
+            note(f"hint: {hint}" if number else f"\nhint: {hint}")
         return
     if isinstance(error, OSError) and error.filename is None and error.errno in _NOT_WRITTEN:
         _drop_output()

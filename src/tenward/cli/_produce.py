@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tenward.cli._console import note
-from tenward.errors import UsageError
+from tenward.errors import UnknownNameError, UsageError
 from tenward.judges import ModelJudge
 
 if TYPE_CHECKING:
@@ -87,9 +87,18 @@ def producer_for(
         from tenward.evaluation import PromptProducer
 
         like = judge.spec if isinstance(judge, ModelJudge) else None
-        made = PromptProducer.load(
-            prompt, model or "local", like=like, max_tokens=max_tokens or _TOKENS, library=library
-        )
+        try:
+            made = PromptProducer.load(
+                prompt, model or "local", like=like, max_tokens=max_tokens or _TOKENS, library=library
+            )
+        except UnknownNameError as error:
+            if model is None:
+                raise
+            raise UnknownNameError(
+                f"--model: found {model!r}, expected provider/model such as openai/gpt-4.1-mini, the path of a judge "
+                f"file, or the name of a judge: {', '.join(library.names('judges'))}",
+                hint=error.hint,
+            ) from error
         if model is None and not made.model.spec.local:
             path = library.find("judges", "local")
             raise UsageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -10,22 +12,34 @@ from rich.text import Text
 from tenward.cli._bars import bar
 from tenward.cli._layout import columns, indented
 from tenward.cli._views import cost_of, took
+from tenward.datasets import printable
+from tenward.evaluation import LEAST_UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
 
-    from tenward.evaluation import Mean, Plan, Run, RunRecord, Summary
+    from tenward.evaluation import Mean, Plan, Run, RunOutcome, RunRecord, RunStanding, Summary
+    from tenward.judges import Usage
     from tenward.rubrics import Rubric
 
 __all__ = ["plan_view", "run_view", "runs_view"]
 
-_MOST = 10
+_STANDS = {"finished": "complete"}
+_STYLES = {"finished": "not bold green", "running": "not bold cyan"}
 
 
-def run_view(run: Run) -> RenderableType:
-    """A run: the headline with its interval, the criteria, how the cases spread, and what it took."""
+def run_view(run: Run, *, seconds: float, usage: Usage, store: Path | None) -> RenderableType:
+    """A run: the headline with its interval, the criteria, how the cases spread, and what it took.
+
+    Args:
+        run: The run.
+        seconds: What this start of it took.
+        usage: The same in calls, tokens and dollars.
+        store: The store that was named, to be named again.
+    """
     record, summary = run.record, run.summary
     blocks: list[RenderableType] = [_title(run)]
     if summary.value is not None and summary.quality is not None:
@@ -33,8 +47,11 @@ def run_view(run: Run) -> RenderableType:
         blocks += [indented(_criteria(record.rubric, summary), by=2), Text("")]
         blocks += [indented(_histogram(summary), by=2), Text("")]
     blocks.extend(indented(line, by=2) for line in _remarks(run))
-    blocks.append(indented(Text(took(record.seconds, summary.usage), style="dim"), by=2))
-    blocks.append(indented(Text(f"run {record.id} · tenward report {record.id} -o FILE.html", style="dim"), by=2))
+    in_all = took(record.seconds, summary.usage)
+    lines = [f"this start: {took(seconds, usage)}", f"in all: {in_all}"] if run.reused else [in_all]
+    where = "" if store is None else f" --store {shlex.quote(str(store))}"
+    lines.append(f"run {record.id} · tenward report {record.id}{where} -o FILE.html")
+    blocks.extend(indented(Text(line, style="dim"), by=2) for line in lines)
     return Group(*blocks)
 
 
@@ -43,8 +60,6 @@ def plan_view(plan: Plan, *, dataset: str, rubric: str, judge: str) -> Renderabl
     calls = plan.calls
     table = columns("", "", right=("",))
     table.add_row("cases", f"{plan.cases:,}")
-    if plan.without_output:
-        table.add_row("without an output, which cannot be judged", Text(f"{plan.without_output:,}", style="bold red"))
     if plan.with_references:
         table.add_row("with references to compare with", f"{plan.with_references:,}")
     table.add_row("calls, if every answer is fit at once", f"{calls.calls:,}")
@@ -60,24 +75,55 @@ def plan_view(plan: Plan, *, dataset: str, rubric: str, judge: str) -> Renderabl
     return Group(title, Text(""), indented(table, by=2), Text(""), indented(note, by=2))
 
 
-def runs_view(records: Sequence[RunRecord]) -> RenderableType:
-    """Runs, one line each."""
-    table = columns("run", "data set", "rubric", "judge", "cases", "status", right=("cases",))
-    for record in records:
-        split = "" if record.split == "all" else f" {record.split}"
-        cases = "" if record.cases is None else f"{record.cases:,}"
-        # Of a process that was killed, the store still says that it is running.
-        stands: str = "running, or cut off" if record.status == "running" else record.status
-        status = f"{stands}: {record.note}" if record.note else stands
-        table.add_row(
-            record.id,
-            f"{record.dataset}{split}",
-            record.rubric.rubric,
-            record.judge,
-            cases,
-            Text(status, style="" if record.status == "finished" else "yellow"),
-        )
-    return table
+def runs_view(runs: Sequence[tuple[RunRecord, RunStanding, RunOutcome]]) -> RenderableType:
+    """Runs, a few lines each: how it stands, what was judged by whom, what it came to, and how to go on with it."""
+    blocks: list[RenderableType] = []
+    for record, standing, outcome in runs:
+        title = Text(record.id, style="bold")
+        title.append(f"   {_STANDS.get(standing, standing)}", style=_STYLES.get(standing, "not bold yellow"))
+        title.append(f"   {record.created[:16].replace('T', ' ')} UTC", style="not bold dim")
+        blocks += [title, indented(Text(printable(_what(record)), style="dim"), by=2)]
+        blocks.append(indented(Text(_came_to(record, outcome)), by=2))
+        if standing not in {"finished", "running"}:
+            again = f"resume with: {record.command}" if record.command else "the same call in Python resumes it"
+            lines = [record.note, again] if record.note else [again]
+            blocks += [indented(Text(printable(line, longest=sys.maxsize)), by=2) for line in lines]
+        blocks.append(Text(""))
+    return Group(*blocks[:-1])
+
+
+def _what(record: RunRecord) -> str:
+    """What was judged, how and by whom; what is as usual goes without saying."""
+    settings = record.settings
+    parts = [record.dataset]
+    if record.split != "all":
+        parts.append(f"split {record.split}")
+    if settings.get("limit"):
+        parts.append(f"first {_cases(settings['limit'])}")
+    if settings.get("sample"):
+        parts.append(f"pass {settings['sample']}")
+    if settings.get("explain"):
+        parts.append("explained")
+    if settings.get("cache") is False:
+        parts.append("without the cache")
+    parts += [record.rubric.rubric, record.judge]
+    made = settings.get("produce")
+    if made:
+        command = made.get("command")
+        by = shlex.join(command) if command else f"{made.get('model')}, prompt {str(made.get('prompt'))[:8]}"
+        parts.append(f"outputs by {by}")
+    return " · ".join(parts)
+
+
+def _came_to(record: RunRecord, outcome: RunOutcome) -> str:
+    parts: list[str] = []
+    if outcome.quality is not None and outcome.value is not None:
+        parts.append(f"quality {outcome.quality.mean:.2f}{_interval(outcome.quality, 2)}")
+        parts.append(f"value {outcome.value.mean:.3f}{_interval(outcome.value, 3)}")
+    parts.append(f"{outcome.scored:,} of {_cases(record.cases or outcome.cases)}")
+    parts.append(f"coverage {_down(outcome.coverage)}")
+    parts.append("cost unknown" if outcome.cost_usd is None else cost_of(outcome.cost_usd))
+    return " · ".join(parts)
 
 
 def _title(run: Run) -> Text:
@@ -96,6 +142,7 @@ def _headline(value: Mean, quality: Mean) -> RenderableType:
     line.append(_interval(quality, 2), style="dim")
     line.append(f"   value {value.mean:.3f}", style="bold")
     line.append(_interval(value, 3), style="dim")
+    line.append(f"   mean of {_cases(value.n)}", style="dim")
     return indented(line, by=2)
 
 
@@ -177,13 +224,20 @@ def _remarks(run: Run) -> list[Text]:
             Text(f"{summary.capped:,} times a metric compared only the first part of a long text", style="dim")
         )
     if summary.value is not None and summary.value.units < summary.value.n:
-        lines.append(Text(f"intervals count {summary.value.units:,} groups, not cases", style="dim"))
+        lines.append(Text(_over(summary.value), style="dim"))
     calls = run.calls
     if run.reused or calls.hits:
         lines.append(
             Text(f"{run.reused:,} results of an earlier start, {calls.hits:,} answers from the cache", style="dim")
         )
     return lines
+
+
+def _over(value: Mean) -> str:
+    groups = "1 group" if value.units == 1 else f"{value.units:,} groups"
+    if value.low is None:
+        return f"the cases come from {groups}, too few for an interval: {LEAST_UNITS} are needed"
+    return f"means are over cases, intervals over {groups} of cases with the same source"
 
 
 def _cases(count: int) -> str:

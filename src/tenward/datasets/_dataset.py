@@ -105,7 +105,7 @@ class DataSet:
                 counts[case.split] += 1
             if len(problems) >= _MAX_PROBLEMS:
                 problems = problems[:_MAX_PROBLEMS]
-                last = "; ".join(filter(None, [problems[-1].hint, "reading stopped here, more faults may follow"]))
+                last = "\n".join(filter(None, [problems[-1].hint, "reading stopped here, more faults may follow"]))
                 problems[-1].hint = last
                 break
         if problems:

@@ -14,13 +14,14 @@ from tenward.evaluation._compare import (
 from tenward.evaluation._export import result_as_dict, run_as_dict
 from tenward.evaluation._fit_mix import FittedMix, fit_mix
 from tenward.evaluation._junit import junit_xml
+from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._plan import Plan, plan_dataset
 from tenward.evaluation._produce import Produced, Producer, evaluate_produced
 from tenward.evaluation._prompt_producer import PromptProducer
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._result_data import result_from_data, result_to_data
-from tenward.evaluation._run import Progress, Run, RunSink, run_cases, run_dataset
-from tenward.evaluation._run_record import RunRecord, RunStatus
+from tenward.evaluation._run import Progress, Run, RunSink, count_cases, run_cases, run_dataset
+from tenward.evaluation._run_record import RunRecord, RunStanding, RunStatus
 from tenward.evaluation._score import ascore, score
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
@@ -42,14 +43,17 @@ __all__ = [
     "Result",
     "ResultPair",
     "Run",
+    "RunOutcome",
     "RunRecord",
     "RunSink",
+    "RunStanding",
     "RunStatus",
     "Store",
     "Summary",
     "Tally",
     "ascore",
     "compare_runs",
+    "count_cases",
     "evaluate_case",
     "evaluate_produced",
     "fit_mix",

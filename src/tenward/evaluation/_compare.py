@@ -42,7 +42,11 @@ _AT_ONCE = 1_000_000  # numbers drawn at a time, so that many cases need little 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(Mean):
-    """A paired difference, run B minus run A: above 0, B is better. Mean and interval are those of the units."""
+    """A paired difference, run B minus run A: above 0, B is better.
+
+    Means and interval are over units: where cases share a source, every group counts once, while a :class:`Summary`
+    counts every case once.
+    """
 
     before: float
     """Mean of run A over the same units."""
@@ -111,9 +115,16 @@ class Comparison:
     """The cases whose value moved most, the furthest first; ties are left out."""
 
     @property
+    def is_same_run(self) -> bool:
+        """Whether a run was compared with itself."""
+        return self.a.record.id == self.b.record.id
+
+    @property
     def headline(self) -> str:
         """The result in one line of words."""
         value = self.value
+        if self.is_same_run:
+            return "A and B are the same run: there is nothing to compare"
         if value is None:
             return f"Nothing to compare: none of {_cases(self.pairs)} was scored in both runs"
         counted = (("win", "s", value.wins), ("loss", "es", value.losses), ("tie", "s", value.ties))

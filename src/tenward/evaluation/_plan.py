@@ -48,7 +48,7 @@ def plan_dataset(
     rubric: Rubric,
     judge: Judge,
     *,
-    store: Store,
+    store: Store | None,
     split: Split | None = None,
     limit: int | None = None,
     explain: bool = False,
@@ -57,7 +57,8 @@ def plan_dataset(
 ) -> Plan:
     """Count what :func:`run_dataset` would ask; nothing is sent, no gate and no command is run.
 
-    An output that is still to be produced is taken to be as long as its limit lets it.
+    ``store`` is None where nothing was ever kept. An output that is still to be produced is taken to be as long as its
+    limit lets it.
 
     Raises:
         UsageError: The data set is faulty.

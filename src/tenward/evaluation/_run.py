@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tenward.evaluation._summary import Summary
     from tenward.rubrics import Rubric
 
-__all__ = ["Progress", "Run", "RunSink", "run_cases", "run_dataset"]
+__all__ = ["Progress", "Run", "RunSink", "count_cases", "run_cases", "run_dataset"]
 
 _MOST_REFERENCES = 20_000  # whose words weigh the words of bm25
 
@@ -102,6 +102,7 @@ async def run_dataset(
     producer: Producer | None = None,
     sink: RunSink | None = None,
     on_progress: Callable[[Progress, Result], None] | None = None,
+    command: str = "",
 ) -> Run:
     """Judge the cases of a data set and store every result as soon as it is there.
 
@@ -124,6 +125,7 @@ async def run_dataset(
         producer: Writes the output of every case before it is judged; outputs that cases hold are then not judged.
         sink: Is told of the run and of every new result.
         on_progress: Called after every case, in the order they finish.
+        command: The command line that begins the run, to be told to whoever wants to go on with it.
 
     Raises:
         UsageError: The data set is faulty, has no case to judge, or one without an output, or a limit in dollars meets
@@ -142,12 +144,13 @@ async def run_dataset(
         dataset=dataset.name,
         dataset_digest=dataset.digest,
         split=split or "all",
-        cases=_count(dataset, split, limit, produced=producer is not None),
+        cases=count_cases(dataset, split, limit, produced=producer is not None),
         rubric=rubric,
         judge=judge.name,
         judge_file=judge.describe(),
         fingerprint=judge.fingerprint(rubric),
         settings=settings,
+        command=command,
     )
     calls = Calls(
         cache=store if use_cache else _WriteOnly(store),
@@ -246,8 +249,9 @@ async def run_cases(
         note = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise
     finally:
-        store.update(record.id, status=status, note=note, seconds=time.monotonic() - began)
-        told.end_run(store.run(record.id), state.tally.summary())
+        summary = state.tally.summary()
+        store.update(record.id, status=status, note=note, seconds=time.monotonic() - began, summary=summary)
+        told.end_run(store.run(record.id), summary)
     return Run(record=store.run(record.id), summary=state.tally.summary(), calls=calls, reused=state.reused)
 
 
@@ -265,8 +269,18 @@ def _stored(store: Store, record: RunRecord, state: _State) -> set[int]:
     return have
 
 
-def _count(dataset: DataSet, split: Split | None, limit: int | None, *, produced: bool) -> int:
-    """How many cases there are to judge; reads the whole file, so that no fault is met after something was paid."""
+def count_cases(dataset: DataSet, split: Split | None, limit: int | None, *, produced: bool) -> int:
+    """How many cases there are to judge; reads the whole file, so that no fault is met after something was paid.
+
+    Args:
+        dataset: The data set.
+        split: Only this part.
+        limit: At most so many cases.
+        produced: Whether outputs will be produced, so that cases need not hold any.
+
+    Raises:
+        UsageError: The data set is faulty, has no case to judge, or one without an output.
+    """
     cases = without = 0
     first = ""
     for case in dataset.cases():

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
     from tenward.rubrics import Rubric
 
-__all__ = ["RunRecord", "RunStatus"]
+__all__ = ["RunRecord", "RunStanding", "RunStatus"]
 
 RunStatus = Literal["running", "finished", "stopped"]
 """``running`` also marks a run whose process was killed; ``stopped`` one that ended early and can go on."""
+
+RunStanding = Literal["running", "cut off", "running or cut off", "stopped", "finished"]
+"""How a run stands when somebody asks: ``cut off`` is a run whose process was killed, and ``running or cut off`` one of
+which nobody can tell, on a system without locks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,9 @@ class RunRecord:
 
     seconds: float = 0.0
     """Wall time of all its processes together."""
+
+    command: str = ""
+    """The command line that began it and that takes it up again; empty for a run that was begun in Python."""
 
     @property
     def identity(self) -> str:

@@ -1,6 +1,5 @@
 """One SQLite file in the workspace: calls that were paid for, runs and their results.
 
-WAL with ``synchronous=NORMAL``: what was committed survives a kill of the process, and no commit waits for the disk.
 Texts are stored as JSON, nothing is pickled, and no key or environment value ever reaches the file.
 """
 
@@ -8,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tenward.errors import StoreError, UnknownNameError, UsageError
+from tenward.database import Database, FileKind
+from tenward.errors import UnknownNameError
+from tenward.evaluation._claim import claim, is_claimed
+from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run_record import RunRecord
+from tenward.evaluation._summary import Tally
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from tenward.evaluation._result import Result
-    from tenward.evaluation._run_record import RunStatus
+    from tenward.evaluation._run_record import RunStanding, RunStatus
+    from tenward.evaluation._summary import Summary
     from tenward.judges import Asked
 
 __all__ = ["Store"]
 
-_VERSION = 1
 _FOLDER = ".tenward"
-_WAIT_SECONDS = 30.0  # for another process that writes
 
 _TABLES = """
 CREATE TABLE calls (key TEXT PRIMARY KEY, answer TEXT NOT NULL);
@@ -46,6 +46,13 @@ CREATE TABLE results (
   PRIMARY KEY (run, position)
 ) WITHOUT ROWID;
 """
+_KIND = FileKind(
+    name="store",
+    version=1,
+    tables=_TABLES,
+    way_out="move it away, or name another with --store",
+    elsewhere="name a store in another folder with --store",
+)
 
 
 class Store:
@@ -53,86 +60,42 @@ class Store:
 
     Args:
         path: The SQLite file; made when it is not there.
+        read_only: Only look at it; see :class:`tenward.database.Database`.
 
     Raises:
         StoreError: The file cannot be opened, is no store, or is one of another version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._lock = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(
-                path, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
-            )
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
-        except OSError as error:
-            raise StoreError(
-                f"{path}: cannot be written ({error.strerror})",
-                hint="work in a folder that can be written, or name a store in one with --store",
-            ) from error
-        except sqlite3.Error as error:
-            if "readonly" in str(error) or "unable to open" in str(error):
-                raise StoreError(
-                    f"{path}: cannot be written ({error})",
-                    hint="make the file and its folder writable, or copy the store and name the copy with --store",
-                ) from error
-            raise StoreError(
-                f"{path}: found a file that cannot be used as a store ({error}), expected one of tenward's own",
-                hint="move it away, or name another with --store",
-            ) from error
+        self._db = Database(path, _KIND, read_only=read_only)
 
     @classmethod
-    def open(cls, path: Path | None = None, *, create: bool = True, start: Path | None = None) -> Store:
+    def open(cls, path: Path | None = None, *, read_only: bool = False, start: Path | None = None) -> Store:
         """The store at ``path``, or that of the workspace around ``start``: ``.tenward/store.sqlite``.
 
-        Where there is no workspace it is in ``start`` itself, which is the current folder when left out.
+        Where there is no workspace it is in ``start`` itself, which is the current folder when left out. It is made
+        when it is not there, unless it is only to be read.
 
         Raises:
             StoreError: It cannot be opened.
-            UnknownNameError: There is none, and ``create`` is not set.
+            UnknownNameError: There is none, and ``read_only`` is set.
         """
         roots = Library.discover(start).roots
         folder = (roots[0] if len(roots) > 1 else start or Path.cwd()) / _FOLDER
         where = path or folder / "store.sqlite"
-        if not create and not where.is_file():
-            raise UnknownNameError(
-                f"found no store {where}, expected one with runs", hint="`tenward eval DATASET --rubric R` makes one"
-            )
+        if read_only:
+            if not where.exists():
+                raise UnknownNameError(
+                    f"found no store {where}, expected one with runs",
+                    hint="`tenward eval DATASET --rubric R` makes one; --store names a file elsewhere",
+                )
+            return cls(where, read_only=True)
         store = cls(where)
-        if path is not None:
-            return store
         ignore = folder / ".gitignore"
-        if not ignore.exists():
+        if path is None and not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
         return store
-
-    def _prepare(self) -> None:
-        self._is_new()  # before anything is changed in a file that may not be ours
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        with self._writing():
-            if self._is_new():
-                for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version={_VERSION}")
-
-    def _is_new(self) -> bool:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-            return True
-        if version != _VERSION:
-            found = f"a store of format {version}" if version else "a database of another program"
-            raise StoreError(
-                f"{self.path}: found {found}, expected a store of format {_VERSION}",
-                hint="use the version of tenward that made it, move it away, or name another with --store",
-            )
-        return False
 
     def close(self) -> None:
         """Close the file; the store cannot be used any more."""
@@ -146,57 +109,23 @@ class Store:
         """Close the file."""
         self.close()
 
-    @contextmanager
-    def _writing(self) -> Generator[None, None, None]:
-        """One transaction; what fails leaves nothing behind."""
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-                self._db.execute("COMMIT")
-            except BaseException as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise StoreError(
-                        f"{self.path}: cannot be written ({error})",
-                        hint="free some disk space, or wait for the other process that uses it",
-                    ) from error
-                if isinstance(error, sqlite3.DatabaseError):
-                    raise self._damaged(error) from error
-                raise
-
-    def _all(self, query: str, *values: object) -> list[Any]:
-        with self._lock:
-            try:
-                return self._db.execute(query, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                raise self._damaged(error) from error
-
-    def _damaged(self, error: sqlite3.Error) -> StoreError:
-        return StoreError(f"{self.path}: cannot be read ({error})", hint="move it away, or name another with --store")
-
-    def _one(self, query: str, *values: object) -> Any:
-        found = self._all(query, *values)
-        return found[0] if found else None
-
     # -- calls ---------------------------------------------------------------------------------------------------
 
     def recall(self, key: str) -> str | None:
         """The answer to a request; see :class:`tenward.judges.CallCache`."""
-        found = self._one("SELECT answer FROM calls WHERE key = ?", key)
+        found = self._db.row("SELECT answer FROM calls WHERE key = ?", key)
         return found[0] if found else None
 
     def remember(self, key: str, asked: Asked, answer: str) -> None:
         """Keep an answer; see :class:`tenward.judges.CallCache`."""
         components = json.dumps(asked.components)
-        with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (key, answer))
-            self._db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?)", (asked.slot, components))
+        with self._db.writing() as db:
+            db.execute("INSERT OR REPLACE INTO calls VALUES (?, ?)", (key, answer))
+            db.execute("INSERT OR REPLACE INTO slots VALUES (?, ?)", (asked.slot, components))
 
     def why_missed(self, asked: Asked) -> tuple[str, ...]:
         """What changed since the question was last answered; see :class:`tenward.judges.CallCache`."""
-        found = self._one("SELECT components FROM slots WHERE slot = ?", asked.slot)
+        found = self._db.row("SELECT components FROM slots WHERE slot = ?", asked.slot)
         if found is None:
             return ()
         before = json.loads(found[0])
@@ -206,56 +135,84 @@ class Store:
 
     def begin(self, record: RunRecord) -> None:
         """Write a new run down, before its first result."""
-        with self._writing():
-            self._db.execute(
+        with self._db.writing() as db:
+            db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?)",
                 (record.id, record.created, record.identity, record.status, json.dumps(_record_to_data(record))),
             )
 
-    def update(self, run: str, *, status: RunStatus, note: str = "", seconds: float = 0.0) -> None:
-        """Set how a run stands; ``seconds`` are added to those it took before."""
+    def update(
+        self, run: str, *, status: RunStatus, note: str = "", seconds: float = 0.0, summary: Summary | None = None
+    ) -> None:
+        """Set how a run stands.
+
+        Args:
+            run: Its id.
+            status: How it ended.
+            note: Why it stopped.
+            seconds: Added to those it took before.
+            summary: What it came to; :meth:`outcome` then need not read the results of a finished run.
+        """
         record = self.run(run)
         record = replace(record, status=status, note=note, seconds=record.seconds + seconds)
-        with self._writing():
-            self._db.execute(
-                "UPDATE runs SET status = ?, record = ? WHERE id = ?",
-                (status, json.dumps(_record_to_data(record)), run),
-            )
+        data = _record_to_data(record)
+        if summary is not None and status == "finished":
+            data["outcome"] = RunOutcome.of(summary).as_dict()
+        with self._db.writing() as db:
+            db.execute("UPDATE runs SET status = ?, record = ? WHERE id = ?", (status, json.dumps(data), run))
 
     @contextmanager
     def hold(self, identity: str) -> Generator[None, None, None]:
-        """Keep other processes from a run of this identity; the system lets go of it when this one dies.
+        """Keep everybody else from a run of this identity; the system lets go of it when this process dies.
 
         Raises:
-            UsageError: Another process is at it.
+            UsageError: Somebody is at it.
         """
-        try:
-            import fcntl
-        except ImportError:  # not on every platform
+        with claim(self._lock_file, identity):
             yield
-            return
-        with self.path.with_name(f"{self.path.name}-lock").open("wb") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(identity[:15], 16))
-            except (BlockingIOError, PermissionError) as error:
-                raise UsageError(
-                    "another process is judging the same cases, with the same rubric, judge and settings",
-                    hint="wait until it ends, or stop it; this command then goes on from there",
-                ) from error
-            except OSError:
-                pass  # a file system without locks
-            yield
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-lock")
+
+    def standing(self, record: RunRecord) -> RunStanding:
+        """How a run stands at this moment, which for one that has no end depends on whether its process lives."""
+        if record.status == "finished":
+            return "finished"
+        identity, last = self._db.row(
+            "SELECT identity, (SELECT id FROM runs AS other WHERE other.identity = runs.identity"
+            " ORDER BY created DESC, rowid DESC LIMIT 1) FROM runs WHERE id = ?",
+            record.id,
+        )
+        # Only the latest of several runs of the same is ever taken up.
+        claimed = is_claimed(self._lock_file, identity) if last == record.id else False
+        if claimed:
+            return "running"
+        if record.status == "stopped":
+            return "stopped"
+        return "cut off" if claimed is False else "running or cut off"
+
+    def outcome(self, record: RunRecord) -> RunOutcome:
+        """What a run came to, or has come to so far."""
+        found = self._db.row("SELECT record FROM runs WHERE id = ?", record.id)
+        kept = json.loads(found[0]).get("outcome") if found and record.status == "finished" else None
+        if kept:
+            return RunOutcome.from_dict(kept)
+        tally = Tally()
+        for result in self.results(record):
+            tally.add(result)
+        return RunOutcome.of(tally.summary())
 
     def unfinished(self, identity: str) -> RunRecord | None:
         """The latest run of this identity, if it was killed or stopped before its end."""
-        found = self._one(
+        found = self._db.row(
             "SELECT status, record FROM runs WHERE identity = ? ORDER BY created DESC, rowid DESC LIMIT 1", identity
         )
         return None if found is None or found[0] == "finished" else _record_from_data(json.loads(found[1]))
 
     def runs(self) -> list[RunRecord]:
         """Every run, the latest first."""
-        rows = self._all("SELECT record FROM runs ORDER BY created DESC, rowid DESC")
+        rows = self._db.rows("SELECT record FROM runs ORDER BY created DESC, rowid DESC")
         return [_record_from_data(json.loads(row[0])) for row in rows]
 
     def run(self, name: str) -> RunRecord:
@@ -267,10 +224,10 @@ class Store:
         counted = re.fullmatch(r"last(?:~([0-9]{1,9}))?", name)
         if counted:
             back = int(counted[1] or 0)
-            rows = self._all("SELECT record FROM runs ORDER BY created DESC, rowid DESC LIMIT 1 OFFSET ?", back)
+            rows = self._db.rows("SELECT record FROM runs ORDER BY created DESC, rowid DESC LIMIT 1 OFFSET ?", back)
         else:
             like = name.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
-            rows = self._all("SELECT record FROM runs WHERE id = ?", name) or self._all(
+            rows = self._db.rows("SELECT record FROM runs WHERE id = ?", name) or self._db.rows(
                 "SELECT record FROM runs WHERE id LIKE ? ESCAPE '\\' ORDER BY created DESC LIMIT 9", like
             )
         if len(rows) == 1:
@@ -292,8 +249,8 @@ class Store:
             (run, position, result.case.id, json.dumps(result_to_data(result), ensure_ascii=False))
             for position, result in results
         ]
-        with self._writing():
-            self._db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
+        with self._db.writing() as db:
+            db.executemany("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", rows)
 
     def results(self, run: RunRecord) -> Iterator[Result]:
         """The results of a run in the order of its data set, read page by page."""
@@ -303,7 +260,7 @@ class Store:
         """The same with the position of each case in the data set."""
         last = -1
         while True:
-            rows = self._all(
+            rows = self._db.rows(
                 "SELECT position, result FROM results WHERE run = ? AND position > ? ORDER BY position LIMIT ?",
                 run.id,
                 last,
@@ -325,4 +282,5 @@ def _record_to_data(record: RunRecord) -> dict[str, Any]:
 
 def _record_from_data(data: dict[str, Any]) -> RunRecord:
     fields: dict[str, Any] = {**data, "rubric": Rubric.model_validate(data["rubric"])}
+    fields.pop("outcome", None)
     return RunRecord(**fields)

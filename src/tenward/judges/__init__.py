@@ -14,7 +14,7 @@ from tenward.judges._calls import (
     refusals,
 )
 from tenward.judges._clients import KEY_VARIABLES
-from tenward.judges._engine import engine_for
+from tenward.judges._engine import engine_for, leave_engines
 from tenward.judges._fence import fence, inert, sendable
 from tenward.judges._judge import Judge
 from tenward.judges._model_judge import ModelJudge
@@ -58,6 +58,7 @@ __all__ = [
     "fence",
     "inert",
     "judge_schema",
+    "leave_engines",
     "lend_calls",
     "lent_calls",
     "load_spec",

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BaseModel, Field, WithJsonSchema, create_model, model_validator
@@ -249,8 +250,8 @@ def check_text(value: object, prompt: str) -> str:
     """
     if not isinstance(value, str):
         return "must be text"
-    letters = sum(character.isalpha() for character in value) + len(_DENSE.findall(value))
-    if letters < _MIN_LETTERS or (value.isascii() and len(value.split()) < 2):
+    letters = sum(islice((1 for character in value if character.isalpha()), _MIN_LETTERS))  # no more need be counted
+    if letters + len(_DENSE.findall(value)) < _MIN_LETTERS or (value.isascii() and len(value.split()) < 2):
         return "is empty or no sentence"
     if value.strip()[:1] in "{[<" and value.strip()[-1:] in "}]>":
         return "is markup, not a sentence"

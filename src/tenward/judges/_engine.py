@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import secrets
+import sys
 import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-__all__ = ["Engine", "engine_for", "engine_turn"]
+__all__ = ["Engine", "engine_for", "engine_turn", "leave_engines"]
 
 
 class Engine:
@@ -84,6 +86,19 @@ def engine_for(path: Path, *, context_tokens: int) -> Engine:
                 atexit.register(_close_all)
             _engines[key] = Engine(path, context_tokens=context_tokens)
         return _engines[key]
+
+
+def leave_engines(status: int) -> None:
+    """End this process at once, with an exit status, where an engine is loaded; do nothing where none is.
+
+    For whoever was interrupted: to free a model waits for the computation under way, which can take a minute, and
+    nothing else runs in this process meanwhile. What must last has to be on disk by now.
+    """
+    if _engines:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(status)
 
 
 _POLL = 0.02  # seconds between two looks at a slot that another thread holds

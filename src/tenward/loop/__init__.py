@@ -6,15 +6,18 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tenward.loop._committed import Uncommitted, definition_notes, sealed_definition, uncommitted
     from tenward.loop._definition import LoopSpec
     from tenward.loop._engine import Engine, journal_path
-    from tenward.loop._evaluator import evaluator_files
+    from tenward.loop._evaluator import EvaluatorFiles, evaluator_files
     from tenward.loop._journal import Journal
     from tenward.loop._ledger import Attempt, Draft, Status
     from tenward.loop._notes import STATE_NOTE
     from tenward.loop._paths import PathPatterns
+    from tenward.loop._programs import MissingProgram, missing_programs
     from tenward.loop._record import LoopRecord, Outcome, Written
     from tenward.loop._schema import loop_schema
+    from tenward.loop._seal import sealed_hashes
     from tenward.loop._slots import Slot, Slots
     from tenward.loop._snapshot import Candidate, Change, Fault, FaultKind, Limits, snapshot
     from tenward.loop._states import (
@@ -43,6 +46,7 @@ __all__ = [
     "Change",
     "Draft",
     "Engine",
+    "EvaluatorFiles",
     "Event",
     "Fault",
     "FaultKind",
@@ -54,6 +58,7 @@ __all__ = [
     "LoopRecord",
     "LoopSpec",
     "LoopState",
+    "MissingProgram",
     "Outcome",
     "PathPatterns",
     "Phase",
@@ -64,25 +69,34 @@ __all__ = [
     "Spent",
     "StageState",
     "Status",
+    "Uncommitted",
     "Written",
+    "definition_notes",
     "evaluator_files",
     "journal_path",
     "loop_schema",
+    "missing_programs",
     "read_state",
+    "sealed_definition",
+    "sealed_hashes",
     "snapshot",
+    "uncommitted",
     "write_state",
 ]
 
 _HOMES = {
+    "_committed": ("Uncommitted", "definition_notes", "sealed_definition", "uncommitted"),
     "_definition": ("LoopSpec",),
     "_engine": ("Engine", "journal_path"),
-    "_evaluator": ("evaluator_files",),
+    "_evaluator": ("EvaluatorFiles", "evaluator_files"),
     "_journal": ("Journal",),
     "_ledger": ("Attempt", "Draft", "Status"),
     "_notes": ("STATE_NOTE",),
     "_paths": ("PathPatterns",),
+    "_programs": ("MissingProgram", "missing_programs"),
     "_record": ("LoopRecord", "Outcome", "Written"),
     "_schema": ("loop_schema",),
+    "_seal": ("sealed_hashes",),
     "_slots": ("Slot", "Slots"),
     "_snapshot": ("Candidate", "Change", "Fault", "FaultKind", "Limits", "snapshot"),
     "_states": (

@@ -17,6 +17,7 @@ from tenward.loop._brief_text import (
     section_plain,
     section_weakest,
 )
+from tenward.loop._directions import direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -205,6 +206,7 @@ def build_brief(
     book: IdeaBook | None = None,
     combine: Sequence[PastIdea] = (),
     stuck: int = 0,
+    use: str = "",
     limits: BriefLimits | None = None,
 ) -> Brief:
     """Choose what the proposer is told. The same arguments give the same brief.
@@ -221,6 +223,7 @@ def build_brief(
         book: What was tried.
         combine: Near-misses to be combined in this attempt.
         stuck: From :func:`stuck_level`.
+        use: What becomes of the files, in a sentence or two.
         limits: How much is told.
 
     Raises:
@@ -245,9 +248,16 @@ def build_brief(
     ruled_out = book.ruled_out(limits.ruled_out) if book is not None else ()
     stuck = max(0, min(stuck, len(_STUCK) - 1))
     may = "\n".join(f"- {pattern}" for pattern in editable)
+    start = ""
+    if not combine and not stuck:  # those say what to do this time
+        failing = dict.fromkeys(fault for case in cases for fault in case.failed)
+        start = direction(number, weakest, failing=list(failing), measured=measured is not None)
     sections = [
         # Share of the whole that is a section's own, as far as it needs it; what is left over goes to the first ones.
-        (0.08, section_plain("Goal", f"{goal}\n\nOnly these paths may be changed:\n{may}")),
+        (
+            0.08,
+            section_plain("Goal", f"{goal}\n\nOnly these paths may be changed:\n{may}" + (f"\n\n{use}" if use else "")),
+        ),
         (0.45, section_files(files)),
         (0.08, section_passages(passages)),
         (0.05, section_weakest(weakest, measured)),
@@ -258,6 +268,12 @@ def build_brief(
         (0.03, section_ideas("Earlier ideas that may matter here", "Do not repeat them.", nearest)),
         (0.02, section_list("Ruled out", "Earlier proposers ruled these out:", "ruled-out", ruled_out)),
         (0.03, section_plain("", _STUCK[stuck])),
+        (
+            0.02,
+            section_plain(
+                "A direction for this attempt", f"{start} Take it, unless you see a better one." if start else ""
+            ),
+        ),
     ]
     text = fit_sections(sections, limits.chars)
     return Brief(

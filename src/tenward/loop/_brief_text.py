@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Section",
     "clip",
+    "fence_marks",
     "fit_sections",
     "section_cases",
     "section_files",
@@ -30,6 +32,7 @@ __all__ = [
 
 _LEAST = 60
 _BETWEEN = "\n\n"
+_MARK = re.compile(r"</?[\w-]+ ([0-9a-f]{16})>")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,19 @@ def clip(text: str, most: int) -> str:
         return text[:most]
     tail = room // 3
     return text[: room - tail] + mark + text[len(text) - tail :]
+
+
+def fence_marks(text: str, brief: str, *, known: str = "") -> tuple[str, ...]:
+    """What in a text was copied from the fences of a brief: marks of their form, whole or half, and bare tokens.
+
+    Args:
+        text: What a model wrote.
+        brief: The brief it had read.
+        known: What it wrote over; whatever of the kind is in there may stay.
+    """
+    tokens = "|".join(sorted({mark[1] for mark in _MARK.finditer(brief)})) or "(?!)"
+    found = re.finditer(rf"</?[\w-]+ [0-9a-f]{{16}}>?|</?[\w-]+ (?:{tokens})|{tokens}", text)
+    return tuple(dict.fromkeys(mark[0] for mark in found if mark[0] not in known))
 
 
 def fit_sections(sections: Sequence[tuple[float, Section]], limit: int) -> str:

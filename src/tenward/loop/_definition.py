@@ -328,13 +328,20 @@ class LoopSpec(Document):
         return spec
 
     @classmethod
-    def parse(cls, text: str, *, source: str = "<text>") -> LoopSpec:
-        """Read a loop from YAML text; ``source`` names it in errors.
+    def parse(cls, text: str, *, source: str = "<text>", file: Path | None = None) -> LoopSpec:
+        """Read a loop from YAML text.
+
+        Args:
+            text: What its file says, or said when the loop began.
+            source: How errors call it.
+            file: The file it is the text of.
 
         Raises:
             DocumentError: The text is not a valid loop.
         """
-        return parse_document(text, cls, source)
+        spec = parse_document(text, cls, source)
+        spec._source = file
+        return spec
 
     @property
     def source(self) -> Path | None:

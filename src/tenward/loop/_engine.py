@@ -13,12 +13,14 @@ from tenward.loop._attempts import Attempts
 from tenward.loop._bench import NumberBench, RubricBench
 from tenward.loop._budget import OutOfBudgetError, Purse, RoundsDoneError
 from tenward.loop._commands import Commands
+from tenward.loop._committed import start_definition
 from tenward.loop._control import BrokenEvaluatorError, Control
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._journal import Journal
 from tenward.loop._making import producer_factory
 from tenward.loop._openings import check_fingerprint, measure_headline, open_loop, prepare, rejudge
 from tenward.loop._placebo import draw_placebo
+from tenward.loop._programs import missing_programs
 from tenward.loop._proposing import Proposing
 from tenward.loop._scores import Incumbent
 from tenward.loop._seal import seal
@@ -129,13 +131,23 @@ class Engine:
         self._asked_to_stop = False
         with self.record.locked(), Journal(journal_path(self.record), on_arrow=self._on_arrow) as journal:
             (self.record.folder / _STOP).unlink(missing_ok=True)
-            self.record.begin()
-            files = evaluator_files(self.spec, self._top, self._library)
-            sealed = seal(self.spec, files, self.record, self.record.base, self._library)
+            sealed = self._begin()
             async with AsyncExitStack() as stack:
                 control = self._control(journal, sealed)
                 bench = self._bench(control, stack)
                 return await self._run(control, bench)
+
+    def _begin(self) -> Sealed:
+        """See to it that the loop can begin or go on, and that what it rests on is in its first commit."""
+        spec, record = self.spec, self.record
+        base = record.base or record.resolve("HEAD")
+        committed = record.trees.listing(base).files
+        files = evaluator_files(spec, self._top, self._library, committed=committed)
+        definition = start_definition(spec, record, base, files)
+        for missing in missing_programs(spec, {path: entry.mode for path, entry in committed.items()}):
+            raise LoopError(missing.told, hint=missing.hint)
+        record.begin(definition=definition)
+        return seal(spec, files, record, base, self._library, definition=definition)
 
     def _control(self, journal: Journal, sealed: Sealed) -> Control:
         spec, record = self.spec, self.record
@@ -219,9 +231,10 @@ class Engine:
         except BrokenEvaluatorError as error:
             note = f"broken evaluator: {error.what}"
             tail = "".join(f"\n  {line}" for line in error.tail.strip().splitlines()[-8:])
-            raise LoopError(
-                f"{error.what}{tail}", hint="mend it, then run the loop again: it goes on where it stopped"
-            ) from error
+            hint = "mend it, then run the loop again: it goes on where it stopped"
+            if not control.state.calibration:
+                hint = "mend it and commit that, then run the loop again: it begins at the new commit"
+            raise LoopError(f"{error.what}{tail}", hint=hint) from error
         except TenwardError as error:
             note = error.message.partition("\n")[0]
             raise
@@ -231,6 +244,8 @@ class Engine:
         finally:
             control.commands.sweep()
             control.update(phase=phase, note=note)
+            if not control.state.calibration and not control.journal.last_number():
+                self.record.withdraw()  # nothing came of it, so it need not keep to that commit
         return control.state
 
     def _attempts(self, control: Control, bench: Bench, incumbent_at: Callable[[int, str], Incumbent]) -> Attempts:

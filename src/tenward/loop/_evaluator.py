@@ -10,11 +10,12 @@ from tenward.errors import LoopError
 from tenward.judges import PanelSpec, load_spec
 from tenward.loop._fields import named
 from tenward.loop._paths import PathPatterns
+from tenward.loop._programs import commands_of
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Sequence
     from pathlib import Path
 
     from tenward.loop._definition import LoopSpec
@@ -41,7 +42,7 @@ class EvaluatorFiles:
     dataset: Path | None
     card: Path | None
     programs: tuple[Path, ...]
-    """Files of the repository that a command of the evaluation names, and the prompt, where they may not be edited."""
+    """Files of the repository that a command names, and the prompt, where they may not be edited."""
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -60,13 +61,16 @@ class EvaluatorFiles:
         return tuple(path for path in self.all if not path.is_relative_to(self.top))
 
 
-def evaluator_files(spec: LoopSpec, top: Path, library: Library | None = None) -> EvaluatorFiles:
+def evaluator_files(
+    spec: LoopSpec, top: Path, library: Library | None = None, *, committed: Container[str] = ()
+) -> EvaluatorFiles:
     """Find and check the files of the evaluator.
 
     Args:
         spec: The loop.
         top: Top of the repository; relative paths of the loop's file start here.
         library: Where names are looked up; discovered from ``top`` if None.
+        committed: Files that commands may name though the working tree lacks them, as paths from ``top``.
 
     Raises:
         UnknownNameError: A rubric, judge or data set is nowhere to be found.
@@ -77,7 +81,7 @@ def evaluator_files(spec: LoopSpec, top: Path, library: Library | None = None) -
     top = top.resolve()
     library = library or Library.discover(top)
     rubric_path = dataset_path = card_path = None
-    commands = list(_commands(spec))
+    commands = [words for _, words in commands_of(spec)]
     judges: dict[Path, None] = {}
     if spec.score.rubric is not None:
         rubric_path = library.find("rubrics", named(spec.score.rubric, top)).resolve()
@@ -100,7 +104,7 @@ def evaluator_files(spec: LoopSpec, top: Path, library: Library | None = None) -
         judges=tuple(judges),
         dataset=dataset_path,
         card=card_path,
-        programs=_programs(spec, commands, top),
+        programs=_programs(spec, commands, top, committed),
     )
     for path in found.inside:
         if pattern := _matching(spec.edit, path):
@@ -150,29 +154,21 @@ def _card(dataset: Path) -> Path:
     return dataset.with_name(f"{dataset.name.removesuffix(suffix)}.md")
 
 
-def _commands(spec: LoopSpec) -> Iterator[Sequence[str]]:
-    for stage in spec.stages:
-        if stage.run is not None:
-            yield stage.run
-        if stage.number is not None:
-            yield stage.number.command
-    if spec.score.number is not None:
-        yield spec.score.number.command
-    if spec.produce is not None and spec.produce.command is not None:
-        yield spec.produce.command
-
-
-def _programs(spec: LoopSpec, commands: Sequence[Sequence[str]], top: Path) -> tuple[Path, ...]:
+def _programs(
+    spec: LoopSpec, commands: Sequence[Sequence[str]], top: Path, committed: Container[str]
+) -> tuple[Path, ...]:
     """Files that are named in commands; what may be edited is the artefact and not the evaluator."""
     editable = PathPatterns(spec.edit)
     words = [word.rpartition("=")[2].strip("'\"") for command in commands for word in command]
+    # A proposer runs among the committed files; what it is given by a path from the root lies elsewhere.
+    words += [word for word in spec.propose.command or () if not word.startswith("/")]
     if spec.produce is not None and spec.produce.prompt is not None:
         words.append(spec.produce.prompt)
     found: dict[Path, None] = {}
     for word in words:
         path = (top / word).resolve() if word and len(word) < 4096 and "\0" not in word else top
         try:
-            known = path.is_relative_to(top) and path.is_file()
+            known = path.is_relative_to(top) and (path.is_file() or path.relative_to(top).as_posix() in committed)
         except OSError:  # too long for a name
             continue
         if known and not editable.match(path.relative_to(top).as_posix()):

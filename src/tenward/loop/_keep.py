@@ -36,7 +36,7 @@ class Keep(Document):
     """The rule that keeps or discards, and its dials; every dial left out has the rule's own default."""
 
     rule: RuleName | None = None
-    """``race`` where there are cases, ``better`` where there are none. See :mod:`tenward.decisions`."""
+    """``race`` where there are cases, ``better`` where there are none."""
 
     never_lower: dict[str, Annotated[float, Field(gt=0, le=1, strict=True)]] = Field(default_factory=dict[str, float])
     """Criteria that may not lose, with the loss tolerated on a scale of 0 to 1; a list of names tolerates 0.05."""

@@ -48,6 +48,9 @@ def open_loop(spec: LoopSpec, record: LoopRecord, journal: Journal, sealed: Seal
         LoopError: Its evaluator was changed since it began.
     """
     state = journal.loop()
+    if state is not None and not state.calibration and state.baseline != record.base and not journal.last_number():
+        journal.write(forget=[f"e{state.epoch}"])  # its evaluator was broken, and it begins at another commit
+        state = None
     if state is None:
         state = LoopState(
             loop=record.loop,

@@ -9,6 +9,7 @@ from tenward.decisions import Decision
 from tenward.errors import LoopError
 from tenward.evaluation import result_from_data
 from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level
+from tenward.loop._directions import use_of_files
 from tenward.loop._edits import write_files
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._ledger import Status
@@ -196,6 +197,7 @@ class Proposing:
             book=book,
             combine=combine,
             stuck=stuck_level(self._rounds_without_keep(), spec.stuck_after),
+            use=use_of_files(spec),
             limits=BriefLimits(chars=chars),
         )
 

@@ -4,6 +4,7 @@
 
     refs/heads/tenward/<loop>                the incumbent's line: base, kept candidate, kept candidate, …
     refs/tenward/<loop>/base                 the commit the loop began at
+    refs/tenward/<loop>/definition           its file as it was then, a blob
     refs/tenward/<loop>/attempts/000007      the record of attempt 7
         tree                                 its notes: idea.md, decision.json, retro.json, …
         first parent                         the candidate: its files, nothing else
@@ -106,6 +107,7 @@ class LoopRecord:
         self.git = git
         self.trees = Trees(git)
         self._prefix = f"refs/tenward/{loop}"
+        self._definition = f"{self._prefix}/definition"
         self._announcements = Announcements(self.folder / "keeping")
         self._guard = threading.Lock()
         self._last: int | None = None
@@ -173,7 +175,13 @@ class LoopRecord:
         """The tip of the branch; empty if there is no branch."""
         return self.git.refs(self.branch).get(self.branch, "")
 
-    def begin(self, revision: str = "") -> str:
+    @property
+    def definition(self) -> bytes | None:
+        """The loop's file as it was when the loop began; None where none was stored."""
+        name = self.git.refs(self._definition).get(self._definition)
+        return None if name is None else self.git.bodies([name])[0]
+
+    def begin(self, revision: str = "", *, definition: bytes | None = None) -> str:
         """Make the branch if it is not there, and return the incumbent.
 
         Where attempts were kept but the branch is missing, as in a clone that fetched ``refs/tenward/*`` alone, it
@@ -181,6 +189,7 @@ class LoopRecord:
 
         Args:
             revision: What the loop starts from. If empty, HEAD, or where the loop began when it did so before.
+            definition: The loop's file, stored unless one is.
 
         Raises:
             LoopError: There is no such commit, the loop began at another one, or the branch cannot be used.
@@ -197,7 +206,8 @@ class LoopRecord:
                 f"the branch tenward/{self.loop} is checked out in {where}, where the loop would move it",
                 hint="check out another branch there, or `git switch --detach`",
             )
-        if tip and base:
+        missing = definition is not None and not self.git.refs(self._definition)
+        if tip and base and not missing:
             return tip
         if "refs/heads/tenward" in self.git.refs("refs/heads/tenward"):
             raise LoopError(
@@ -206,11 +216,25 @@ class LoopRecord:
             )
         start = tip or self._last_kept() or commit
         wanted = {self.branch: start, f"{self._prefix}/base": commit}
+        if definition is not None and missing:
+            writer = ObjectWriter(self.git)
+            wanted[self._definition] = writer.add("blob", definition)
+            writer.store()
         there = self.git.refs(*wanted)
         complaint = move_refs(self.git, [(ref, value, None) for ref, value in wanted.items() if ref not in there])
         if complaint and self.git.refs(*wanted) != wanted:
             raise GitError(f"the branch tenward/{self.loop} cannot be made: {complaint}", hint="try `git fsck`")
         return start
+
+    def withdraw(self) -> None:
+        """Forget that the loop began, so that it can begin at another commit; only before anything came of it.
+
+        Where the branch has moved, or there is an attempt, nothing happens.
+        """
+        refs = self.git.refs(self.branch, f"{self._prefix}/base", self._definition)
+        if refs.get(self.branch) == refs.get(f"{self._prefix}/base") and not self._listed():
+            lines = [f"delete {ref} {name}\n" for ref, name in refs.items()]
+            self.git.must("update-ref", "--stdin", stdin="".join(lines).encode())
 
     def next_number(self) -> int:
         """A number that no attempt has; each call gives another one."""
@@ -311,7 +335,9 @@ class LoopRecord:
         ref = self._ref(number)
         found = self.git.refs(ref).get(ref)
         if found is None:
-            raise LoopError(f"found no attempt {number} of the loop '{self.loop}'", hint="look in the ledger")
+            raise LoopError(
+                f"found no attempt {number} of the loop '{self.loop}'", hint=f"tenward loop log {self.loop}"
+            )
         return found
 
     def _listed(self) -> list[tuple[int, str]]:

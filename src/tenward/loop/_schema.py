@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tenward.guards import is_mapping
 from tenward.loop._definition import LoopSpec
 
 __all__ = ["loop_schema"]
@@ -27,6 +28,9 @@ def loop_schema() -> dict[str, Any]:
     ):
         for name in names:
             _or_text(part["properties"], name)
+    for field in schema["properties"].values():
+        if is_mapping(default := field.get("default")):
+            field["default"] = {name: value for name, value in default.items() if value not in (None, {})}
     margins = definitions["Keep"]["properties"]["never_lower"]
     definitions["Keep"]["properties"]["never_lower"] = {
         "anyOf": [_TEXT, {"type": "array", "items": _TEXT}, margins],

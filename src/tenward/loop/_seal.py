@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tenward.loop._evaluator import EvaluatorFiles
     from tenward.loop._record import LoopRecord
 
-__all__ = ["Sealed", "broken_seal", "seal"]
+__all__ = ["Sealed", "broken_seal", "seal", "sealed_hashes"]
 
 # What of the loop's file makes a score or a decision what it is; the rest, such as the budget, may change on the way.
 _DECIDING = ("score", "produce", "stages", "keep", "confirm")
@@ -82,7 +82,15 @@ class Sealed:
         return judge, confirming or judge
 
 
-def seal(spec: LoopSpec, files: EvaluatorFiles, record: LoopRecord, base: str, library: Library) -> Sealed:
+def seal(
+    spec: LoopSpec,
+    files: EvaluatorFiles,
+    record: LoopRecord,
+    base: str,
+    library: Library,
+    *,
+    definition: bytes | None = None,
+) -> Sealed:
     """Read and hash the evaluator.
 
     Args:
@@ -91,6 +99,7 @@ def seal(spec: LoopSpec, files: EvaluatorFiles, record: LoopRecord, base: str, l
         record: Its record.
         base: The commit it began at.
         library: Where its names were looked up.
+        definition: Its file as it was when it began; None where it was read from text.
 
     Raises:
         LoopError: A file of the repository is not in that commit, or two of the same name differ.
@@ -100,6 +109,8 @@ def seal(spec: LoopSpec, files: EvaluatorFiles, record: LoopRecord, base: str, l
     shutil.rmtree(folder, ignore_errors=True)
     contents, warnings = _read(spec, files, record, base)
     parts = {name: _hash(content) for name, content in contents.items()}
+    if definition is not None:
+        parts["the loop's file"] = _hash(definition)
     kinds: dict[Path | None, str] = {files.rubric: "rubrics", files.dataset: "datasets", files.card: "datasets"}
     kinds |= dict.fromkeys(files.judges, "judges")
     for path, kind in kinds.items():
@@ -131,6 +142,21 @@ def seal(spec: LoopSpec, files: EvaluatorFiles, record: LoopRecord, base: str, l
         judge_file=judge_of(spec.score.judge or "local"),
         confirm_file=judge_of(spec.confirm.judge if spec.confirm else None),
     )
+
+
+def sealed_hashes(files: EvaluatorFiles, record: LoopRecord, base: str) -> dict[str, str]:
+    """Hash per file that is sealed, or would be: as it is in the commit, or in the working tree where it is not."""
+    committed = record.trees.listing(base).files
+    told: dict[str, str] = {}
+    with BlobReader(record.git) as reader:
+        for path in files.all:
+            name = _name(path, files)
+            entry = committed.get(name) if path.is_relative_to(files.top) else None
+            stored = record.definition if path == files.loop else None
+            if stored is None:
+                stored = path.read_bytes() if entry is None else b"".join(reader.read(entry.name))
+            told[name if path.is_relative_to(files.top) else f"{name} (shipped)"] = _hash(stored)
+    return told
 
 
 def broken_seal(then: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from tenward.reports._text import longest_for, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tenward.evaluation import Mean, RunRecord
+    from tenward.evaluation import RunRecord
     from tenward.reports._comparison import CasePair, ComparisonView
 
 __all__ = ["render_comparison"]
@@ -46,7 +46,7 @@ def render_comparison(view: ComparisonView) -> str:
         },
         view=view,
         rubric=rubric,
-        verdict=_verdict(view.value),
+        verdict=_verdict(view),
         warnings=_warnings(view),
         gained=[row for row in rows if row.state == "B better"][:_MOVED_MOST],
         lost=[row for row in rows if row.state == "A better"][:_MOVED_MOST],
@@ -61,7 +61,10 @@ def _by_size(pair: CasePair) -> tuple[bool, float]:
     return pair.difference is None, -abs(pair.difference or 0.0)
 
 
-def _verdict(value: Mean | None) -> str:
+def _verdict(view: ComparisonView) -> str:
+    value = view.value
+    if view.record_a.id == view.record_b.id:
+        return "A and B are the same run"
     if value is None:
         return "No case was scored in both runs"
     if value.low is None or value.high is None:

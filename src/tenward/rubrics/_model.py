@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -134,6 +136,13 @@ class Mix(Document):
         return self
 
 
+@lru_cache(maxsize=64)  # fractions are slow, and a run asks for the same at every case
+def _shares(weights: tuple[tuple[str, float], ...]) -> Mapping[str, Fraction]:
+    exact = {name: Fraction(str(weight)) for name, weight in weights}
+    total = sum(exact.values())
+    return MappingProxyType({name: weight / total for name, weight in exact.items()})
+
+
 class Rubric(Document):
     """What good is: criteria with weights and anchored levels, read from YAML by :meth:`load`."""
 
@@ -193,9 +202,7 @@ class Rubric(Document):
     @property
     def shares(self) -> Mapping[str, Fraction]:
         """Each criterion's exact share of the total weight; they sum to 1."""
-        weights = {name: Fraction(str(criterion.weight)) for name, criterion in self.criteria.items()}
-        total = sum(weights.values())
-        return {name: weight / total for name, weight in weights.items()}
+        return _shares(tuple((name, criterion.weight) for name, criterion in self.criteria.items()))
 
     @property
     def metric_weights(self) -> Mapping[str, float]:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Guarded", "open_trace"]
 
+_NOT_WRITTEN = (
+    "the trace of this run cannot be written any further; its results are kept, but `tenward trace push` cannot send "
+    "all of them"
+)
+_NOT_SENT = "nothing more of this run is sent to LangSmith; `tenward trace push` sends the rest later"
+
 
 def open_trace(
     folder: Path | None = None,
@@ -34,14 +40,14 @@ def open_trace(
         environ: Where the key is looked for; the process's own variables by default.
     """
     folder = traces_folder() if folder is None else folder
-    sinks: list[TraceSink] = [LocalSink(folder)]
+    sinks: list[tuple[TraceSink, str]] = [(LocalSink(folder), _NOT_WRITTEN)]
     try:
         settings = LangSmithSettings.from_environment(environ)
     except TenwardError as error:
         warn(f"LangSmith: nothing is sent: {error.message}")
     else:
         if settings is not None:
-            sinks.append(LangSmithSink(settings, folder, warn=warn))
+            sinks.append((LangSmithSink(settings, folder, warn=warn), _NOT_SENT))
     return Guarded(sinks, warn=warn)
 
 
@@ -49,11 +55,11 @@ class Guarded:
     """Passes everything on to several sinks; one that raises is told of once, and left out from then on.
 
     Args:
-        sinks: The sinks, in order.
+        sinks: The sinks, in order, each with what it means for a person when it is left out.
         warn: Takes the line about a sink that failed.
     """
 
-    def __init__(self, sinks: list[TraceSink], *, warn: Callable[[str], None]) -> None:
+    def __init__(self, sinks: list[tuple[TraceSink, str]], *, warn: Callable[[str], None]) -> None:
         self._sinks = list(sinks)
         self._warn = warn
 
@@ -74,9 +80,9 @@ class Guarded:
         self._each(lambda sink: sink.close())
 
     def _each(self, tell: Callable[[TraceSink], None]) -> None:
-        for sink in list(self._sinks):
+        for sink, lost in list(self._sinks):
             try:
                 tell(sink)
             except Exception as error:  # noqa: BLE001 - a trace that cannot be written must not fail the run
-                self._sinks.remove(sink)
-                self._warn(f"tracing: {type(sink).__name__} stopped: {error}")
+                self._sinks.remove((sink, lost))
+                self._warn(f"note: {lost} ({error})")

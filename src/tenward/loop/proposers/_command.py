@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenward.judges import Usage
 from tenward.loop._ideas import Idea
-from tenward.loop.proposers._process import allowed_environment, how_it_ended, read_small, run_beside
+from tenward.loop.proposers._process import allowed_environment, beside, how_it_ended, read_small, run_beside
 from tenward.loop.proposers._proposal import Proposal
 
 if TYPE_CHECKING:
@@ -64,8 +63,8 @@ class CommandProposer:
         Raises:
             LoopError: The command could not be started.
         """
-        with tempfile.TemporaryDirectory(prefix="tenward-brief-") as scratch:
-            told, data, note = (Path(scratch) / name for name in ("brief.md", "brief.json", "idea.json"))
+        with beside(workdir) as scratch:
+            told, data, note = (scratch / name for name in ("brief.md", "brief.json", "idea.json"))
             text = f"{brief.text}\n\n{_HOW.format(note=note)}\n"
             told.write_text(text, encoding="utf-8", newline="\n")
             data.write_text(json.dumps(brief.to_json()), encoding="utf-8")

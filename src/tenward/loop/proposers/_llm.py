@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from tenward.judges import StructuredModel, Usage, fence
+from tenward.judges import PlannedCalls, StructuredModel, TextModel, Usage, fence
+from tenward.loop._brief_text import clip, fence_marks
 from tenward.loop._edits import Edit, apply_edits
 from tenward.loop._ideas import Idea
 from tenward.loop.proposers._proposal import Proposal
@@ -60,6 +61,8 @@ _WHOLE_CHARS = 30_000
 _LOCAL_BRIEF, _BRIEF = 12_000, 60_000
 _LOCAL_TEMPERATURE = 0.8
 _LOG_CHARS = 8_000
+_PATH_CHARS = 1_000
+_COMPLAINT_CHARS = 6_000
 
 
 def _short(most: int) -> Any:
@@ -137,6 +140,15 @@ class LlmProposer:
         room = 2 * (self.model.context_tokens - self.model.max_tokens)
         return max(1_000, min(_LOCAL_BRIEF, room))
 
+    def plan(self) -> PlannedCalls:
+        """What one proposal takes at most: a question, and another one where its answer cannot be used."""
+        asked = TextModel(self.model, max_tokens=self.model.max_tokens)
+        told = "x" * (self.brief_chars + max(len(_EDITS), len(_WHOLE)) + _PATH_CHARS)
+        again = "x" * (len(_AGAIN) + _COMPLAINT_CHARS)
+        system = {"role": "system", "content": _SYSTEM}
+        plans = [asked.plan([system, {"role": "user", "content": question}]) for question in (told, told + again)]
+        return plans[0] + plans[1]
+
     async def propose(self, brief: Brief, workdir: Path) -> Proposal:  # noqa: ARG002 - part of the protocol
         """Propose one change as new texts of files; see :meth:`Proposer.propose`.
 
@@ -178,7 +190,7 @@ class LlmProposer:
                     seconds = time.monotonic() - began
                     return Proposal(ending="edited", idea=idea, files=files, log=log, usage=usage, seconds=seconds)
             # The reasons quote the file and the answer, so they are material as well.
-            complaint = "\n" + _AGAIN.format(faults=fence("reasons", "\n".join(faults)))
+            complaint = "\n" + _AGAIN.format(faults=fence("reasons", clip("\n".join(faults), _COMPLAINT_CHARS)))
         seconds = time.monotonic() - began
         return Proposal(ending="invalid", idea=idea, faults=faults, log=log, usage=usage, seconds=seconds)
 
@@ -202,7 +214,10 @@ class LlmProposer:
             return None, {}, (str(error),)
         if (refused := self._refuse(idea) if self._refuse is not None else None) is not None:
             return idea, {}, (refused,)
-        applied = apply_edits(brief.files, _edits(answer, path, brief), brief.editable, limits=self._limits)
+        edits = _edits(answer, path, brief)
+        if copied := _copied_marks(edits, brief):
+            return idea, {}, copied
+        applied = apply_edits(brief.files, edits, brief.editable, limits=self._limits)
         return idea, dict(applied.files), applied.faults
 
 
@@ -225,6 +240,16 @@ def _edits(answer: _WholeAnswer | _EditsAnswer, path: str | None, brief: Brief) 
     if not old.startswith("```") and (code := _CODE.match(text)) is not None:
         text = code[1]
     return [Edit(path=path, find=None, replace=text)]
+
+
+def _copied_marks(edits: Sequence[Edit], brief: Brief) -> tuple[str, ...]:
+    """What is wrong with edits that hold marks of a fence: they stand around a file, and are no part of it."""
+    return tuple(
+        f"{edit.path}: found the mark {marks[0]}, which stands around material here and is no part of any file; "
+        "write the text without such marks"
+        for edit in edits
+        if (marks := fence_marks(edit.replace, brief.text, known=brief.files.get(edit.path, "")))
+    )
 
 
 def _as_in_file(text: str, old: str) -> str:

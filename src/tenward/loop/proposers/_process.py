@@ -5,19 +5,32 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import tempfile
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenward.errors import LoopError
 from tenward.processes import run_command, scrubbed_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Mapping, Sequence
 
     from tenward.processes import Completed
 
-__all__ = ["allowed_environment", "how_it_ended", "read_small", "run_beside"]
+__all__ = ["allowed_environment", "beside", "how_it_ended", "read_small", "run_beside"]
+
+
+@contextmanager
+def beside(workdir: Path) -> Generator[Path, None, None]:
+    """A folder for the time of the block, beside a worktree and not in it.
+
+    There and not among the system's temporary files: what a process that is killed leaves is removed with the worktrees
+    that the next one does not use.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"{workdir.name}.brief-", dir=workdir.parent) as folder:
+        yield Path(folder)
 
 
 def allowed_environment(names: Sequence[str], extra: Mapping[str, str]) -> dict[str, str]:

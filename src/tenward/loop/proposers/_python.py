@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenward.guards import is_list, is_mapping
 from tenward.judges import Usage
 from tenward.loop._edits import Edit, apply_edits
 from tenward.loop._ideas import Idea
-from tenward.loop.proposers._process import allowed_environment, how_it_ended, read_small, run_beside
+from tenward.loop.proposers._process import allowed_environment, beside, how_it_ended, read_small, run_beside
 from tenward.loop.proposers._proposal import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tenward.loop._brief import Brief
     from tenward.loop._snapshot import Limits
@@ -78,8 +77,8 @@ class PythonProposer:
         Raises:
             LoopError: Python could not be started.
         """
-        with tempfile.TemporaryDirectory(prefix="tenward-call-") as scratch:
-            path = Path(scratch) / "answer.json"
+        with beside(workdir) as scratch:
+            path = scratch / "answer.json"
             ended = await run_beside(
                 # -P: the worktree, as current folder, must not stand before the standard library.
                 [sys.executable, "-P", "-c", _CALL, self._function, str(path), *map(str, self._folders)],
