@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tenward.decisions import Look, Pooled, calibrate, headline, passes
+from tenward.decisions import CaseEffects, Look, Pooled, calibrate, headline, passes
 
 if TYPE_CHECKING:
     from deciding.contenders import Contender
@@ -80,6 +80,9 @@ class _Loop:
         self.sealed = np.zeros(world.sealed)
         self.known = np.zeros(world.sealed, dtype=bool)
         self.state = Pooled.initial(world.judge_sd**2)
+        self.judge_variance = 0.0
+        self.effects: CaseEffects | None = None
+        self.met: dict[str, float] = {}
         if contender.careful:
             self._calibrate()
         elif not contender.beside:
@@ -91,11 +94,19 @@ class _Loop:
         """As the engine: two passes at least, and they count as the incumbent's."""
         two = [self.world.judge(self.incumbent.dev[self.in_play], self.world.judge_sd, self.dice) for _ in range(2)]
         found = calibrate({str(at): [float(one[at]) for one in two] for at in range(len(self.in_play))})
-        self.dev_passes, self.sealed_passes = passes(found.judge_sd), passes(found.judge_sd, split="sealed")
+        self.dev_passes = passes(found.judge_sd, corrected=self.contender.corrected)
+        self.sealed_passes = passes(found.judge_sd, split="sealed")
         self.state = Pooled.initial(found.judge_variance)
+        self.judge_variance = found.judge_variance
         more = [self._judge(self.incumbent.dev[self.in_play]) for _ in range(self.dev_passes - 2)]
         self.dev[self.in_play] = np.mean([*two, *more], axis=0)
         self.spent["base"] += max(2, self.dev_passes) * len(self.in_play)
+        self._forget(max(2, self.dev_passes))
+
+    def _forget(self, count: int) -> None:
+        """Begin to learn the errors of stored scores that average so many passes."""
+        if self.contender.corrected:
+            self.effects = CaseEffects.start(judge_variance=self.judge_variance, passes=count, units=len(self.in_play))
 
     def _judge(self, levels: Floats) -> Floats:
         return self.world.judge(levels, self.world.judge_sd, self.dice)
@@ -130,13 +141,18 @@ class _Loop:
         if self.contender.beside:
             self.dev[cases] = self._judge(self.incumbent.dev[cases])
             self.spent["dev"] += len(cases)
-        return list(map(float, new - self.dev[cases]))
+        differences = {str(case): float(d) for case, d in zip(cases, new - self.dev[cases], strict=True)}
+        if self.effects is None:
+            return list(differences.values())
+        self.met |= differences
+        return self.effects.correct(differences, variance=self.state.dev_variance)
 
     def decide(self, candidate: Artefact) -> Decision:
         """Race a candidate to its decision, as the engine does."""
         scores: dict[Split, Floats] = {"dev": np.zeros(self.world.dev), "sealed": np.zeros(self.world.sealed)}
         orders: dict[Split, np.ndarray] = {"dev": self.dice.permutation(self.in_play), "sealed": self.order}
         reached: dict[Split, int] = {"dev": 0, "sealed": 0}
+        self.met = {}
         began = time.perf_counter()
         race = self.contender.rule.start(self.state, dev=len(self.in_play), sealed=len(self.order))
         while isinstance(step := race.next(), Look):
@@ -154,9 +170,12 @@ class _Loop:
             if self.contender.careful:
                 self.in_play = self.dice.permutation(self.world.dev)[: self.contender.in_play]
                 self._judge_dev(self.dev_passes)
+                self._forget(self.dev_passes)
                 self.known[:] = False
             else:
                 self.dev, self.sealed = scores["dev"], scores["sealed"]
+        elif self.effects is not None:
+            self.effects = self.effects.after(self.met)
         return step
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tenward.decisions import AlphaRace, Better, FixedLine, PosteriorRace, Reading, SteppedRace
+from tenward.decisions import AlphaRace, Better, FixedLine, PosteriorRace, Prior, RaceSettings, Reading, SteppedRace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tenward.decisions import DecisionRule, Floor, Pooled, Sight, Split, Step
 
-__all__ = ["CONTENDERS", "NAIVE", "TENWARD", "Contender", "PairedTest", "signed_rank_p"]
+__all__ = ["CONTENDERS", "CORRECTED", "NAIVE", "TENWARD", "WARY", "Contender", "PairedTest", "signed_rank_p"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,7 @@ class Contender:
         sealed: Sealed cases that the rule uses; 0 for none.
         careful: As Tenward's loop: noise is calibrated, the incumbent gets the passes that it asks for, a winner's
             scores are thrown away, and new dev cases are drawn after a keep. Else a winner's scores are those to beat.
+        corrected: Dev differences are corrected by what earlier candidates showed of the incumbent's stored scores.
         beside: The incumbent is judged again beside each candidate on dev.
     """
 
@@ -39,6 +40,7 @@ class Contender:
     in_play: int = 30
     sealed: int = 0
     careful: bool = False
+    corrected: bool = False
     beside: bool = False
 
 
@@ -134,6 +136,23 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 NAIVE = Contender(name="strictly greater", rule=Better())
 TENWARD = Contender(name="posterior race", rule=PosteriorRace(), sealed=120, careful=True)
+CORRECTED = Contender(
+    name="posterior race, corrected",
+    rule=PosteriorRace(settings=RaceSettings(in_play=20)),
+    in_play=20,
+    sealed=120,
+    careful=True,
+    corrected=True,
+)
+_WARY = RaceSettings(in_play=20, first_look=3, prior=Prior(leaks=(0.25, 0.25, 0.5)))
+WARY = Contender(
+    name="the same, wary, first look 3",
+    rule=PosteriorRace(settings=_WARY),
+    in_play=20,
+    sealed=120,
+    careful=True,
+    corrected=True,
+)
 CONTENDERS = (
     NAIVE,
     Contender(name="minibatch, then full", rule=Minibatch(), in_play=120, sealed=30, beside=True),
@@ -142,4 +161,6 @@ CONTENDERS = (
     Contender(name="alpha race", rule=AlphaRace(), in_play=60, sealed=120, careful=True),
     Contender(name="fixed line", rule=FixedLine(), sealed=120, careful=True),
     TENWARD,
+    CORRECTED,
+    WARY,
 )

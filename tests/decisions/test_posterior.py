@@ -71,6 +71,24 @@ def test_the_published_dev_boundaries(v: float, n: int, discard_below: float, as
     assert posterior(seen(n, ask_from + 0.001, v=v), DEFAULTS).better >= ask
 
 
+def test_a_sealed_judge_that_may_share_more_of_the_weakness_is_believed_less() -> None:
+    """The same small gain on sealed cases convinces less when it may be what is left of a large shift."""
+    wary = RaceSettings(prior=Prior(leaks=(0.25, 0.25, 0.5)))
+    for evidence in (seen(20, 0.08, 60, 0.03), seen(30, 0.10, 40, 0.06)):
+        assert posterior(evidence, wary).better < posterior(evidence, DEFAULTS).better - 0.02
+        assert posterior(evidence, wary).fooling > posterior(evidence, DEFAULTS).fooling
+    assert posterior(seen(30, 0.10), wary).better == pytest.approx(posterior(seen(30, 0.10), DEFAULTS).better)
+
+
+def test_a_leak_that_is_named_twice_is_twice_as_likely() -> None:
+    """Only the shares of leaks count: the same one named twice changes nothing, in no order."""
+    evidence = seen(20, 0.08, 60, 0.03)
+    twice = RaceSettings(prior=Prior(leaks=(0.25, 0.25)))
+    assert posterior(evidence, twice) == posterior(evidence, DEFAULTS)
+    there, back = (RaceSettings(prior=Prior(leaks=leaks)) for leaks in ((0.25, 0.5, 0.25), (0.5, 0.25, 0.25)))
+    assert posterior(evidence, there) == posterior(evidence, back)
+
+
 def test_without_evidence_the_prior_stands() -> None:
     """No verdict at all leaves the shares of the prior as they are."""
     belief = posterior(seen(0, 0.0), DEFAULTS)

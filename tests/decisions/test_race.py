@@ -107,6 +107,14 @@ def test_looks_come_in_the_documented_order() -> None:
     assert "0.9 needed to keep" in look.reason
 
 
+def test_the_first_look_is_a_dial() -> None:
+    """An earlier first look discards after fewer cases; a later one than there are cases looks once at all."""
+    for first, few in ((2, 30), (3, 30), (50, 9)):
+        race = PosteriorRace(settings=RaceSettings(first_look=first)).start(STATE, dev=few, sealed=120)
+        assert race.next() == Look(split="dev", units=min(first, few))
+        assert run(race, constant(-0.3)).evidence.dev.n == min(first, few)
+
+
 def test_the_last_dev_look_asks_for_less() -> None:
     """At the last look 0.2 is enough to be asked on the sealed cases; before it, 0.5 would be needed."""
     race = PosteriorRace().start(STATE, dev=30, sealed=120)

@@ -31,10 +31,22 @@ def test_looks_rise_to_the_last_unit(most: int, start: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sd", "dev", "sealed"),
-    [(0.0, 1, 1), (0.03, 1, 1), (0.09, 1, 1), (0.12, 2, 2), (0.15, 3, 2), (0.20, 4, 2), (0.35, 4, 2)],
+    ("sd", "dev", "sealed", "corrected"),
+    [
+        (0.0, 1, 1, 1),
+        (0.03, 1, 1, 1),
+        (0.09, 1, 1, 1),
+        (0.12, 2, 2, 1),
+        (0.15, 3, 2, 1),
+        (0.20, 4, 2, 2),
+        (0.35, 4, 2, 2),
+    ],
 )
-def test_a_noisier_judge_gets_more_passes(sd: float, dev: int, sealed: int) -> None:
-    """Passes over the incumbent grow with the judge's noise, up to four on dev and two on sealed cases."""
+def test_a_noisier_judge_gets_more_passes(sd: float, dev: int, sealed: int, corrected: int) -> None:
+    """Passes over the incumbent grow with the judge's noise, up to four on dev and two on sealed cases.
+
+    Half as many are enough where the stored scores' errors are learned.
+    """
     assert passes(sd) == dev
     assert passes(sd, split="sealed") == sealed
+    assert passes(sd, corrected=True) == corrected

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def test_the_defaults_are_the_documented_ones() -> None:
     """The defaults are those the simulations were made with."""
     settings = RaceSettings()
-    assert (settings.in_play, settings.sealed) == (30, 120)
+    assert (settings.in_play, settings.sealed, settings.first_look) == (30, 120, 4)
     assert (settings.drop, settings.worthwhile) == (0.05, 0.03)
     assert (settings.ask, settings.ask_last, settings.seal_drop, settings.sure) == (0.50, 0.20, 0.20, 0.90)
-    assert settings.prior == Prior(good=0.10, gain=0.03, loss=0.02, fooling=0.05, shift=0.08, leak=0.25)
+    assert settings.prior == Prior(good=0.10, gain=0.03, loss=0.02, fooling=0.05, shift=0.08, leaks=(0.25,))
     assert (settings.interaction_sd, settings.guess_worth) == (0.10, 20.0)
 
 
@@ -41,7 +41,9 @@ def test_the_defaults_are_the_documented_ones() -> None:
         (lambda: Prior(loss=-0.02), "prior.loss"),
         (lambda: Prior(good=0.5, fooling=0.5), "prior.fooling"),
         (lambda: Prior(shift=-0.1), "prior.shift"),
-        (lambda: Prior(leak=1.5), "prior.leak"),
+        (lambda: Prior(leaks=(0.25, 1.5)), "prior.leaks"),
+        (lambda: Prior(leaks=()), "prior.leaks"),
+        (lambda: RaceSettings(first_look=0), "first_look"),
         (lambda: AlphaRace(alpha=0.5), "alpha"),
         (lambda: AlphaRace(in_play=0), "in_play"),
         (lambda: FixedLine(base=-0.1), "base"),

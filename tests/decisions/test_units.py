@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenward.decisions import group_units, unit_differences
+from tenward.decisions import differences_by_unit, group_units, unit_differences
 
 IDS = st.sampled_from("abcdefgh")
 SCORES = st.dictionaries(IDS, st.none() | st.floats(0, 1))
@@ -27,6 +27,7 @@ def test_a_group_counts_once() -> None:
     candidate = {"a": 1.0, "x": 0.5, "b": 0.5, "c": None}
     incumbent = {"a": 0.5, "x": 0.25, "b": 0.25, "c": 0.0}
     assert unit_differences(candidate, incumbent, groups) == [0.375, 0.25]
+    assert differences_by_unit(candidate, incumbent, groups) == {"a": 0.375, "x": 0.25}
 
 
 def test_a_group_without_any_verdict_is_left_out() -> None:

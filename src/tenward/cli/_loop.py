@@ -50,7 +50,10 @@ def schema() -> None:
 @_LOOP
 @_JSON
 def plan(loop: str, as_json: bool) -> None:
-    """Say what will run, what may change, what is sealed, and what it takes at most. Asks nothing."""
+    """Say what will run, what may change, what is sealed, and what it takes at most. Asks nothing.
+
+    What is not committed yet is a note, and a command that cannot be started an error; a run would refuse both.
+    """
     from tenward.cli._loop_plan import make_plan, plan_data, plan_page
     from tenward.evaluation import Store
 

@@ -103,7 +103,8 @@ class OpenedLoop:
         """
         from tenward.loop import LoopSpec, sealed_definition
 
-        sealed = sealed_definition(self.record, self.source, self.top)
+        top = self.start if self.source is None else self.top
+        sealed = sealed_definition(self.record, self.source, top)
         if sealed is not None or self.source is None:
             return sealed
         return LoopSpec.load(self.asked, library=self.library)

@@ -20,9 +20,11 @@ from __future__ import annotations
 from tenward.decisions._better import Better
 from tenward.decisions._betting import BettingRace
 from tenward.decisions._calibration import Calibration, calibrate
+from tenward.decisions._case_effects import CaseEffects
 from tenward.decisions._evidence import Evidence, Sample
 from tenward.decisions._floors import Floor, FloorFinding, check_floor
 from tenward.decisions._headline import Headline, headline
+from tenward.decisions._human_check import FEWEST_ANSWERS, HumanCheck, human_check
 from tenward.decisions._ladder import AlphaRace, FixedLine
 from tenward.decisions._outlook import Outlook, outlook
 from tenward.decisions._pooled import Pooled
@@ -32,13 +34,15 @@ from tenward.decisions._race import Reading, Sight, Step, SteppedRace
 from tenward.decisions._rule import Decision, DecisionRule, Look, Outcome, Race, Split
 from tenward.decisions._schedule import looks, passes
 from tenward.decisions._settings import Prior, RaceSettings
-from tenward.decisions._units import group_units, unit_differences
+from tenward.decisions._units import differences_by_unit, group_units, unit_differences
 
 __all__ = [
+    "FEWEST_ANSWERS",
     "AlphaRace",
     "Better",
     "BettingRace",
     "Calibration",
+    "CaseEffects",
     "Decision",
     "DecisionRule",
     "Evidence",
@@ -46,6 +50,7 @@ __all__ = [
     "Floor",
     "FloorFinding",
     "Headline",
+    "HumanCheck",
     "Look",
     "Outcome",
     "Outlook",
@@ -63,8 +68,10 @@ __all__ = [
     "SteppedRace",
     "calibrate",
     "check_floor",
+    "differences_by_unit",
     "group_units",
     "headline",
+    "human_check",
     "looks",
     "outlook",
     "passes",

@@ -111,8 +111,10 @@ class _Proposals:
         if kind < prior.good:
             return dice.expovariate(1 / prior.gain), 0.0, 0.0
         effect = -dice.expovariate(1 / prior.loss)
-        fools = kind < prior.good + prior.fooling
-        return (effect, prior.shift, prior.leak * prior.shift) if fools else (effect, 0.0, 0.0)
+        place = (kind - prior.good) / prior.fooling if prior.fooling > 0 else 1.0
+        if place >= 1.0:
+            return effect, 0.0, 0.0
+        return effect, prior.shift, prior.leaks[int(place * len(prior.leaks))] * prior.shift
 
 
 def _smallest(rule: PosteriorRace, state: Pooled, dev: int, sealed: int) -> float | None:

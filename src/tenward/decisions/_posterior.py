@@ -1,8 +1,9 @@
 """How likely a candidate is better, given its differences and what is believed about proposals.
 
-The prior is laid out on atoms: 24 quantiles of each of its three parts, 72 in all. The likelihood of a mean of n
-differences is normal, so four numbers of evidence and two variances fix the answer. Plain floats throughout: the sum
-runs in one fixed order, and the same evidence gives the same bits wherever it is computed again.
+The prior is laid out on atoms: 24 quantiles of each of its parts, 72 in all for one way of fooling the sealed judge.
+The likelihood of a mean of n differences is normal, so four numbers of evidence and two variances fix the answer. Plain
+floats throughout: the sum runs in one fixed order, and the same evidence gives the same bits wherever it is computed
+again.
 """
 
 from __future__ import annotations
@@ -51,18 +52,20 @@ class Posterior:
 def _layout(prior: Prior) -> tuple[tuple[float, ...], tuple[tuple[float, float, float], ...]]:
     """Return the effects in rising order, and per atom its log weight and what dev and sealed see of it.
 
-    The atoms come as losses from the largest to the smallest, gains from the smallest to the largest, and fooling
-    losses from the largest to the smallest; the effects leave out the third part, which repeats the first.
+    The atoms come as losses from the largest to the smallest, gains from the smallest to the largest, and, for each
+    leak, fooling losses from the largest to the smallest; the effects leave out those, which repeat the losses.
     """
     sizes = [-math.log1p(-(j - 0.5) / _ATOMS) for j in range(1, _ATOMS + 1)]
     losses = [-prior.loss * size for size in reversed(sizes)]
     gains = [prior.gain * size for size in sizes]
     bad = math.log((1.0 - prior.good - prior.fooling) / _ATOMS)
     good = math.log(prior.good / _ATOMS)
-    fooling = math.log(prior.fooling / _ATOMS) if prior.fooling > 0 else -math.inf
     atoms = [(bad, effect, effect) for effect in losses]
     atoms += [(good, effect, effect) for effect in gains]
-    atoms += [(fooling, effect + prior.shift, effect + prior.leak * prior.shift) for effect in losses]
+    for leak in sorted(set(prior.leaks)):
+        share = prior.fooling * prior.leaks.count(leak) / len(prior.leaks)
+        fooling = math.log(share / _ATOMS) if share > 0 else -math.inf
+        atoms += [(fooling, effect + prior.shift, effect + leak * prior.shift) for effect in losses]
     return (*losses, *gains), tuple(atoms)
 
 
@@ -83,7 +86,8 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
     ]
     top = max(logs)
     weights = [math.exp(log - top) for log in logs]
-    losses, gains, fooling = weights[:_ATOMS], weights[_ATOMS : 2 * _ATOMS], weights[2 * _ATOMS :]
+    losses, gains = weights[:_ATOMS], weights[_ATOMS : 2 * _ATOMS]
+    fooling = [sum(weights[at::_ATOMS]) for at in range(2 * _ATOMS, 3 * _ATOMS)]
     whole = sum(weights)
     shares = [*map(add, losses, fooling), *gains]
     levels = list(accumulate(shares))

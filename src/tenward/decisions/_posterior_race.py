@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tenward.decisions._posterior import posterior
 from tenward.decisions._race import Reading, Sight, SteppedRace
-from tenward.decisions._schedule import DEV_START, SEALED_START, looks
+from tenward.decisions._schedule import SEALED_START, looks
 from tenward.decisions._settings import RaceSettings
 from tenward.errors import UsageError
 
@@ -57,7 +57,7 @@ class PosteriorRace:
         return SteppedRace(
             read=self.read,
             looks={
-                "dev": looks(min(dev, self.settings.in_play), start=DEV_START),
+                "dev": looks(min(dev, self.settings.in_play), start=self.settings.first_look),
                 "sealed": looks(min(sealed, self.settings.sealed), start=SEALED_START),
             },
             state=state,

@@ -29,11 +29,13 @@ def looks(most: int, *, start: int) -> tuple[int, ...]:
     return tuple(schedule)
 
 
-def passes(judge_sd: float, *, split: str = "dev") -> int:
+def passes(judge_sd: float, *, split: str = "dev", corrected: bool = False) -> int:
     """How many passes the incumbent's stored score of a case averages, so that its noise stays near 0.09.
 
     Args:
         judge_sd: Standard deviation of one pass of the judge, from an A/A calibration, on the 0 to 1 scale.
         split: ``dev`` (1 to 4 passes) or ``sealed`` (1 or 2).
+        corrected: Whether differences are corrected by :class:`CaseEffects`, for which half as many are enough.
     """
-    return max(1, min(math.ceil((judge_sd / _AIM) ** 2), _MOST[split]))
+    count = max(1, min(math.ceil((judge_sd / _AIM) ** 2), _MOST[split]))
+    return max(1, count // 2) if corrected else count

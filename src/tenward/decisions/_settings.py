@@ -37,7 +37,9 @@ class Prior:
         loss: Mean size of a loss.
         fooling: Share of losses that the dev judge takes for something better. 0 trusts the dev judge.
         shift: How much higher the dev judge sees them.
-        leak: Share of that shift which the judge of the sealed cases sees too, 0 to 1.
+        leaks: Shares of that shift which the judge of the sealed cases may see too, each 0 to 1 and as likely as the
+            others; name one twice to make it twice as likely. ``(0.25, 0.25, 0.5)`` guards against a sealed judge that
+            shares half of the weakness: of its keeps about 4 % are false instead of 10, for a tenth of the gain.
 
     Raises:
         UsageError: A number is out of its range.
@@ -48,7 +50,7 @@ class Prior:
     loss: float = 0.02
     fooling: float = 0.05
     shift: float = 0.08
-    leak: float = 0.25
+    leaks: tuple[float, ...] = (0.25,)
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
@@ -59,8 +61,16 @@ class Prior:
             raise _refuse("prior.fooling", self.fooling, f"0 or more and below {1.0 - self.good:g}", hint)
         if not 0.0 <= self.shift < math.inf:
             raise _refuse("prior.shift", self.shift, "0 or more", "0.08 is a typical shift")
-        if not 0.0 <= self.leak <= 1.0:
-            raise _refuse("prior.leak", self.leak, "0 to 1", "0 for a sealed judge that cannot be fooled the same way")
+        if not self.leaks:
+            raise UsageError("prior.leaks: found none, expected one or more", hint="(0.25,) is the default")
+        for leak in self.leaks:
+            if not 0.0 <= leak <= 1.0:
+                raise _refuse("prior.leaks", leak, "0 to 1", "0 for a sealed judge that cannot be fooled the same way")
+
+    @property
+    def expected(self) -> float:
+        """Mean difference that proposals are expected to show on dev units."""
+        return self.good * self.gain - (1.0 - self.good) * self.loss + self.fooling * self.shift
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +82,9 @@ class RaceSettings:
     Attributes:
         in_play: How many dev units a candidate meets at most.
         sealed: How many sealed units it meets at most.
+        first_look: After how many dev units to look first. With 3 the same judge calls gain some 6 % more in
+            simulation, with 2 up to 20 %, but they decide on a fifth to two thirds more candidates: for proposals that
+            cost next to nothing.
         drop: Discard on dev when P(effect > worthwhile) falls below it. Under the default prior it starts at 0.0375,
             below the default: the evidence must *raise* the odds. 0 never discards before the last look.
         worthwhile: The effect worth looking for, on the 0 to 1 scale.
@@ -89,6 +102,7 @@ class RaceSettings:
 
     in_play: int = 30
     sealed: int = 120
+    first_look: int = 4
     drop: float = 0.05
     worthwhile: float = 0.03
     ask: float = 0.50
@@ -100,9 +114,9 @@ class RaceSettings:
     guess_worth: float = 20.0
 
     def __post_init__(self) -> None:
-        for name, count in (("in_play", self.in_play), ("sealed", self.sealed)):
+        for name, count in (("in_play", self.in_play), ("sealed", self.sealed), ("first_look", self.first_look)):
             if count < 1:
-                raise _refuse(name, count, "1 or more", "30 dev and 120 sealed units are the defaults")
+                raise _refuse(name, count, "1 or more", "leave it out for the default")
         if not 0.0 <= self.drop < 1.0:
             raise _refuse("drop", self.drop, "0 or more and below 1", "0.05 is thrifty, 0.01 thorough")
         if not 0.0 <= self.worthwhile < math.inf:

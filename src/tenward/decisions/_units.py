@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["group_units", "unit_differences"]
+__all__ = ["differences_by_unit", "group_units", "unit_differences"]
 
 
 def group_units(cases: Iterable[str], groups: Mapping[str, str] | None = None) -> tuple[tuple[str, ...], ...]:
@@ -22,6 +22,21 @@ def group_units(cases: Iterable[str], groups: Mapping[str, str] | None = None) -
         # The flag keeps a group apart from a case whose id is the group's name.
         units.setdefault((case in groups, groups.get(case, case)), []).append(case)
     return tuple(tuple(unit) for unit in units.values())
+
+
+def differences_by_unit(
+    candidate: Mapping[str, float | None],
+    incumbent: Mapping[str, float | None],
+    groups: Mapping[str, str] | None = None,
+) -> dict[str, float]:
+    """Return the differences of :func:`unit_differences`, by the first case of each unit."""
+    differences: dict[str, float] = {}
+    for unit in group_units(candidate, groups):
+        pairs = [(candidate[case], incumbent.get(case)) for case in unit]
+        own = [new - old for new, old in pairs if new is not None and old is not None]
+        if own:
+            differences[unit[0]] = math.fsum(own) / len(own)
+    return differences
 
 
 def unit_differences(
@@ -39,10 +54,4 @@ def unit_differences(
     A case counts only when both sides have a score; a unit without such a case is left out, never 0. Units come in the
     candidate's order.
     """
-    differences: list[float] = []
-    for unit in group_units(candidate, groups):
-        pairs = [(candidate[case], incumbent.get(case)) for case in unit]
-        own = [new - old for new, old in pairs if new is not None and old is not None]
-        if own:
-            differences.append(math.fsum(own) / len(own))
-    return differences
+    return list(differences_by_unit(candidate, incumbent, groups).values())

@@ -64,6 +64,10 @@ class Bench(ABC):
             TenwardError: No further case could be measured either.
         """
 
+    def words_cost_extra(self) -> bool:
+        """Whether the judge of dev cases gives numbers alone unless it is asked to explain."""
+        return False
+
     def factor(self, incumbent: float | None) -> float:  # noqa: ARG002 - for numbers
         """What differences of values are multiplied with, so that more is better; the incumbent's mean is given."""
         return self.sign
@@ -120,6 +124,12 @@ class RubricBench(Bench):
                     replace(given, output=text, human={}), self._rubric, judge, explain=explain, metrics=self._metrics
                 )
         return self._read(result, split, sample)
+
+    def words_cost_extra(self) -> bool:
+        """As its plan says; see :meth:`Bench.words_cost_extra`."""
+        judge, case = self._judges["dev"], self._cases[self.dev[0][0]]
+        with_words, without = (judge.plan(case, self._rubric, explain=words) for words in (True, False))
+        return with_words.most_calls > without.most_calls
 
     async def aclose(self) -> None:
         """Release what producers hold."""

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from tenward.loop._ideas import IdeaBook, PastIdea
     from tenward.loop._sources import Passage, Sources
 
-__all__ = ["Brief", "BriefCase", "BriefLimits", "Feedback", "Measured", "Weakness", "build_brief", "stuck_level"]
+__all__ = [
+    "Brief",
+    "BriefCase",
+    "BriefLimits",
+    "Feedback",
+    "Measured",
+    "Weakness",
+    "build_brief",
+    "stuck_level",
+    "worst_results",
+]
 
 Feedback = Literal["steps", "levels", "score"]
 
@@ -235,7 +245,7 @@ def build_brief(
         if result.case.split != "dev":
             raise ValueError(f"case {result.case.id!r} is {result.case.split}, expected only dev cases in a brief")
     weakest = _weakest(results, feedback, limits.criteria)
-    cases = tuple(_told(result, feedback) for result in _worst(results, limits.cases, number))
+    cases = tuple(_told(result, feedback) for result in worst_results(results, limits.cases, number))
     # The rubric's questions serve as search terms even where they are not told.
     criteria = results[0].rubric.criteria if results else {}
     queries = [" ".join([one.criterion.replace("_", " "), *criteria[one.criterion].ask]) for one in weakest]
@@ -324,8 +334,16 @@ def _weakest(results: Sequence[Result], feedback: Feedback, k: int) -> tuple[Wea
     return tuple(sorted(found, key=lambda one: -one.headroom)[:k])
 
 
-def _worst(results: Sequence[Result], k: int, turn: int) -> list[Result]:
-    """The worst case, and more of the worst third by turns; a case the judge could not score tells nothing."""
+def worst_results(results: Sequence[Result], k: int, turn: int) -> list[Result]:
+    """The results a brief shows: the worst one, and more of the worst third by turns.
+
+    A case the judge could not score tells nothing.
+
+    Args:
+        results: The incumbent's, on dev cases.
+        k: How many at most.
+        turn: The attempt's number.
+    """
     ranked = sorted(
         (result for result in results if result.status != "unscored"),
         key=lambda result: (-1.0 if result.value is None else result.value, result.case.id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,9 @@ class Uncommitted:
     @property
     def hint(self) -> str:
         """What to do."""
-        back = f", or put the change back: git checkout {self.base[:12]} -- {self.path}" if self.known else ""
-        return f"commit it: git add {self.path} && git commit{back}"
+        path = shlex.quote(self.path)
+        back = f", or put the change back: git checkout {self.base[:12]} -- {path}" if self.known else ""
+        return f"commit it: git add {path} && git commit{back}"
 
     def told(self, loop: str) -> str:
         """What was found."""
@@ -110,7 +112,7 @@ def definition_notes(then: LoopSpec, source: Path | None, record: LoopRecord) ->
         if limits
         else "put the change back, or give the loop another name to begin with it"
     )
-    return (f"{source.name} was changed since the loop began ({fields}); {stored}", advice)
+    return (f"{source.parent.name}/{source.name} was changed since the loop began ({fields}); {stored}", advice)
 
 
 def start_definition(spec: LoopSpec, record: LoopRecord, base: str, files: EvaluatorFiles) -> bytes | None:

@@ -1,8 +1,8 @@
 """What a program can say to a weak proposer: what the files are for, and where to start this time.
 
-Left alone, a small model proposes the same change again and again. Each attempt therefore starts from another direction:
-the criteria with the most to gain by turns with the usual ways to work on a text (the mutation prompts of PromptBreeder,
-Fernando et al. 2023, arXiv:2309.16797, are such ways). A strong proposer may leave it.
+Left alone, a small model proposes the same change again and again. Each attempt therefore starts from another
+direction: the criteria with the most to gain by turns with the usual ways to work on a text (the mutation prompts of
+PromptBreeder, Fernando et al. 2023, arXiv:2309.16797, are such ways). A strong proposer may leave it.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def use_of_files(spec: LoopSpec) -> str:
         return "A judge reads these files themselves."
     if produce.prompt is not None:
         return (
-            f"{produce.prompt} is a prompt. It is sent to a language model once per case, with the case's input in place of "
-            "{input}; a judge reads what the model answers, and never the prompt. So write instructions to that model, "
-            "for any input; keep {input} where it is."
+            f"{produce.prompt} is a prompt. It is sent to a language model once per case, with the case's input in place "
+            "of {input}; a judge reads what the model answers, and never the prompt. So write instructions to that "
+            "model, for any input; keep {input} where it is."
         )
     return "A command turns each case's input into an output with these files; a judge reads the outputs."
 

@@ -192,9 +192,9 @@ class Engine:
                 stack.push_async_callback(judge.aclose)
         else:
             judges = (self._judge, self._judge)
+        producer = self._producer or producer_factory(self.spec, control)
         sealed.remove_copies()
         check_fingerprint(control, sealed.rubric, judges)
-        producer = self._producer or producer_factory(self.spec, control, self._top, self._library)
         bench = RubricBench(control, sealed.rubric, judges, producer, pool)
         stack.push_async_callback(bench.aclose)
         return bench

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Arrow", "CaseScore", "Journal"]
+__all__ = ["Arrow", "CaseScore", "Journal", "headline_subjects"]
 
 _WAY_OUT = "move it away; what has ended is kept in git"
 _TABLES = """
@@ -82,6 +82,11 @@ class Arrow:
 
     phase: str
     """The phase that began."""
+
+
+def headline_subjects(epoch: int) -> tuple[str, str]:
+    """Whose scores the headline's are: the baseline's, and those of the incumbent of an epoch."""
+    return f"h{epoch}-baseline", f"h{epoch}-winner"
 
 
 class Journal:

@@ -8,26 +8,21 @@ from tenward.evaluation import CommandProducer, PromptProducer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tenward.evaluation import Producer
     from tenward.loop._control import Control
     from tenward.loop._definition import LoopSpec
     from tenward.loop._slots import Slot
-    from tenward.workspace import Library
 
 __all__ = ["producer_factory"]
 
 _MAX_TOKENS = 200
 
 
-def producer_factory(
-    spec: LoopSpec, control: Control, top: Path, library: Library
-) -> Callable[[Slot], Producer] | None:
-    """How a loop makes outputs; None where the artefact itself is judged.
+def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Producer] | None:
+    """How a loop makes outputs; None where the artefact itself is judged. The sealed copies must still be there.
 
     Raises:
-        UnknownNameError: There is no judge file of the name that the model has.
         UsageError: The judge file is a panel, or not valid.
     """
     produce = spec.produce
@@ -50,7 +45,10 @@ def producer_factory(
     assert produce.model is not None
     prompt = produce.prompt
     max_tokens = produce.max_tokens or _MAX_TOKENS
-    model = produce.model.spec(library, top=top, max_tokens=max_tokens, temperature=produce.temperature)
+    sealed, ref = control.sealed, produce.model
+    if sealed.writer_file is not None:
+        ref = ref.model_copy(update={"judge": str(sealed.writer_file)})
+    model = ref.spec(sealed.library, max_tokens=max_tokens, temperature=produce.temperature)
 
     def by_prompt(slot: Slot) -> Producer:
         text = (slot.path / prompt).read_text(encoding="utf-8", errors="replace")

@@ -11,6 +11,7 @@ from tenward.decisions import Decision, Pooled, PosteriorRace, RaceSettings, cal
 from tenward.errors import LoopError
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
+from tenward.loop._journal import headline_subjects
 from tenward.loop._ledger import Status
 from tenward.loop._notes import STATE_NOTE
 from tenward.loop._scores import ScoreTable, cases_of, mean
@@ -269,8 +270,9 @@ async def measure_headline(control: Control, bench: Bench) -> None:
     control.update(arrow=control.state.phase is not LoopPhase.HEADLINE, phase=LoopPhase.HEADLINE)
     cases = cases_of(units)
     values: list[dict[str, float | None]] = []
-    for name, commit in (("baseline", state.baseline), ("winner", state.incumbent)):
-        table = ScoreTable(control, bench, f"h{state.epoch}-{name}")
+    commits = (("baseline", state.baseline), ("winner", state.incumbent))
+    for subject, (name, commit) in zip(headline_subjects(state.epoch), commits, strict=True):
+        table = ScoreTable(control, bench, subject)
         await table.fill(
             [(case, _HEADLINES + state.epoch) for case in cases],
             split="sealed",

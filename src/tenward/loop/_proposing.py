@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tenward.decisions import Decision
 from tenward.errors import LoopError
 from tenward.evaluation import result_from_data
-from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level
+from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level, worst_results
 from tenward.loop._directions import use_of_files
 from tenward.loop._edits import write_files
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
@@ -160,7 +160,7 @@ class Proposing:
         """
         control = self._control
         assert self.proposer is not None
-        brief = self.brief(attempt, incumbent, self.proposer.brief_chars)
+        brief = await self.brief(attempt, incumbent, self.proposer.brief_chars)
         with control.purse.lend(attempt.number, judging=False):
             proposal = await self.proposer.propose(brief, slot.path)
         usage = proposal.usage
@@ -179,9 +179,14 @@ class Proposing:
                 return Proposed(idea=proposal.idea, log=proposal.log, problem=problem, status=Status.INVALID)
         return Proposed(idea=proposal.idea, log=proposal.log)
 
-    def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int) -> Brief:
+    async def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int) -> Brief:
         """What the proposer of an attempt is told; nothing of sealed cases, nothing of placebos."""
         spec, book = self._control.spec, self.book
+        limits = BriefLimits(chars=chars)
+        if self._control.wants_words:
+            shown = worst_results(self._results(incumbent), limits.cases, attempt.number)
+            if await incumbent.put_in_words([result.case.id for result in shown], number=attempt.number):
+                self._told = (-1, [])
         combine: tuple[PastIdea, ...] = ()
         if spec.combine_every is not None and len(book) and len(book) % spec.combine_every == 0:
             combine = next(iter(book.combinable(1)), ())
@@ -198,7 +203,7 @@ class Proposing:
             combine=combine,
             stuck=stuck_level(self._rounds_without_keep(), spec.stuck_after),
             use=use_of_files(spec),
-            limits=BriefLimits(chars=chars),
+            limits=limits,
         )
 
     def _rounds_without_keep(self) -> int:

@@ -94,6 +94,18 @@ class ScoreTable:
         """The same for one criterion, as a share of the scale."""
         return {case: mean(row.criteria.get(name) for row in self.rows(case)) for case in cases}
 
+    def is_wordless(self, case: str) -> bool:
+        """Whether a case was judged, and without a word."""
+        verdicts = [row.result.get("verdict") for row in self.rows(case)[:1] if row.result is not None]
+        return any(verdict and not any(one.get("reason") for one in verdict["criteria"]) for verdict in verdicts)
+
+    def take_words(self, said: CaseScore) -> None:
+        """Put the result of another pass over a case, with words, in place of its first one's; no number changes."""
+        first = self.rows(said.case_id)[0]
+        if said.result is not None and said.output == first.output:
+            self._rows[said.case_id][first.sample] = score = replace(first, result=said.result)
+            self._control.scored(self.subject, score)
+
     async def fill(
         self,
         wanted: Sequence[tuple[str, int]],
@@ -167,6 +179,7 @@ class Incumbent:
         self._bench = bench
         self._slot = slot
         self._turn = control.incumbent_turn
+        self._put_in_words: set[str] = set()
         units = list(bench.dev)
         control.dice("in play", epoch).shuffle(units)
         self.in_play: tuple[Unit, ...] = tuple(units[: control.most_in_play or len(units)])
@@ -196,7 +209,6 @@ class Incumbent:
         count = max(at_least, self.passes(split)) if self._bench.scored_by_judge else 1
         first = self.epoch * _PER_EPOCH + (0 if split == "dev" else _PER_EPOCH // 2)
         async with self._turn:
-            # Words are asked for once: they are for the brief, and cost extra with some judges.
             for nth in range(count):
                 await self.scores.fill(
                     [(case, first + nth) for case in cases],
@@ -204,8 +216,38 @@ class Incumbent:
                     tree=self._control.tree_of(self.commit),
                     slot=self._slot,
                     doing=doing,
-                    explain=split == "dev" and nth == 0 and self._control.wants_words,
                 )
+
+    async def put_in_words(self, cases: Sequence[str], *, number: int) -> bool:
+        """Have the judge say what it found in dev cases for which it gave numbers alone; the numbers stay.
+
+        Args:
+            cases: The few cases that a proposer is shown: words cost more than numbers with some judges.
+            number: The attempt it is done for.
+
+        Returns:
+            Whether there are words that were not there before.
+        """
+        if not self._bench.words_cost_extra():
+            return False
+        async with self._turn:
+            wanted = [case for case in cases if case not in self._put_in_words and self.scores.is_wordless(case)]
+            self._put_in_words.update(wanted)
+            table = ScoreTable(self._control, self._bench, f"w{number}")
+            await table.fill(
+                [(case, self.epoch * _PER_EPOCH) for case in wanted],
+                split="dev",
+                tree=self._control.tree_of(self.commit),
+                slot=self._slot,
+                doing="words",
+                number=number,
+                explain=True,
+            )
+            for row in table.all():
+                self.scores.take_words(row)
+            if wanted:
+                self._control.update(forget=[table.subject])
+            return bool(wanted)
 
     def works_on(self, case: str) -> bool:
         """Whether it came to a score on a case."""

@@ -59,6 +59,9 @@ class Sealed:
     confirm_file: Path | None
     """That of the judge of the sealed cases; None if it is the same."""
 
+    writer_file: Path | None
+    """That of the judge file whose model is prompted; None where none is, or it is not named by a file."""
+
     def remove_copies(self) -> None:
         """Take the sealed copies off the disk, once all of them are in memory."""
         for root in self.library.roots:
@@ -141,6 +144,7 @@ def seal(
         cases=cases,
         judge_file=judge_of(spec.score.judge or "local"),
         confirm_file=judge_of(spec.confirm.judge if spec.confirm else None),
+        writer_file=judge_of(spec.produce.model.judge if spec.produce and spec.produce.model else None),
     )
 
 

@@ -1,0 +1,95 @@
+"""A short real loop for the demo: a repository of its own with a weak prompt, and the commands a user would type."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from tenward.cli._console import note
+from tenward.datasets import DataSet, write_cases
+from tenward.errors import UsageError
+from tenward.workspace import Library
+
+__all__ = ["run_demo_loop"]
+
+_DEV, _SEALED = 6, 8  # so that a loop on two cores comes to an end while somebody waits
+_PROMPT = """\
+What is this change about? Answer in a few words.
+
+{input}
+"""
+_LOOP = """\
+loop: subjects/v1
+goal: >
+  A prompt that makes a small model write, for a diff, the one-line commit subject that a maintainer would take as it
+  stands: accurate, specific, in the imperative, at most 72 characters, without a period at its end.
+edit: [prompts/subject.md]
+propose: {llm: local}
+produce: {prompt: prompts/subject.md, model: local, max_tokens: 64}
+score: {rubric: commit-subject, judge: local, dataset: datasets/subjects.jsonl}
+feedback: score                          # the judge's words would take longer than the rest
+placebo: 0
+budget: {rounds: 2}
+"""
+_CARD = """\
+---
+dataset: subjects/v1
+about: A few of the shortest cases of commit-subjects, for a demonstration.
+source: The data set commit-subjects of Tenward.
+licence: Apache-2.0
+cases: {cases}
+splits: {{dev: {dev}, sealed: {sealed}}}
+---
+
+Enough to see how a loop works, and far too few to improve a prompt: copy the loop commit-subjects for that.
+"""
+
+
+def run_demo_loop(folder: Path) -> None:
+    """Make a repository in a new folder, run a loop in it, and write its report there.
+
+    Raises:
+        UsageError: The folder is there already and holds something.
+        subprocess.CalledProcessError: One of the commands failed; it has said why.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already", hint=f"remove it, or choose another folder with --into")
+    _make_repository(folder)
+    note(
+        f"{folder} is a small git repository: a weak prompt for commit subjects, {_DEV + _SEALED} diffs, and a loop.\n"
+        "One model on this machine is the target, the judge and the proposer; about six minutes on two cores.\n"
+    )
+    for words in (("loop", "plan", "subjects"), ("loop", "run", "subjects"), ("loop", "report", "subjects", "-o", "report.html")):
+        note(f"$ tenward {' '.join(words)}")
+        subprocess.run([sys.executable, "-m", "tenward", *words], cwd=folder, check=True)
+        note("")
+    note(
+        f"Next, in {folder}: open report.html, tenward loop log subjects, tenward loop show subjects 1,\n"
+        "git for-each-ref refs/tenward, or git diff main tenward/subjects"
+    )
+
+
+def _make_repository(folder: Path) -> None:
+    try:
+        import git
+    except ImportError as error:  # GitPython refuses to be imported where there is no git
+        raise UsageError("the demo needs git: found no git program", hint="install git") from error
+    shipped = DataSet.load("commit-subjects", library=Library(roots=(Library.discover().shipped,)))
+    shortest = sorted(shipped.cases(), key=lambda case: (len(case.input), case.id))
+    dev = [case for case in shortest if case.split == "dev"][:_DEV]
+    sealed = [case for case in shortest if case.split == "sealed"][:_SEALED]
+    files = {
+        "loop/subjects.yaml": _LOOP,
+        "prompts/subject.md": _PROMPT,
+        "datasets/subjects.md": _CARD.format(cases=len(dev) + len(sealed), dev=len(dev), sealed=len(sealed)),
+    }
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    write_cases(folder / "datasets" / "subjects.jsonl", [*dev, *sealed])
+    author = git.Actor("Tenward demo", "demo@tenward.invalid")
+    with git.Repo.init(folder, initial_branch="main") as repository:
+        repository.index.add([*files, "datasets/subjects.jsonl"])
+        repository.index.commit("Start from a weak prompt", author=author, committer=author, skip_hooks=True)
