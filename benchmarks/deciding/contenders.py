@@ -137,7 +137,7 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 NAIVE = Contender(name="strictly greater", rule=Better())
 TENWARD = Contender(name="posterior race", rule=PosteriorRace(), sealed=120, careful=True)
 CORRECTED = Contender(
-    name="posterior race, corrected",
+    name="corrected race",
     rule=PosteriorRace(settings=RaceSettings(in_play=20)),
     in_play=20,
     sealed=120,
@@ -146,7 +146,7 @@ CORRECTED = Contender(
 )
 _WARY = RaceSettings(in_play=20, first_look=3, prior=Prior(leaks=(0.25, 0.25, 0.5)))
 WARY = Contender(
-    name="the same, wary, first look 3",
+    name="wary corrected race",
     rule=PosteriorRace(settings=_WARY),
     in_play=20,
     sealed=120,

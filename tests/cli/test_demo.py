@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tenward.cli._demo_loop import make_repository
 from tenward.errors import EngineError
 from tenward.judges import Judge
 from tenward.judges.models import ModelStore
@@ -84,7 +85,7 @@ def test_the_demo_as_json(run: Run, judge: ScriptedJudge, scratch: Path) -> None
     """``--json`` gives one document to standard output."""
     ended = run("demo", "--json")
     data = json.loads(ended.stdout)
-    assert ended.stderr.splitlines()[-1].startswith("Next: tenward score FILE")
+    assert ended.stderr.splitlines()[-1].startswith("Next: tenward demo --loop")
     assert (data["rubric"], data["judge"]) == ("code-review/v1", "scripted/v1")
     assert [(result["target"], result["quality"]) for result in data["results"]] == [("good", 8), ("poor", 5)]
 
@@ -152,3 +153,28 @@ def test_without_git_the_demo_says_so(workspace: Path, tmp_path: Path) -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.endswith("error: the demo needs git: found no git program\n\nhint: install git\n")
+
+
+def test_the_loop_of_the_demo_is_a_repository_that_can_be_run(
+    run: Run, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new folder gets a committed prompt, cases and a loop whose plan has nothing to say against it."""
+    make_repository(workspace / "tenward-demo")
+    assert run("demo", "--loop", "--json").returncode == 2
+    monkeypatch.chdir(workspace / "tenward-demo")
+    planned = run("loop", "plan", "subjects", "--json")
+    assert planned.returncode == 0
+    data = json.loads(planned.stdout)
+    assert data["errors"] == []
+    assert data["notes"] == []
+
+
+def test_a_folder_in_use_is_left_alone(run: Run, judge: ScriptedJudge, workspace: Path) -> None:
+    """What lies in the folder named for the loop is never written over."""
+    (workspace / "mine").mkdir()
+    (workspace / "mine" / "file.txt").write_text("precious")
+    ended = run("demo", "--loop", "--into", "mine")
+    assert ended.returncode == 2
+    assert "mine is there already" in ended.stderr
+    assert [path.name for path in (workspace / "mine").iterdir()] == ["file.txt"]
+    assert judge.cases == []

@@ -657,3 +657,23 @@ def test_a_panel_is_judged_by_all_its_members(run: Run, server: StubServer) -> N
     assert (ended.returncode, len(server.requests)) == (0, 10)
     assert data["summary"]["criteria"]["clear"]["mean"] == 4
     assert data["summary"]["usage"]["calls"] == 10
+
+
+@pytest.mark.parametrize("option", ["--max-usd", "--fail-under", "--min-coverage"])
+def test_a_limit_that_is_no_number_is_refused(run: Run, server: StubServer, option: str) -> None:
+    """A limit of ``nan`` would never hold: wrong usage, and nothing is asked."""
+    ended = run(*MINE, option, "nan")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"'{option}': found nan" in ended.stderr
+    assert not server.requests
+
+
+def test_a_mix_that_cannot_be_fitted_is_refused_before_anything_is_asked(run: Run, server: StubServer) -> None:
+    """A rubric without metrics, cases without ratings, and outputs that nobody can have rated yet."""
+    assert "found no reference metrics" in run(*MINE, "--fit-mix").stderr
+    Path("rubrics/mine.yaml").write_text(f"{RUBRIC}references: {{chrf: 1}}\n", encoding="utf-8")
+    assert "found 0 cases with references and human ratings" in run(*MINE, "--fit-mix").stderr
+    ended = run(*MINE, "--fit-mix", "--produce-command", "cat")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "found --fit-mix beside outputs that are yet to be produced" in ended.stderr
+    assert not server.requests

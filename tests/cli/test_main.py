@@ -86,7 +86,7 @@ def test_nothing_to_do_shows_the_help_as_talk(run: Run) -> None:
         (["score"], "error: Missing argument 'TARGET...'."),
         (["score", "x"], "error: Missing option '-r' / '--rubric'."),
         (["score", "x", "-r", "mine", "--fail-under", "11"], "error: Invalid value for '--fail-under'"),
-        (["score", "x", "-r", "mine", "--fail-under", "nan"], "error: --fail-under: found nan"),
+        (["score", "x", "-r", "mine", "--fail-under", "nan"], "error: Invalid value for '--fail-under': found nan"),
         (["--nosuch"], "error: No such option"),
         (["model", "path", "a", "b"], "error: Got unexpected extra argument (b)"),
     ],

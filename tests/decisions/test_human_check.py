@@ -25,7 +25,7 @@ def drawn(dice: random.Random, *, gain: float, bias: float, echo: float) -> tupl
 def covered(answers: int, further: int, *, gain: float, bias: float, echo: float, runs: int) -> tuple[float, float]:
     """Share of intervals that hold the true gain, and the mean estimate."""
     dice = random.Random(7)
-    hits, told = 0, []
+    hits, told = 0, list[float]()
     for _ in range(runs):
         pairs = [drawn(dice, gain=gain, bias=bias, echo=echo) for _ in range(answers + further)]
         found = human_check(pairs[:answers], [judged for _, judged in pairs[answers:]])

@@ -8,7 +8,7 @@ import yaml
 
 from tenward.datasets import Case
 from tenward.errors import UsageError
-from tenward.evaluation import Result, fit_mix
+from tenward.evaluation import Result, fit_mix, require_ratings
 from tenward.judges import CriterionVerdict, Verdict
 from tenward.metrics import MetricScore, ReferenceScore
 from tenward.rubrics import Rubric, compute_score
@@ -219,3 +219,26 @@ def test_a_rubric_without_metrics_is_refused() -> None:
         fit_mix(made(40, judge=1, metric=1), Rubric.parse(TEXT))
     example = yaml.safe_load(caught.value.hint.partition("such as ")[2])
     assert Rubric.parse(TEXT + yaml.safe_dump(example)).metric_weights
+
+
+def test_cases_that_could_be_fitted_to_pass_before_they_are_judged() -> None:
+    """Whatever their scores will be: nothing that a run needs is refused."""
+    require_ratings([item.case for item in made(30, judge=1, metric=1)], RUBRIC)
+
+
+@pytest.mark.parametrize(
+    ("cases", "rubric", "found"),
+    [
+        (made(29, judge=1, metric=1), RUBRIC, "found 29 cases with references and human ratings, expected at least 30"),
+        (rated(made(40, judge=1, metric=1), other=3), RUBRIC, "found 0 cases .*40 lack human ratings"),
+        (made(40, judge=1, metric=1, groups=4), RUBRIC, "found cases of 4 groups"),
+        (rated(made(40, judge=1, metric=1), a=3, b=3), RUBRIC, "found the rating 3 for every case"),
+        (made(40, judge=1, metric=1), Rubric.parse(TEXT), "found no reference metrics"),
+    ],
+)
+def test_cases_that_cannot_be_fitted_to_are_refused_before_they_are_judged(
+    cases: list[Result], rubric: Rubric, found: str
+) -> None:
+    """What the fit would refuse at the end is known at the beginning, when nothing is paid yet."""
+    with pytest.raises(UsageError, match=found):
+        require_ratings([item.case for item in cases], rubric)

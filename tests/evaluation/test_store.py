@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from tenward.rubrics import GateResult, Rubric, compute_score
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 RUBRIC = Rubric.parse(
     "rubric: r/v1\nabout: Is it good?\ncriteria:\n  a: {ask: Is it a, weight: 1, floor: 2}\n"
@@ -422,6 +423,32 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="found a store of format 7, expected a store of format 1") as caught:
         Store(path)
     assert "version of tenward" in caught.value.hint
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", "7", '{"id": "run-1"}', "[" * 100_000])
+def test_a_damaged_row_is_a_fault_with_a_hint(tmp_path: Path, damage: str) -> None:
+    """The database finds its pages in order; what stands in one of them was not written by us."""
+    path = tmp_path / "store.sqlite"
+
+    def put(statement: str) -> None:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute(statement, (damage,))
+
+    def refused(use: Callable[[], object]) -> None:
+        with pytest.raises(StoreError, match=r"store\.sqlite: found a damaged row") as caught:
+            use()
+        assert "--store" in caught.value.hint
+
+    with Store(path) as store:
+        first = record()
+        store.begin(first)
+        store.add("run-1", [(0, result("a"))])
+        put("UPDATE results SET result = ?")
+        refused(lambda: list(store.results(first)))
+        put("UPDATE runs SET record = ?")
+        refused(store.runs)
+        refused(lambda: store.run("last"))
+        refused(lambda: store.unfinished(first.identity))
 
 
 def test_a_store_that_is_damaged_later_is_a_fault_with_a_hint(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import ExitStack, suppress
+import sqlite3
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,12 @@ def test_what_a_call_is_billed(ending: BaseException | Usage, billed: float) -> 
             raise ending
     assert budget.spent_usd == pytest.approx(billed)
     assert budget.left_usd == pytest.approx(1 - billed)
+
+
+def test_a_limit_that_is_no_number_is_refused() -> None:
+    """No sum is ever beyond ``nan``, so as a limit it would let everything through."""
+    with pytest.raises(UsageError, match="max_usd: found nan"):
+        Budget(max_usd=float("nan"))
 
 
 def test_a_limit_in_dollars_needs_a_price() -> None:
@@ -406,6 +413,25 @@ async def test_another_endpoint_pass_or_prompt_is_another_call(
     for module in ("_connection", "_model_judge"):
         monkeypatch.setattr(f"tenward.judges.{module}.PROMPT_VERSION", "0")
     assert await reasons() == {"endpoint": 1, "prompt": 1}
+
+
+@pytest.mark.parametrize("read", ["stated", "distribution"])
+@pytest.mark.parametrize("damage", ["{", '["another shape"]'])
+async def test_a_damaged_answer_in_the_cache_is_asked_for_again(
+    bench: Bench, store: Store, tmp_path: Path, read: str, damage: str
+) -> None:
+    """It is no answer; the new one takes its place, and the verdict is what it was."""
+    bench.server.script(default=AutoJudge())
+    with lend_calls(Calls(cache=store)):
+        verdict = await bench.ask(CASE, rubric(), read=read)
+        asked = len(bench.server.requests)
+        with closing(sqlite3.connect(tmp_path / "store.sqlite")) as database, database:
+            database.execute("UPDATE calls SET answer = ?", (damage,))
+        again = await bench.ask(CASE, rubric(), read=read)
+        assert len(bench.server.requests) == 2 * asked
+        assert again.scores == verdict.scores
+        await bench.ask(CASE, rubric(), read=read)
+    assert len(bench.server.requests) == 2 * asked
 
 
 async def test_weights_and_floors_are_no_part_of_a_call(bench: Bench, store: Store) -> None:

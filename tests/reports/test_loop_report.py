@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tenward.reports import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView, render_loop
+from tenward.reports import AttemptView, CheckView, GainView, LookView, LoopView, PlaceboView, StageView, render_loop
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -341,3 +341,19 @@ def test_a_phone_shows_a_loop_without_scrolling_sideways(watched: Watched) -> No
     page.locator("#table tbody a").click()
     assert page.locator("#case").is_visible()
     assert widest(page) == 375
+
+
+def test_what_a_person_said_stands_beside_the_gain() -> None:
+    """The human-corrected gain has its own interval; without one the page says that nobody has looked."""
+    check = CheckView(
+        gain=-0.01, low=-0.05, high=0.03, answers=30, agreement="judge +0.051, person alone -0.020", note="30 scored"
+    )
+    text = text_of(render_loop(sample(check=check)))
+    assert (
+        "A person who did not know which was which: −0.010 , 95 % interval −0.050 to +0.030 , from 30 answers" in text
+    )
+    assert "Not confirmed by a person." in text
+    assert "Judge +0.051, person alone -0.020. 30 scored. A person is the only defence" in text
+    unseen = text_of(render_loop(sample(check=CheckView(note="tenward loop audit commit-subjects"))))
+    assert "No person has checked this gain (tenward loop audit commit-subjects)." in unseen
+    assert "person" not in text_of(render_loop(sample()))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tenward.cli._common import NumberRange
 from tenward.cli._console import note, print_json, print_page, terminal_width
 from tenward.errors import UsageError
 from tenward.evaluation import Store, compare_runs, paired_results, result_as_dict
@@ -23,7 +23,7 @@ __all__ = ["command"]
 @click.argument("run_a", metavar="RUN_A")
 @click.argument("run_b", metavar="RUN_B")
 @click.option(
-    "--max-drop", type=click.FloatRange(0, 1), metavar="X", help="Exit with 1 if the mean value dropped by more than X."
+    "--max-drop", type=NumberRange(0, 1), metavar="X", help="Exit with 1 if the mean value dropped by more than X."
 )
 @click.option(
     "--show",
@@ -54,8 +54,6 @@ def command(
         tenward compare summaries-20261123-0415 last
         tenward compare summaries-20261123-0415 last --max-drop 0.02 --html changes.html
     """  # noqa: D301 - click looks for the backspace character itself
-    if max_drop is not None and math.isnan(max_drop):
-        raise UsageError("--max-drop: found nan, expected a number from 0 to 1")
     if store is not None and not store.exists():
         raise UsageError(f"--store: found no file {store}, expected a store of runs", hint="tenward eval makes one")
     with Store.open(store, read_only=True) as kept:

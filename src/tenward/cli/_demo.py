@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tenward.cli._console import note, print_json, working
+from tenward.cli._demo_loop import run_demo_loop
 from tenward.cli._demo_program import BASE, GOOD, POOR, TASK
 from tenward.cli._model import DEFAULT_MODEL, pull_model
 from tenward.cli._score import score_targets, show_results
@@ -24,17 +25,40 @@ __all__ = ["command"]
 
 
 @click.command("demo")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
-def command(*, as_json: bool) -> None:
+@click.option("--loop", "as_loop", is_flag=True, help="Run a short loop on a prompt instead, about six minutes.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="New folder for the loop's repository and report: tenward-demo, or the first such name that is free.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output; not with --loop.")
+def command(*, as_loop: bool, into: Path | None, as_json: bool) -> None:
     """Score a good and a poor revision of a small program, with a real model.
+
+    With --loop, the model improves a prompt instead: in a small repository of its own, with a report at the end.
 
     Pulls the model first, about 1.1 GB, unless it is already here. Needs no key, and nothing you have is touched.
     """
+    if as_loop and as_json:
+        raise UsageError("found --loop and --json, expected one of them", hint="tenward loop log --json shows a loop")
     try:
         ModelStore().path(DEFAULT_MODEL)
     except TenwardError:
         note(f"pulling {DEFAULT_MODEL} (1.1 GB, once) ...")
         pull_model(DEFAULT_MODEL)
+    if as_loop:
+        run_demo_loop(into or _free_folder())
+    else:
+        _score_revisions(as_json=as_json)
+
+
+def _free_folder() -> Path:
+    names = ("tenward-demo", *(f"tenward-demo-{number}" for number in range(2, 1000)))
+    return next(Path(name) for name in names if not Path(name).exists())
+
+
+def _score_revisions(*, as_json: bool) -> None:
     # The shipped rubric and judge, whatever the current workspace holds.
     library = Library(roots=(Library.discover().shipped,))
     rubric, judge = Rubric.load("code-review", library=library), Judge.load("local", library=library)
@@ -51,7 +75,7 @@ def command(*, as_json: bool) -> None:
         print_json({"rubric": rubric.rubric, "judge": judge.name, "results": [result_as_dict(r) for r in results]})
     else:
         show_results(results, judge=judge.name)
-    note("\nNext: tenward score FILE --rubric code-review --explain, or tenward rubric show")
+    note("\nNext: tenward demo --loop, tenward score FILE --rubric code-review --explain, or tenward rubric show")
 
 
 def _make_repository(folder: Path) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tenward.cli._console import note
 from tenward.datasets import DataSet, write_cases
 from tenward.errors import UsageError
 from tenward.workspace import Library
 
-__all__ = ["run_demo_loop"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-_DEV, _SEALED = 6, 8  # so that a loop on two cores comes to an end while somebody waits
+__all__ = ["make_repository", "run_demo_loop"]
+
+_DEV, _SEALED = 5, 7  # so that a loop on two cores comes to an end while somebody waits
 _PROMPT = """\
-What is this change about? Answer in a few words.
+Summarise this change in a few words.
 
 {input}
 """
@@ -31,7 +33,7 @@ produce: {prompt: prompts/subject.md, model: local, max_tokens: 64}
 score: {rubric: commit-subject, judge: local, dataset: datasets/subjects.jsonl}
 feedback: score                          # the judge's words would take longer than the rest
 placebo: 0
-budget: {rounds: 2}
+budget: {rounds: 3, hours: 0.1}
 """
 _CARD = """\
 ---
@@ -55,13 +57,17 @@ def run_demo_loop(folder: Path) -> None:
         subprocess.CalledProcessError: One of the commands failed; it has said why.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already", hint=f"remove it, or choose another folder with --into")
-    _make_repository(folder)
+        raise UsageError(f"{folder} is there already", hint="remove it, or choose another folder with --into")
+    make_repository(folder)
     note(
         f"{folder} is a small git repository: a weak prompt for commit subjects, {_DEV + _SEALED} diffs, and a loop.\n"
         "One model on this machine is the target, the judge and the proposer; about six minutes on two cores.\n"
     )
-    for words in (("loop", "plan", "subjects"), ("loop", "run", "subjects"), ("loop", "report", "subjects", "-o", "report.html")):
+    for words in (
+        ("loop", "plan", "subjects"),
+        ("loop", "run", "subjects"),
+        ("loop", "report", "subjects", "-o", "report.html"),
+    ):
         note(f"$ tenward {' '.join(words)}")
         subprocess.run([sys.executable, "-m", "tenward", *words], cwd=folder, check=True)
         note("")
@@ -71,7 +77,8 @@ def run_demo_loop(folder: Path) -> None:
     )
 
 
-def _make_repository(folder: Path) -> None:
+def make_repository(folder: Path) -> None:
+    """Make the repository of the demo: a weak prompt, a few cases, and the loop, committed."""
     try:
         import git
     except ImportError as error:  # GitPython refuses to be imported where there is no git

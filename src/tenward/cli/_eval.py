@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from click.core import ParameterSource
 
-from tenward.cli._common import announce_files, check_default_judge
+from tenward.cli._common import NumberRange, announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_run_report, write_text
 from tenward.cli._produce import explain_lost, produce_options, producer_for
@@ -22,10 +22,10 @@ from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator, Sequence
+    from collections.abc import Awaitable, Generator, Iterable, Sequence
 
     from tenward.cli._progress import ProgressLine
-    from tenward.datasets import Split
+    from tenward.datasets import Case, Split
     from tenward.evaluation import Producer, Progress, Result, Run
 
 __all__ = ["command"]
@@ -44,7 +44,7 @@ _ROUNDING = 1e-9  # a mean of ten times 0.9 is not to fail a limit of 0.9
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
 @click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be asked and what it may cost; ask nothing.")
-@click.option("--max-usd", type=click.FloatRange(0), metavar="N", help="Stop, resumably, before N US dollars.")
+@click.option("--max-usd", type=NumberRange(0), metavar="N", help="Stop, resumably, before N US dollars.")
 @click.option("--max-calls", type=click.IntRange(0), metavar="N", help="Stop, resumably, after N calls.")
 @click.option(
     "--concurrency", type=click.IntRange(1, 1000), default=16, show_default=True, metavar="N", help="Calls at once."
@@ -52,10 +52,8 @@ _ROUNDING = 1e-9  # a mean of ten times 0.9 is not to fail a limit of 0.9
 @click.option("--no-cache", is_flag=True, help="Ask again what was asked before; the new answers are kept.")
 @click.option("--repeat", type=click.IntRange(0), default=0, metavar="N", help="Number of the pass, to judge again.")
 @click.option("--why-missed", is_flag=True, help="Say what changed since the answers that the cache did not have.")
-@click.option(
-    "--fail-under", type=click.FloatRange(1, 10), metavar="Q", help="Exit with 1 if the mean quality is below Q."
-)
-@click.option("--min-coverage", type=click.FloatRange(0, 1), metavar="C", help="Exit with 1 if less was scored.")
+@click.option("--fail-under", type=NumberRange(1, 10), metavar="Q", help="Exit with 1 if the mean quality is below Q.")
+@click.option("--min-coverage", type=NumberRange(0, 1), metavar="C", help="Exit with 1 if less was scored.")
 @click.option("--fit-mix", is_flag=True, help="Also fit the mix of judge and references to human ratings.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write a JUnit file.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write an HTML report.")
@@ -121,6 +119,8 @@ def command(
     for path in (junit, html):
         check_writable(path)
     part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
+    if fit_mix:
+        _require_ratings(data.cases(part, limit), loaded, produced=producer is not None)
     if only_plan:
         count_cases(data, part, limit, produced=producer is not None)  # what would stop the run stops its plan
         with _store_if_there(store) as there:
@@ -239,6 +239,18 @@ def _write_files(kept: Store, run: Run, *, junit: Path | None, html: Path | None
         note(f"wrote {junit}")
     if html is not None:
         write_run_report(kept, record, html)
+
+
+def _require_ratings(cases: Iterable[Case], rubric: Rubric, *, produced: bool) -> None:
+    """Refuse at once what ``--fit-mix`` cannot do, not when the run is paid for."""
+    from tenward.evaluation import require_ratings
+
+    if produced:
+        raise UsageError(
+            "found --fit-mix beside outputs that are yet to be produced, expected outputs that people have rated",
+            hint="leave --fit-mix out, or judge the outputs that the cases hold",
+        )
+    require_ratings(cases, rubric)
 
 
 def _fit(kept: Store, run: Run) -> None:

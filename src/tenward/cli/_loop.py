@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tenward.cli._console import lively, note, print_json, print_page, say
+from tenward.cli._loop_audit import command as audit
 from tenward.cli._loop_open import open_loop
 from tenward.errors import LoopError, UsageError
 
@@ -263,6 +264,9 @@ def stop(loop: str, now: bool) -> None:
         note(f"process {holder.pid} was interrupted; tenward loop resume {loop} goes on from there")
 
 
+command.add_command(audit)
+
+
 @command.command("report", short_help="Write the HTML report of a loop.")
 @_LOOP
 @click.option(
@@ -329,6 +333,7 @@ def _limited(spec: LoopSpec, *, rounds: int | None, parallel: int | None, **limi
 
 def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
     """How a loop stands, to standard output."""
+    from tenward.cli._loop_check import check_data, check_lines, check_of
     from tenward.cli._loop_views import status_view
     from tenward.loop import write_state
 
@@ -339,10 +344,12 @@ def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
         data["running"] = None if holder is None else {"pid": holder.pid, "host": holder.host, "since": holder.since}
         data["open"] = [attempt.number for attempt in now]
         data["placebos"]["at_most"] = state.placebos.at_most
+        audited = check_of(opened, state)
+        data["human_check"] = None if audited is None else check_data(audited, len(audited.pairs))
         print_json(data)
         return
     again = f"tenward loop resume {opened.asked}"
-    print_page(status_view(state, holder=holder, now=now, resume=again))
+    print_page(status_view(state, holder=holder, now=now, resume=again, check=check_lines(opened, state)))
 
 
 def _attempt(opened: OpenedLoop, number: int) -> AttemptState:

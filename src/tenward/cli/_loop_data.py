@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tenward.cli._loop_check import check_view
 from tenward.errors import TenwardError
 from tenward.judges import JudgeSpec, load_spec
 from tenward.reports import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from tenward.judges import PanelSpec
     from tenward.loop import AttemptState, LoopRecord, LoopSpec, LoopState
 
-__all__ = ["diff_of", "loop_view", "scored_by"]
+__all__ = ["diff_between", "diff_of", "loop_view", "scored_by"]
 
 _MOST_DIFFS = 1_000
 _DIFF = ("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
@@ -34,7 +35,12 @@ def diff_of(record: LoopRecord, attempt: AttemptState) -> str:
     """What an attempt changed, as a unified diff; empty where it changed nothing."""
     if not attempt.tree:
         return ""
-    reply = record.git.run(*_DIFF, "--end-of-options", attempt.parent, attempt.tree)
+    return diff_between(record, attempt.parent, attempt.tree)
+
+
+def diff_between(record: LoopRecord, old: str, new: str) -> str:
+    """What differs between two commits or trees, as a unified diff; empty where one of them is not there."""
+    reply = record.git.run(*_DIFF, "--end-of-options", old, new)
     return reply.out.decode("utf-8", "replace") if reply.status == 0 else ""
 
 
@@ -64,6 +70,7 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         decimals=4 if by_number else 3,
         attempts=[_attempt(attempt, chart, diffs, loop=state.loop) for attempt in attempts],
         gain=_gain(state.headline),
+        check=check_view(loop, state),
         claimed=None if by_number else state.claimed,
         baseline_score=state.baseline_score,
         incumbent_score=incumbent_score,

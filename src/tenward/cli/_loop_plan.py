@@ -154,11 +154,11 @@ def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[st
 def _proposing(spec: LoopSpec, loop: OpenedLoop) -> PlannedCalls:
     """What a model takes to propose, for one attempt at most."""
     from tenward.judges import PlannedCalls
-    from tenward.loop.proposers import LlmProposer
+    from tenward.loop.proposers import model_proposer
 
     if spec.propose.llm is None:
         return PlannedCalls()
-    return LlmProposer(spec.propose.llm.spec(loop.library, top=loop.top)).plan()
+    return model_proposer(spec, spec.propose.llm.spec(loop.library, top=loop.top)).plan()
 
 
 def _whole(planned: PlannedCalls | None, times: float, asked: PlannedCalls) -> PlannedCalls:

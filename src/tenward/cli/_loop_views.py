@@ -122,8 +122,15 @@ def ends_line(state: LoopState) -> Text:
     return line
 
 
-def status_view(state: LoopState, *, holder: Holder | None, now: Sequence[AttemptState], resume: str) -> RenderableType:
-    """How a loop stands."""
+def status_view(
+    state: LoopState,
+    *,
+    holder: Holder | None,
+    now: Sequence[AttemptState],
+    resume: str,
+    check: Sequence[Text] = (),
+) -> RenderableType:
+    """How a loop stands; ``check`` is what a person said of its gain."""
     title = Text(state.loop, style="bold")
     title.append(f"   {phase_words(state)}", style="cyan" if holder else "yellow")
     idle = state.phase.value in _IDLE
@@ -132,7 +139,7 @@ def status_view(state: LoopState, *, holder: Holder | None, now: Sequence[Attemp
         blocks.append(indented(Text(f"run by process {holder.pid} on {holder.host} since {holder.since}"), by=2))
     elif not idle:
         blocks.append(indented(Text(f"nobody runs it now; {resume} goes on from here", style="yellow"), by=2))
-    blocks += [indented(line, by=2) for line in gain_lines(state)]
+    blocks += [indented(line, by=2) for line in (*gain_lines(state), *check)]
     blocks.append(indented(ends_line(state), by=2))
     blocks += [indented(Text(one_line(str(line)), style="dim"), by=2) for line in state.calibration.get("lines", ())]
     blocks += [indented(Text(one_line(line), style="yellow"), by=2) for line in state.warnings]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from tenward.cli._common import announce_files, check_default_judge
+from tenward.cli._common import NumberRange, announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page, terminal_width, working
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
@@ -43,7 +42,7 @@ _AT_ONCE = 8
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 @click.option(
     "--fail-under",
-    type=click.FloatRange(1, 10),
+    type=NumberRange(1, 10),
     metavar="Q",
     help="Exit with 1 if any quality is below Q (1 to 10), or any target fails a gate or a floor.",
 )
@@ -73,7 +72,7 @@ def command(
     loaded = Rubric.load(rubric, library=library)
     who = Judge.load(judge, library=library)
     announce_files(library, loaded, rubric, judge)
-    _check(fail_under, [*(target for target in targets if target == "-"), *_stdin_options(input_, references)])
+    _check([*(target for target in targets if target == "-"), *_stdin_options(input_, references)])
     given_input = _text(input_, "--input") if input_ is not None else None
     given_references = [_text(reference, "--reference") for reference in references]
     read = [read_target(target, input=given_input, references=given_references) for target in targets]
@@ -153,9 +152,7 @@ def _stdin_options(input_: str | None, references: Sequence[str]) -> list[str]:
     return [value for value in (input_, *references) if value == "@-"]
 
 
-def _check(fail_under: float | None, from_stdin: Sequence[str]) -> None:
-    if fail_under is not None and math.isnan(fail_under):
-        raise UsageError("--fail-under: found nan, expected a number from 1 to 10")
+def _check(from_stdin: Sequence[str]) -> None:
     if len(from_stdin) > 1:
         raise UsageError(
             f"found {' and '.join(from_stdin)}, expected at most one text from standard input",

@@ -57,7 +57,7 @@ class Calibration:
             f"passes over the incumbent: {dev} on dev cases, {sealed} on sealed cases",
         ]
         if self.icc is None:
-            told.append("the judge gives every case the same score; it cannot tell candidates apart")
+            told.append("every case scores the same: either all fail the same check, or the judge sees no difference")
         elif self.icc < _RELIABLE:
             told.append(f"test-retest ICC {self.icc:.2f}, below {_RELIABLE}: more passes or a better judge would help")
         else:

@@ -83,8 +83,8 @@ class RaceSettings:
         in_play: How many dev units a candidate meets at most.
         sealed: How many sealed units it meets at most.
         first_look: After how many dev units to look first. With 3 the same judge calls gain some 6 % more in
-            simulation, with 2 up to 20 %, but they decide on a fifth to two thirds more candidates: for proposals that
-            cost next to nothing.
+            simulation, with 2 some 14 %, but they decide on a quarter and two thirds more candidates: for proposals
+            that cost next to nothing.
         drop: Discard on dev when P(effect > worthwhile) falls below it. Under the default prior it starts at 0.0375,
             below the default: the evidence must *raise* the odds. 0 never discards before the last look.
         worthwhile: The effect worth looking for, on the 0 to 1 scale.

@@ -12,7 +12,7 @@ from tenward.evaluation._compare import (
     signed,
 )
 from tenward.evaluation._export import result_as_dict, run_as_dict
-from tenward.evaluation._fit_mix import FittedMix, fit_mix
+from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
 from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._plan import Plan, plan_dataset
@@ -60,6 +60,7 @@ __all__ = [
     "junit_xml",
     "paired_results",
     "plan_dataset",
+    "require_ratings",
     "result_as_dict",
     "result_from_data",
     "result_to_data",

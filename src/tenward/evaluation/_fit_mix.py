@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from tenward.errors import UsageError
 from tenward.evaluation._compare import signed
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tenward.datasets import Case
     from tenward.evaluation._result import Result
     from tenward.rubrics import Rubric
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["FittedMix", "fit_mix"]
+__all__ = ["FittedMix", "fit_mix", "require_ratings"]
+
+T = TypeVar("T")
 
 _LEAST_CASES = 30
 _FOLDS = 5
@@ -132,6 +135,28 @@ def fit_mix(results: Iterable[Result], rubric: Rubric, *, resamples: int = 2000,
     )
 
 
+def require_ratings(cases: Iterable[Case], rubric: Rubric) -> None:
+    """Refuse cases that :func:`fit_mix` would refuse however they are scored, before anything is paid for them.
+
+    Args:
+        cases: The cases that are to be judged.
+        rubric: The rubric they are to be judged by.
+
+    Raises:
+        UsageError: The rubric names no reference metrics, or see :func:`fit_mix`.
+    """
+    _metrics(rubric)
+    rows: list[tuple[None, Mapping[str, float], tuple[bool, str]]] = []
+    lacking: Counter[str] = Counter()
+    for case in cases:
+        rated = _is_rated(case, rubric)
+        lacking["human ratings"] += not rated
+        lacking["references"] += not case.references
+        if rated and case.references:
+            rows.append((None, case.human, _unit(case)))
+    _targets(rows, rubric, lacking, "cases")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Data:
     features: Array
@@ -145,27 +170,19 @@ class _Data:
     def of(cls, results: Iterable[Result], rubric: Rubric) -> _Data:
         import numpy as np
 
-        metrics = tuple(rubric.metric_weights)
-        if not metrics:
-            raise UsageError(
-                f"{rubric.rubric}: found no reference metrics to fit a mix of, expected at least one",
-                hint="name the candidates in the rubric, such as references: {rouge_l: 1, chrf: 1, meteor: 1}",
-            )
+        metrics = _metrics(rubric)
         rows: list[tuple[list[float], Mapping[str, float], tuple[bool, str]]] = []
         lacking: Counter[str] = Counter()
         for result in results:
             case, found, score = result.case, result.references, result.score
-            usable = {name for name in case.human if name == _WHOLE or name in rubric.criteria}
+            usable = _is_rated(case, rubric)
             lacking["human ratings"] += not usable
             lacking["references"] += found is None and not case.references
             lacking["a score"] += result.status != "scored"
             if usable and found is not None and score is not None and score.normalized is not None:
                 row = [score.normalized, *(found.metrics[name].value for name in metrics)]
-                rows.append((row, case.human, (bool(case.group), case.group or case.id)))
-        whole = any(_WHOLE in human for _, human, _ in rows)
-        rated = [row for row in rows if not whole or _WHOLE in row[1]]
-        target = [human[_WHOLE] if whole else _rating(human, rubric) for _, human, _ in rated]
-        cls._require(rated, target, lacking)
+                rows.append((row, case.human, _unit(case)))
+        rated, target = _targets(rows, rubric, lacking, "scored cases")
         return cls(
             features=np.array([row for row, _, _ in rated]),
             target=np.array(target),
@@ -173,28 +190,51 @@ class _Data:
             metrics=metrics,
         )
 
-    @staticmethod
-    def _require(
-        rated: Sequence[tuple[Any, Any, tuple[bool, str]]], target: list[float], lacking: Counter[str]
-    ) -> None:
-        units = len({unit for _, _, unit in rated})
-        if len(rated) < _LEAST_CASES:
-            short = ", ".join(f"{count} lack {what}" for what, count in lacking.items() if count)
-            raise UsageError(
-                f"fitting a mix: found {len(rated)} scored cases with references and human ratings, "
-                f"expected at least {_LEAST_CASES}{f' ({short})' if short else ''}",
-                hint="rate more cases: `human` holds ratings under the names of the rubric's criteria, or under value",
-            )
-        if units < _FOLDS:
-            raise UsageError(
-                f"fitting a mix: found cases of {units} groups, expected at least {_FOLDS}",
-                hint="rate cases of more sources: cases that share a group say nothing new about another one",
-            )
-        if min(target) == max(target):
-            raise UsageError(
-                f"fitting a mix: found the rating {target[0]:g} for every case, expected ratings that differ",
-                hint="rate good and poor outputs",
-            )
+
+def _metrics(rubric: Rubric) -> tuple[str, ...]:
+    metrics = tuple(rubric.metric_weights)
+    if not metrics:
+        raise UsageError(
+            f"{rubric.rubric}: found no reference metrics to fit a mix of, expected at least one",
+            hint="name the candidates in the rubric, such as references: {rouge_l: 1, chrf: 1, meteor: 1}",
+        )
+    return metrics
+
+
+def _is_rated(case: Case, rubric: Rubric) -> bool:
+    return any(name == _WHOLE or name in rubric.criteria for name in case.human)
+
+
+def _unit(case: Case) -> tuple[bool, str]:
+    return bool(case.group), case.group or case.id
+
+
+def _targets(
+    rows: Sequence[tuple[T, Mapping[str, float], tuple[bool, str]]], rubric: Rubric, lacking: Counter[str], what: str
+) -> tuple[list[tuple[T, Mapping[str, float], tuple[bool, str]]], list[float]]:
+    """The rows that count, and their ratings, where they are enough to fit a mix to."""
+    whole = any(_WHOLE in human for _, human, _ in rows)
+    rated = [row for row in rows if not whole or _WHOLE in row[1]]
+    target = [human[_WHOLE] if whole else _rating(human, rubric) for _, human, _ in rated]
+    units = len({unit for _, _, unit in rated})
+    if len(rated) < _LEAST_CASES:
+        short = ", ".join(f"{count} lack {part}" for part, count in lacking.items() if count)
+        raise UsageError(
+            f"fitting a mix: found {len(rated)} {what} with references and human ratings, "
+            f"expected at least {_LEAST_CASES}{f' ({short})' if short else ''}",
+            hint="rate more cases: `human` holds ratings under the names of the rubric's criteria, or under value",
+        )
+    if units < _FOLDS:
+        raise UsageError(
+            f"fitting a mix: found cases of {units} groups, expected at least {_FOLDS}",
+            hint="rate cases of more sources: cases that share a group say nothing new about another one",
+        )
+    if min(target) == max(target):
+        raise UsageError(
+            f"fitting a mix: found the rating {target[0]:g} for every case, expected ratings that differ",
+            hint="rate good and poor outputs",
+        )
+    return rated, target
 
 
 def _rating(human: Mapping[str, float], rubric: Rubric) -> float:

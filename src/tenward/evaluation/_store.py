@@ -10,10 +10,10 @@ import re
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tenward.database import Database, FileKind
-from tenward.errors import UnknownNameError
+from tenward.errors import StoreError, UnknownNameError
 from tenward.evaluation._claim import claim, is_claimed
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._result_data import result_from_data, result_to_data
@@ -23,7 +23,7 @@ from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from tenward.evaluation._result import Result
     from tenward.evaluation._run_record import RunStanding, RunStatus
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tenward.judges import Asked
 
 __all__ = ["Store"]
+
+T = TypeVar("T")
 
 _FOLDER = ".tenward"
 
@@ -128,7 +130,7 @@ class Store:
         found = self._db.row("SELECT components FROM slots WHERE slot = ?", asked.slot)
         if found is None:
             return ()
-        before = json.loads(found[0])
+        before = self._read(found[0], dict[str, Any])
         return tuple(name for name, value in asked.components.items() if before.get(name) != value) or ("request",)
 
     # -- runs ----------------------------------------------------------------------------------------------------
@@ -195,9 +197,9 @@ class Store:
     def outcome(self, record: RunRecord) -> RunOutcome:
         """What a run came to, or has come to so far."""
         found = self._db.row("SELECT record FROM runs WHERE id = ?", record.id)
-        kept = json.loads(found[0]).get("outcome") if found and record.status == "finished" else None
-        if kept:
-            return RunOutcome.from_dict(kept)
+        kept = self._read(found[0], _outcome_from_data) if found and record.status == "finished" else None
+        if kept is not None:
+            return kept
         tally = Tally()
         for result in self.results(record):
             tally.add(result)
@@ -208,12 +210,12 @@ class Store:
         found = self._db.row(
             "SELECT status, record FROM runs WHERE identity = ? ORDER BY created DESC, rowid DESC LIMIT 1", identity
         )
-        return None if found is None or found[0] == "finished" else _record_from_data(json.loads(found[1]))
+        return None if found is None or found[0] == "finished" else self._read(found[1], _record_from_data)
 
     def runs(self) -> list[RunRecord]:
         """Every run, the latest first."""
         rows = self._db.rows("SELECT record FROM runs ORDER BY created DESC, rowid DESC")
-        return [_record_from_data(json.loads(row[0])) for row in rows]
+        return [self._read(row[0], _record_from_data) for row in rows]
 
     def run(self, name: str) -> RunRecord:
         """A run by its id, by a unique start of it, or ``last`` for the latest and ``last~1`` for the one before.
@@ -231,9 +233,9 @@ class Store:
                 "SELECT record FROM runs WHERE id LIKE ? ESCAPE '\\' ORDER BY created DESC LIMIT 9", like
             )
         if len(rows) == 1:
-            return _record_from_data(json.loads(rows[0][0]))
+            return self._read(rows[0][0], _record_from_data)
         if rows:
-            ids = ", ".join(json.loads(row[0])["id"] for row in rows)
+            ids = ", ".join(self._read(row[0], _record_from_data).id for row in rows)
             raise UnknownNameError(f"found several runs that start with '{name}': {ids}", hint="write more of the id")
         latest = [record.id for record in self.runs()[:5]]
         raise UnknownNameError(
@@ -267,10 +269,20 @@ class Store:
                 page,
             )
             for position, text in rows:
-                yield position, result_from_data(json.loads(text), run.rubric)
+                yield position, self._read(text, lambda data: result_from_data(data, run.rubric))
                 last = position
             if len(rows) < page:
                 return
+
+    def _read(self, text: str, make: Callable[[Any], T]) -> T:
+        """What a row holds; the database checks its own pages, not what stands in them."""
+        try:
+            return make(json.loads(text))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise StoreError(
+                f"{self.path}: found a damaged row ({type(error).__name__}), expected what tenward wrote there",
+                hint=_KIND.way_out,
+            ) from error
 
 
 def _record_to_data(record: RunRecord) -> dict[str, Any]:
@@ -278,6 +290,11 @@ def _record_to_data(record: RunRecord) -> dict[str, Any]:
     rubric = record.rubric.model_dump(mode="json", exclude_unset=True)
     rubric["scale"] = [record.rubric.scale.lo, record.rubric.scale.hi]
     return {**record.__dict__, "rubric": rubric}
+
+
+def _outcome_from_data(data: dict[str, Any]) -> RunOutcome | None:
+    kept = data.get("outcome")
+    return RunOutcome.from_dict(kept) if kept else None
 
 
 def _record_from_data(data: dict[str, Any]) -> RunRecord:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import time
 from collections import Counter
 from contextlib import asynccontextmanager, contextmanager
@@ -127,9 +128,14 @@ class Budget:
     Args:
         max_usd: US dollars; None for no limit.
         max_calls: Number of calls; None for no limit.
+
+    Raises:
+        UsageError: A limit is ``nan``, beyond which no sum ever goes.
     """
 
     def __init__(self, *, max_usd: float | None = None, max_calls: int | None = None) -> None:
+        if max_usd is not None and math.isnan(max_usd):
+            raise UsageError("max_usd: found nan, expected US dollars", hint="leave it out where there is no limit")
         self.max_usd = max_usd
         self.max_calls = max_calls
         self.spent_usd = 0.0

@@ -6,10 +6,10 @@ import json
 import math
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tenward.errors import JudgeUnavailableError
-from tenward.guards import is_list
+from tenward.guards import is_list, is_mapping
 from tenward.judges._answers import schema_bytes, schema_digest
 from tenward.judges._calls import call_key, lent_calls, prompt_tokens_at_most
 from tenward.judges._clients import Clients
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "FirstToken", "Message"]
 
 Message = dict[str, str]
+T = TypeVar("T")
 
 _ROUNDING = 0.01  # how far above 0 rounding may lift a log-probability
 
@@ -139,8 +140,8 @@ class Connection:
         arguments = self._arguments(max_tokens)
         key = self._key("structured", messages, arguments, {"schema": schema_digest(model), "sample": sample})
         calls = lent_calls()
-        if (known := calls.recall(key)) is not None:
-            return model.model_validate_json(known), Usage(), None
+        if (known := _kept(model.model_validate_json, calls.recall(key))) is not None:
+            return known, Usage(), None
         spent: list[Usage] = [(await self._begin(deadline))[0]]
         create = await self._clients.structured()
 
@@ -195,7 +196,7 @@ class Connection:
         key = self._key("structured", messages, self._arguments(max_tokens), more)
         cache = lent_calls().cache
         known = cache.recall(key) if cache is not None else None
-        return None if known is None else model.model_validate_json(known)
+        return _kept(model.model_validate_json, known)
 
     def knows_first_tokens(self, all_messages: Sequence[list[Message]]) -> bool:
         """Whether the cache holds the distributions of all these; of the embedded engine, only then it is asked.
@@ -219,8 +220,8 @@ class Connection:
         """
         key = self._key("first_token", messages, {}, {})
         calls = lent_calls()
-        if from_cache and (known := calls.recall(key)) is not None:
-            return FirstToken(probabilities=json.loads(known), usage=Usage(), timings={}, begun={})
+        if from_cache and (known := _kept(_probabilities, calls.recall(key))) is not None:
+            return FirstToken(probabilities=known, usage=Usage(), timings={}, begun={})
         begun, begun_timings = await self._begin(deadline)
         create = await self._clients.raw()
         spent: list[Usage] = [begun]
@@ -262,7 +263,7 @@ class Connection:
         """The text that the cache holds for these messages; None when they were never answered."""
         cache = lent_calls().cache
         known = cache.recall(self._text_key(messages, self._arguments(max_tokens))) if cache is not None else None
-        return None if known is None else str(json.loads(known))
+        return _kept(_text, known)
 
     async def text(
         self, messages: list[Message], *, asked: Asked, deadline: Deadline, max_tokens: int
@@ -276,8 +277,8 @@ class Connection:
         arguments = self._arguments(max_tokens)
         key = self._text_key(messages, arguments)
         calls = lent_calls()
-        if (known := calls.recall(key)) is not None:
-            return str(json.loads(known)), Usage()
+        if (known := _kept(_text, calls.recall(key))) is not None:
+            return known, Usage()
         spent: list[Usage] = [(await self._begin(deadline))[0]]
         create = await self._clients.raw()
 
@@ -409,3 +410,22 @@ class Connection:
             reused = price.input if price.cached_input is None else price.cached_input
             cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
         return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
+
+
+def _kept(read: Callable[[str], T], known: str | None) -> T | None:
+    """An answer of the cache; None where there is none, or a damaged one, so that the question is asked anew."""
+    try:
+        return None if known is None else read(known)
+    except ValueError:
+        return None
+
+
+def _probabilities(known: str) -> Mapping[str, float]:
+    found = json.loads(known)
+    if not is_mapping(found):
+        raise ValueError("no probabilities")
+    return found
+
+
+def _text(known: str) -> str:
+    return str(json.loads(known))

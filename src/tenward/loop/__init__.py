@@ -6,6 +6,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tenward.loop._audit import Audit, AuditMatter, AuditPair, AuditScores, read_audit, write_audit
     from tenward.loop._committed import Uncommitted, definition_notes, sealed_definition, uncommitted
     from tenward.loop._definition import LoopSpec
     from tenward.loop._engine import Engine, journal_path
@@ -42,6 +43,10 @@ __all__ = [
     "Attempt",
     "AttemptEvent",
     "AttemptState",
+    "Audit",
+    "AuditMatter",
+    "AuditPair",
+    "AuditScores",
     "Candidate",
     "Change",
     "Draft",
@@ -76,15 +81,18 @@ __all__ = [
     "journal_path",
     "loop_schema",
     "missing_programs",
+    "read_audit",
     "read_state",
     "sealed_definition",
     "sealed_hashes",
     "snapshot",
     "uncommitted",
+    "write_audit",
     "write_state",
 ]
 
 _HOMES = {
+    "_audit": ("Audit", "AuditMatter", "AuditPair", "AuditScores", "read_audit", "write_audit"),
     "_committed": ("Uncommitted", "definition_notes", "sealed_definition", "uncommitted"),
     "_definition": ("LoopSpec",),
     "_engine": ("Engine", "journal_path"),

@@ -261,7 +261,7 @@ def build_brief(
     start = ""
     if not combine and not stuck:  # those say what to do this time
         failing = dict.fromkeys(fault for case in cases for fault in case.failed)
-        start = direction(number, weakest, failing=list(failing), measured=measured is not None)
+        start = direction(number, weakest, failing=list(failing), ways="text" if measured is None else "number")
     sections = [
         # Share of the whole that is a section's own, as far as it needs it; what is left over goes to the first ones.
         (

@@ -73,6 +73,11 @@ class ProposeSpec(Document):
     python: Annotated[str, Field(max_length=300)] | None = None
     """``package.module:function``, called in a process of its own with the brief as a dict."""
 
+    change: Literal["sentence", "files"] | None = None
+    """How much a model changes at a time: one ``sentence`` of a text, which a program puts in its place and which small
+    models manage, or anything in the ``files``. Left out: a sentence where the embedded engine edits one file of prose,
+    else files."""
+
     timeout: Seconds = 1800.0
     """Seconds after which a command or function is stopped, with everything it started."""
 
@@ -82,6 +87,8 @@ class ProposeSpec(Document):
         if self.python is not None and not _PYTHON.fullmatch(self.python):
             expected, hint = "package.module:function", "such as my_ideas.propose:main"
             raise FieldError("python", found=repr(self.python), expected=expected, hint=hint)
+        if way != "llm" and self.change is not None:
+            raise FieldError("change", found=f"change beside {way}", expected="change only beside llm")
         if way == "llm" and "timeout" in self.model_fields_set:
             hint = "write llm: {model: …, timeout: 300}"
             raise FieldError("timeout", found="timeout beside llm", expected="it inside llm", hint=hint)
@@ -359,6 +366,12 @@ class LoopSpec(Document):
         return self.score.dataset is not None
 
     @property
+    def edits_one_text(self) -> bool:
+        """Whether one file of prose may change, and its score is no number."""
+        one = len(self.edit) == 1 and not set(self.edit[0]) & set("*?[")
+        return one and self.score.number is None and self.edit[0].endswith((".md", ".txt"))
+
+    @property
     def rule_name(self) -> RuleName:
         """The decision rule, the default filled in."""
         return self.keep.rule or ("race" if self.has_cases else "better")
@@ -375,8 +388,14 @@ class LoopSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> LoopSpec:
-        raise_faults([*self._score_faults(), *self._stage_faults(), *self._keep_faults()])
+        raise_faults([*self._propose_faults(), *self._score_faults(), *self._stage_faults(), *self._keep_faults()])
         return self
+
+    def _propose_faults(self) -> Iterator[FieldError]:
+        if self.propose.change == "sentence" and not self.edits_one_text:
+            found = f"sentence, where {', '.join(self.edit)} may change"
+            expected = "one file ending in .md or .txt, and a score that is no number"
+            yield FieldError("propose", "change", found=found, expected=expected, hint="write change: files")
 
     def _score_faults(self) -> Iterator[FieldError]:
         if self.produce is not None and not self.has_cases:

@@ -8,7 +8,7 @@ PromptBreeder, Fernando et al. 2023, arXiv:2309.16797, are such ways). A strong 
 from __future__ import annotations
 
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,14 @@ _TEXT = (
     "Put the most important demand first, and the form of the answer last.",
     "Say what to do where it is hard to decide, after the worst cases.",
 )
+_SENTENCE = (
+    "Think of the mistake that most answers make, and forbid it.",
+    "Say what form the answer must have.",
+    "Say for whom the answer is, and what that reader needs.",
+    "Say what to look at first, before answering.",
+    "Turn the vaguest demand of the aim into a rule that can be checked.",
+    "Say what must not be in the answer.",
+)
 _NUMBER = (
     "Change one thing only, by a large step.",
     "Change one thing only, by a small step, the way that helped before.",
@@ -45,23 +53,29 @@ def use_of_files(spec: LoopSpec) -> str:
         return "A judge reads these files themselves."
     if produce.prompt is not None:
         return (
-            f"{produce.prompt} is a prompt. It is sent to a language model once per case, with the case's input in place "
-            "of {input}; a judge reads what the model answers, and never the prompt. So write instructions to that "
-            "model, for any input; keep {input} where it is."
+            f"{produce.prompt} is a prompt. It is sent to a language model once per case, with the case's input in "
+            "place of {input}; a judge reads what the model answers, and never the prompt. So write instructions to "
+            "that model, for any input; keep {input} where it is."
         )
     return "A command turns each case's input into an output with these files; a judge reads the outputs."
 
 
-def direction(number: int, weakest: Sequence[Weakness], *, failing: Sequence[str] = (), measured: bool = False) -> str:
+def direction(
+    number: int,
+    weakest: Sequence[Weakness],
+    *,
+    failing: Sequence[str] = (),
+    ways: Literal["text", "sentence", "number"],
+) -> str:
     """Where an attempt may start: one sentence or two, another one each time until all were given.
 
     Args:
         number: Of the attempt.
         weakest: Criteria with something to gain, most first.
         failing: What failed in the worst cases, such as a gate; comes first.
-        measured: Whether the score is a number of a command.
+        ways: The usual ways to work on a text, on a text by one sentence, or on what a number is measured of.
     """
-    usual = _NUMBER if measured else _TEXT
+    usual = {"text": _TEXT, "sentence": _SENTENCE, "number": _NUMBER}[ways]
     aims = [*(f"Make sure that no output fails this check: {fault}." for fault in failing), *map(_aim, weakest)]
     # Aims by turns with ways, so that the first rounds see both.
     both = [one for pair in zip_longest(aims, usual[: len(aims)]) for one in pair if one is not None]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tenward.errors import LoopError, TenwardError
 from tenward.judges import all_of
 from tenward.loop._attempts import Attempts
+from tenward.loop._audit import Audit
+from tenward.loop._audit_pairs import audit_matter, audit_pairs
 from tenward.loop._bench import NumberBench, RubricBench
 from tenward.loop._budget import OutOfBudgetError, Purse, RoundsDoneError
 from tenward.loop._commands import Commands
@@ -136,6 +138,43 @@ class Engine:
                 control = self._control(journal, sealed)
                 bench = self._bench(control, stack)
                 return await self._run(control, bench)
+
+    async def draw_audit(self, cases: int) -> Audit:
+        """Draw pairs of outputs for a human check of the present incumbent, measuring what was not measured yet.
+
+        Args:
+            cases: How many a person is to see; sealed ones first.
+
+        Returns:
+            The check, without answers.
+
+        Raises:
+            LoopError: There are no outputs to compare, a limit is reached, or another process runs the loop.
+            SystemicError: The machine or a service failed.
+        """
+        with self.record.locked(), Journal(journal_path(self.record)) as journal:
+            sealed = self._begin()
+            async with AsyncExitStack() as stack:
+                control = self._control(journal, sealed)
+                bench = self._bench(control, stack)
+                phase, note = control.state.phase, control.state.note
+                try:
+                    pairs, complete = await audit_pairs(control, bench, cases)
+                except OutOfBudgetError as error:
+                    raise LoopError(
+                        f"the outputs for a human check cannot be made, budget: {error}",
+                        hint=f"tenward loop resume {self.record.loop} with a higher limit measures the gain first",
+                    ) from error
+                finally:
+                    control.commands.sweep()
+                    control.update(phase=phase, note=note)
+                return Audit(
+                    first=control.state.baseline,
+                    last=control.state.incumbent,
+                    matter=audit_matter(control),
+                    pairs=pairs,
+                    complete=complete,
+                )
 
     def _begin(self) -> Sealed:
         """See to it that the loop can begin or go on, and that what it rests on is in its first commit."""

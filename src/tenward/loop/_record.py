@@ -5,6 +5,7 @@
     refs/heads/tenward/<loop>                the incumbent's line: base, kept candidate, kept candidate, …
     refs/tenward/<loop>/base                 the commit the loop began at
     refs/tenward/<loop>/definition           its file as it was then, a blob
+    refs/tenward/<loop>/audit                what a person said of its result, see `tenward.loop.read_audit`
     refs/tenward/<loop>/attempts/000007      the record of attempt 7
         tree                                 its notes: idea.md, decision.json, retro.json, …
         first parent                         the candidate: its files, nothing else

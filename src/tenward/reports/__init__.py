@@ -1,21 +1,26 @@
 """Runs, comparisons and loops as HTML files that a person can read, keep and send: one file, nothing loaded."""
 
+from tenward.reports._audit_page import AuditPageView, BlindPair, render_audit
 from tenward.reports._compare_report import render_comparison
 from tenward.reports._comparison import CasePair, ComparisonView
 from tenward.reports._loop_report import render_loop
-from tenward.reports._loop_view import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView
+from tenward.reports._loop_view import AttemptView, CheckView, GainView, LookView, LoopView, PlaceboView, StageView
 from tenward.reports._run_report import render_run
 from tenward.reports._write import write_report
 
 __all__ = [
     "AttemptView",
+    "AuditPageView",
+    "BlindPair",
     "CasePair",
+    "CheckView",
     "ComparisonView",
     "GainView",
     "LookView",
     "LoopView",
     "PlaceboView",
     "StageView",
+    "render_audit",
     "render_comparison",
     "render_loop",
     "render_run",

@@ -36,7 +36,7 @@ def render_comparison(view: ComparisonView) -> str:
     found = Counter(row.state for row in rows)
     return render_page(
         "comparison.html",
-        scripts=("table.js", "page.js", "detail.js", "comparison.js"),
+        scripts=("basics.js", "table.js", "page.js", "detail.js", "comparison.js"),
         data={
             "rubric": rubric_data(rubric),
             "columns": [column.label for column in columns],

@@ -37,7 +37,7 @@ def render_loop(view: LoopView) -> str:
     columns.append(Column(label="time", title="wall time"))
     return render_page(
         "loop.html",
-        scripts=("table.js", "page.js", "loop.js"),
+        scripts=("basics.js", "table.js", "page.js", "loop.js"),
         data={
             "noun": "attempt",
             "decimals": view.decimals,

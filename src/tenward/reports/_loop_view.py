@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["AttemptView", "GainView", "LookView", "LoopView", "PlaceboView", "StageView"]
+__all__ = ["AttemptView", "CheckView", "GainView", "LookView", "LoopView", "PlaceboView", "StageView"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +114,24 @@ class GainView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckView:
+    """What a person said of first and last version, not knowing which was which."""
+
+    gain: float | None = None
+    """The human-corrected gain; None below six answers."""
+
+    low: float | None = None
+    high: float | None = None
+    answers: int = 0
+    confirmed: bool = False
+    agreement: str = ""
+    """How far judge and person agree, in a line."""
+
+    note: str = ""
+    """What else was counted; without a gain, what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlaceboView:
     """What became of attempts that were no real change."""
 
@@ -153,6 +171,9 @@ class LoopView:
 
     attempts: Sequence[AttemptView] = ()
     gain: GainView | None = None
+    check: CheckView | None = None
+    """A person's word on the gain; None where a person could not compare outputs."""
+
     claimed: float | None = None
     """Sum of what the keeps claimed; None where the score is a number."""
 

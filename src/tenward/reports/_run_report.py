@@ -96,7 +96,7 @@ def render_run(record: RunRecord, results: Iterable[Result], summary: Summary) -
     columns += [Column(label="remark", numeric=False)]
     return render_page(
         "run.html",
-        scripts=("table.js", "page.js", "detail.js", "run.js"),
+        scripts=("basics.js", "table.js", "page.js", "detail.js", "run.js"),
         data={
             "rubric": rubric_data(rubric),
             "columns": [column.label for column in columns],

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
-from tenward.loop.proposers._make import make_proposer
+from tenward.loop.proposers._make import make_proposer, model_proposer
 from tenward.loop.proposers._proposal import Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
 from tenward.loop.proposers._retro import write_retro
+from tenward.loop.proposers._sentence import SentenceProposer
 
 __all__ = [
     "CommandProposer",
@@ -15,6 +16,8 @@ __all__ = [
     "Proposal",
     "Proposer",
     "PythonProposer",
+    "SentenceProposer",
     "make_proposer",
+    "model_proposer",
     "write_retro",
 ]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tenward.judges import Failure, JudgeSpec
+    from tenward.judges import JudgeSpec
     from tenward.loop._brief import Brief
     from tenward.loop._snapshot import Limits
 
@@ -180,7 +180,8 @@ class LlmProposer:
             )
             usage += spent
             if answer is None and failure is not None and failure.kind not in {"schema", "truncated"}:
-                return _crashed(failure, idea, usage, log, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                return Proposal.crash(failure, idea=idea, usage=usage, log=log, seconds=seconds)
             if answer is None:
                 faults = (_UNREADABLE if failure is None or failure.kind == "schema" else failure.detail,)
             else:
@@ -255,10 +256,3 @@ def _copied_marks(edits: Sequence[Edit], brief: Brief) -> tuple[str, ...]:
 def _as_in_file(text: str, old: str) -> str:
     """Without the zero-width spaces that a fence puts into control tokens, which the model copies as it saw them."""
     return text if _ZERO_WIDTH in old else text.replace(_ZERO_WIDTH, "")
-
-
-def _crashed(failure: Failure, idea: Idea | None, usage: Usage, log: str, seconds: float) -> Proposal:
-    fault = f"{failure.kind}: {failure.detail}"
-    return Proposal(
-        ending="crashed", idea=idea, faults=(fault,), failure=failure, log=log, usage=usage, seconds=seconds
-    )

@@ -7,18 +7,42 @@ from typing import TYPE_CHECKING
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
 from tenward.loop.proposers._python import PythonProposer
+from tenward.loop.proposers._sentence import SentenceProposer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tenward.judges import JudgeSpec
     from tenward.loop._definition import LoopSpec
     from tenward.loop._ideas import Idea
     from tenward.loop._snapshot import Limits
     from tenward.loop.proposers._proposal import Proposer
     from tenward.workspace import Library
 
-__all__ = ["make_proposer"]
+__all__ = ["make_proposer", "model_proposer"]
+
+
+def model_proposer(
+    spec: LoopSpec,
+    model: JudgeSpec,
+    *,
+    refuse: Callable[[Idea], str | None] | None = None,
+    limits: Limits | None = None,
+) -> LlmProposer | SentenceProposer:
+    """The proposer for a model: by sentences where the loop's file says so, or where it says nothing and that is best.
+
+    Args:
+        spec: The loop.
+        model: The model it names.
+        refuse: As for :func:`make_proposer`.
+        limits: As for :func:`make_proposer`.
+    """
+    change = spec.propose.change
+    if change is None:
+        change = "sentence" if model.local and spec.edits_one_text else "files"
+    kind = SentenceProposer if change == "sentence" else LlmProposer
+    return kind(model, refuse=refuse, limits=limits)
 
 
 def make_proposer(
@@ -44,7 +68,7 @@ def make_proposer(
     """
     propose = spec.propose
     if propose.llm is not None:
-        return LlmProposer(propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
+        return model_proposer(spec, propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
     if propose.command is not None:
         return CommandProposer(propose.command, timeout=propose.timeout, allow_env=spec.allow_env)
     assert propose.python is not None

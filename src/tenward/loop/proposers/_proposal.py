@@ -51,6 +51,14 @@ class Proposal:
 
     seconds: float = 0.0
 
+    @classmethod
+    def crash(
+        cls, failure: Failure, *, idea: Idea | None = None, usage: Usage, log: str = "", seconds: float = 0.0
+    ) -> Proposal:
+        """What comes of a model that failed."""
+        fault = f"{failure.kind}: {failure.detail}"
+        return cls(ending="crashed", idea=idea, faults=(fault,), failure=failure, log=log, usage=usage, seconds=seconds)
+
     def to_json(self) -> dict[str, object]:
         """Plain values, which :meth:`from_json` reads."""
         return {

@@ -3,7 +3,6 @@
 const figure = (number, digits = 2) => (number === null || number === undefined ? "–"
   : String(Number(number.toFixed(digits))).replace("-", "−"));
 const per_cent = (part) => `${Number((100 * part).toFixed(1))} %`;
-const is_code = (text) => /^(?:@@ |diff --git |[+-]{3} |\t| {2,}\S|#!)/m.test(text);
 const section = (title, ...children) => h("section", { class: "part" }, h("h3", null, title), ...children);
 const said = (text, name = "said") => h("p", { class: name, dir: "auto" }, text);
 

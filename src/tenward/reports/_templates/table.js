@@ -1,35 +1,9 @@
-"use strict";
-// Texts of cases reach the page through text nodes only; the page's policy forbids every other way.
+// A table of rows that open. Texts of cases reach the page through text nodes only; its policy forbids every other way.
 
-const DATA = JSON.parse(document.getElementById("data").textContent);
 const NOUN = DATA.noun ?? "case";
 const BY_ID = new Map();
 DATA.cases.forEach((item, index) => { if (!BY_ID.has(item.id)) BY_ID.set(item.id, index); });
-document.documentElement.classList.add("js");
-
-const $ = (id) => document.getElementById(id);
 const address = (index) => `#case=${encodeURIComponent(DATA.cases[index].id)}`;
-
-/** An element with attributes and children; strings become text, and what is empty is left out. */
-function h(tag, attributes, ...children) {
-  const svg = tag.startsWith("svg:");
-  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4)) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
-  }
-  const kept = children.flat(9).filter((child) => child !== null && child !== undefined && child !== false && child !== "");
-  node.append(...kept.map((child) => (child instanceof Node ? child : String(child))));
-  return node;
-}
-
-// Theme: the system's, until the button says otherwise. Nothing is stored.
-
-const THEMES = ["system", "light", "dark"];
-$("theme").addEventListener("click", () => {
-  const next = THEMES[(THEMES.indexOf(document.documentElement.dataset.theme ?? "system") + 1) % THEMES.length];
-  document.documentElement.dataset.theme = next;
-  $("theme").textContent = `Theme: ${next}`;
-});
 
 // The table: sorted by one column, ties in the first order; rows without a value come last either way.
 
