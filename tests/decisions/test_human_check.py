@@ -70,7 +70,7 @@ def test_without_the_judge_it_is_the_classical_interval() -> None:
     found = human_check([(step / 10, 0.3) for step in range(6)], [0.3, 0.4], weight=0.0)
     assert found.gain == pytest.approx(0.25)
     assert found.high - found.gain == pytest.approx(2.5706 * 0.0763763, abs=1e-5)
-    assert found.text == "confirmed by a person: +0.250 (95 % interval +0.054 to +0.446) from 6 answers"
+    assert found.text == "confirmed by a person: +0.250 (95 % interval +0.054 to +0.446) on 6 cases"
 
 
 @settings(deadline=None)

@@ -44,14 +44,10 @@ def test_a_thorough_setting_costs_more_and_sees_more() -> None:
     assert thorough.smallest_gain <= thrifty.smallest_gain
 
 
-def test_a_wary_prior_sees_less() -> None:
-    """Reckoning with a sealed judge that shares the weakness, or with none that is fooled, shifts what can be seen."""
-    gains = [
-        look_ahead(0.12, settings=RaceSettings(prior=prior)).smallest_gain or 0.0
-        for prior in (Prior(fooling=0.0), Prior(), Prior(leaks=(0.25, 0.5)))
-    ]
-    assert gains == sorted(gains)
-    assert gains[0] < gains[-1]
+def test_a_wary_prior_costs_more_calls() -> None:
+    """Reckoning with a sealed judge that may share half of the weakness takes more sealed cases to decide."""
+    wary = look_ahead(0.12, settings=RaceSettings(prior=Prior(leaks=(0.25, 0.5))))
+    assert wary.calls > look_ahead(0.12).calls
 
 
 def test_few_sealed_cases_and_a_noisy_judge_are_warned_about() -> None:

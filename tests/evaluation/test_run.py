@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import random
 import tracemalloc
 from collections import Counter
@@ -540,3 +541,50 @@ async def test_memory_does_not_grow_with_the_texts(lab: Lab) -> None:
     await peak(20)
     small, large = await peak(300), await peak(3000)
     assert (large - small) / 2700 < 1500
+
+
+# -- the file while it is read -----------------------------------------------------------------------------------
+
+
+async def test_a_data_set_that_is_written_to_stops_the_run(lab: Lab) -> None:
+    """The results would stand under the digest of another content; what was judged is not paid again."""
+    data = lab.dataset(40)
+
+    def write(progress: Progress, result: Result) -> None:
+        if progress.done == 5:
+            with data.path.open("a", encoding="utf-8") as file:
+                file.write('{"id": "late", "output": "It came late, grade 5 work."}\n')
+
+    with pytest.raises(UsageError, match="was changed while its cases were judged") as caught:
+        await lab.run(data, concurrency=1, on_progress=write)
+    assert "start the command again" in caught.value.hint
+    record = lab.store.run("last")
+    judged = ids(lab.store, replace(await lab.run(data, concurrency=1), record=record))
+    assert record.status == "stopped"
+    assert "was changed" in record.note
+    assert 5 <= len(judged) < 40
+    assert "late" not in judged
+    assert len(lab.sent) == 41
+    assert lab.store.run("last").dataset_digest != record.dataset_digest
+
+
+@pytest.mark.parametrize("how", ["touched", "replaced", "removed"])
+async def test_a_data_set_that_is_read_as_it_was_does_not_stop_the_run(lab: Lab, how: str) -> None:
+    """A new time stamp says nothing, and what was opened stays readable when another file takes its place."""
+    data = lab.dataset(20)
+
+    def disturb(progress: Progress, result: Result) -> None:
+        if progress.done != 3:
+            return
+        if how == "touched":
+            os.utime(data.path, (1, 1))
+        elif how == "replaced":
+            other = data.path.with_name("other")
+            other.write_text('{"id": "other", "output": "Another text."}\n', encoding="utf-8")
+            other.replace(data.path)
+        else:
+            data.path.unlink()
+
+    run = await lab.run(data, concurrency=2, on_progress=disturb)
+    assert run.record.status == "finished"
+    assert ids(lab.store, run) == [f"c{n}" for n in range(20)]

@@ -258,6 +258,18 @@ async def test_a_missing_key_names_its_variable(bench: Bench) -> None:
     assert bench.server.requests == []
 
 
+@pytest.mark.parametrize("key", ["gate\nkey-0123456789", "“key-0123456789”", "key\u200b-0123456789"])
+async def test_a_key_that_no_request_can_carry_names_its_variable(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A key that was copied with a line break, quotes or something invisible: nothing is sent, nor is the key shown."""
+    monkeypatch.setenv("GATEWAY_KEY", key)
+    with pytest.raises(JudgeUnavailableError, match="GATEWAY_KEY holds a character that no key has") as caught:
+        await bench.ask(api_key_env="GATEWAY_KEY")
+    assert "0123456789" not in str(caught.value)
+    assert bench.server.requests == []
+
+
 async def test_unusable_providers_are_explained(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that does not exist, or a mode that does not, is named with what to do."""
     with pytest.raises(JudgeUnavailableError, match="provider 'nosuch' cannot be used") as caught:

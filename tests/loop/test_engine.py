@@ -528,7 +528,7 @@ async def test_events_tell_every_step_in_order(lab: Lab) -> None:
     spec = lab.fill(6, 6).spec("budget: {rounds: 1}")
     await lab.engine(spec, lambda brief, _: to(0.2, 1)).run()
     phases = [event.attempt.phase.value for event in lab.events if isinstance(event, AttemptEvent)]
-    assert phases == ["proposing", "checking", "staging", "racing", "recording", "settling", "closed"]
+    assert phases == ["proposing", "checking", "staging", "racing", "reflecting", "recording", "settling", "closed"]
     loops = [event.loop for event in lab.events if isinstance(event, LoopEvent)]
     assert loops[0].phase is LoopPhase.TESTING
     assert loops[-1].phase is LoopPhase.ENDED

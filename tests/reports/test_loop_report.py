@@ -350,7 +350,7 @@ def test_what_a_person_said_stands_beside_the_gain() -> None:
     )
     text = text_of(render_loop(sample(check=check)))
     assert (
-        "A person who did not know which was which: −0.010 , 95 % interval −0.050 to +0.030 , from 30 answers" in text
+        "A person who did not know which was which: −0.010 , 95 % interval −0.050 to +0.030 on 30 cases" in text
     )
     assert "Not confirmed by a person." in text
     assert "Judge +0.051, person alone -0.020. 30 scored. A person is the only defence" in text

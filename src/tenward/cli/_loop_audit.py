@@ -109,11 +109,10 @@ def _one_pair(opened: OpenedLoop, state: LoopState) -> bool:
 
 
 def _show_change(opened: OpenedLoop, state: LoopState) -> None:
-    from tenward.cli._loop_data import diff_between
     from tenward.cli._loop_views import print_diff
 
     note(_ONE_PAIR)
-    print_diff(diff_between(opened.record, state.baseline, state.incumbent))
+    print_diff(opened.record.trees.diff(state.baseline, state.incumbent))
 
 
 def _opened(opened: OpenedLoop, state: LoopState, cases: int) -> Audit:
@@ -178,7 +177,8 @@ def _introduce(audit: Audit) -> None:
 
 
 def _show(audit: Audit, pair: AuditPair, place: str) -> None:
-    _heading(f"\nPair {place}", strong=True)
+    note("")
+    _heading(f"Pair {place}", strong=True)
     for name, text in ((audit.matter.input, pair.input), ("context", pair.context)):
         if text.strip():
             lines = text.rstrip().split("\n")
@@ -196,8 +196,12 @@ def _heading(text: str, *, strong: bool = False) -> None:
     click.echo(click.style(told, bold=strong, dim=not strong) if lively() else told, err=True)
 
 
-def _answer(pair: AuditPair) -> AuditScores | str | None:
-    """The scores, None to pass, or ``stop``."""
+def _answer(pair: AuditPair) -> AuditScores | None:
+    """The scores; None where a person passes.
+
+    Raises:
+        EOFError: They stop.
+    """
     while True:
         click.echo("A B> ", nl=False, err=True)
         line = sys.stdin.readline()

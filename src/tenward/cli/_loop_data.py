@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from tenward.judges import PanelSpec
     from tenward.loop import AttemptState, LoopRecord, LoopSpec, LoopState
 
-__all__ = ["diff_between", "diff_of", "loop_view", "scored_by"]
+__all__ = ["diff_of", "loop_view", "scored_by"]
 
 _MOST_DIFFS = 1_000
-_DIFF = ("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
 
 
 def scored_by(spec: LoopSpec) -> str:
@@ -35,13 +34,7 @@ def diff_of(record: LoopRecord, attempt: AttemptState) -> str:
     """What an attempt changed, as a unified diff; empty where it changed nothing."""
     if not attempt.tree:
         return ""
-    return diff_between(record, attempt.parent, attempt.tree)
-
-
-def diff_between(record: LoopRecord, old: str, new: str) -> str:
-    """What differs between two commits or trees, as a unified diff; empty where one of them is not there."""
-    reply = record.git.run(*_DIFF, "--end-of-options", old, new)
-    return reply.out.decode("utf-8", "replace") if reply.status == 0 else ""
+    return record.trees.diff(attempt.parent, attempt.tree)
 
 
 def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
@@ -241,17 +234,5 @@ def _diffs(record: LoopRecord, attempts: Sequence[AttemptState]) -> dict[int, st
     chosen = {attempt.number: attempt for attempt in (*there[-_MOST_DIFFS:], *kept[-_MOST_DIFFS:])}
     if not chosen:
         return {}
-    asked = "".join(f"{attempt.candidate}\n" for attempt in chosen.values()).encode()
-    reply = record.git.run(*_DIFF, "--stdin", stdin=asked)
-    if reply.status:
-        return {}
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    commits = {attempt.candidate for attempt in chosen.values()}
-    # A line of a diff begins with a blank, a sign or a word of git's, so no line of one is the bare name of a commit.
-    for line in reply.out.decode("utf-8", "replace").split("\n"):
-        if line in commits:
-            lines = found.setdefault(line, [])
-        else:
-            lines.append(line)
-    return {number: "\n".join(found.get(attempt.candidate, ())) for number, attempt in chosen.items()}
+    changes = record.trees.changes_of([attempt.candidate for attempt in chosen.values()])
+    return {number: changes.get(attempt.candidate, "") for number, attempt in chosen.items()}

@@ -83,7 +83,7 @@ class HumanCheck:
         """One line for people."""
         verdict = "confirmed by a person" if self.confirmed else "not confirmed by a person"
         interval = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        return f"{verdict}: {self.gain:+.3f} ({interval}) from {self.answers} answers"
+        return f"{verdict}: {self.gain:+.3f} ({interval}) on {self.answers} cases"
 
     @property
     def agreement(self) -> str:

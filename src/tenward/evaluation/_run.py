@@ -18,6 +18,7 @@ from tenward.judges import Budget, Calls, Judge, Limiter, all_of, lend_calls, re
 from tenward.metrics import MetricPool
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tenward.datasets import Case, DataSet, Split
@@ -129,7 +130,8 @@ async def run_dataset(
 
     Raises:
         UsageError: The data set is faulty, has no case to judge, or one without an output, or a limit in dollars meets
-            a model without a price, or another process is at this run; nothing was asked then.
+            a model without a price, or another process is at this run; nothing was asked then. Or the file of the
+            data set was written to while it was judged: what was judged is kept.
         SystemicError: No further case could be judged; what was judged so far is kept, and the run can go on.
     """
     if max_usd is not None:
@@ -160,7 +162,7 @@ async def run_dataset(
     )
     with store.hold(record.identity):
         return await run_cases(
-            dataset.cases(split, limit),
+            _unchanged(dataset.cases(split, limit), dataset, record.dataset_digest),
             record,
             judge,
             store=store,
@@ -299,6 +301,37 @@ def count_cases(dataset: DataSet, split: Split | None, limit: int | None, *, pro
             f"{dataset.path}: found no case in the split {split}, expected one to judge", hint="leave --split out"
         )
     return cases
+
+
+def _unchanged(cases: Iterable[Case], dataset: DataSet, digest: str) -> Iterator[Case]:
+    """The cases of a file that stays as it was counted: a run names its content by one digest.
+
+    A file that another has replaced is no fault: it is read on as it was when it was opened.
+    """
+    last: os.stat_result | None = None
+
+    def check() -> None:
+        nonlocal last
+        try:
+            now = dataset.path.stat()
+        except OSError:  # taken away, and still open here
+            return
+        if last is not None and now.st_ino != last.st_ino:
+            return
+        if last is not None and (now.st_mtime_ns, now.st_size) == (last.st_mtime_ns, last.st_size):
+            return
+        last = now
+        if dataset.digest != digest:
+            raise UsageError(
+                f"{dataset.path}: the file was changed while its cases were judged, expected it to stay as it was",
+                hint="start the command again: what was judged is kept, and a case that has not changed costs nothing",
+            )
+
+    check()
+    for case in cases:
+        check()
+        yield case
+    check()
 
 
 def _require_price(dataset: DataSet, rubric: Rubric, judge: Judge, producer: Producer | None, *, explain: bool) -> None:

@@ -183,6 +183,11 @@ class Clients:
                 f"judge {spec.judge} needs a key for {spec.provider}, and {self.key_env} is not set",
                 hint=f"export {self.key_env}=…, or use --judge local, which needs no key",
             )
+        if not (key.isascii() and key.isprintable()):  # no header can carry it; it is not shown
+            raise JudgeUnavailableError(
+                f"{self.key_env} holds a character that no key has, such as a line break or a typographic quote",
+                hint="copy the key again, and nothing but the key",
+            )
         return key
 
 

@@ -85,6 +85,7 @@ class Attempts:
             Phase.CHECKING: self._check,
             Phase.STAGING: self._stage,
             Phase.RACING: self._race,
+            Phase.REFLECTING: self._reflect,
             Phase.RECORDING: self._record,
             Phase.REBASING: self._rebase,
             Phase.SETTLING: self._settle,
@@ -246,13 +247,17 @@ class Attempts:
         )
         return replace(
             attempt,
-            phase=Phase.RECORDING,
+            phase=Phase.REFLECTING if decision is not None and not attempt.placebo else Phase.RECORDING,
             status=status,
             reason=reason,
             retro=retro.to_json(),
             tree=attempt.tree or self._control.tree_of(attempt.parent),
             ended=datetime.now(UTC),
         )
+
+    async def _reflect(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
+        retro = await self._proposing.reflect(attempt)
+        return replace(attempt, phase=Phase.RECORDING, retro=retro.to_json())
 
     async def _record(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
         assert attempt.status is not None

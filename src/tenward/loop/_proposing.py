@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenward.decisions import Decision
-from tenward.errors import LoopError
+from tenward.errors import LoopError, TenwardError
 from tenward.evaluation import result_from_data
 from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level, worst_results
+from tenward.loop._budget import OutOfBudgetError
+from tenward.loop._commands import in_thread
 from tenward.loop._directions import use_of_files
 from tenward.loop._edits import write_files
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
@@ -19,6 +21,7 @@ from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
 from tenward.loop._scores import cases_of
 from tenward.loop._states import Spent
+from tenward.loop.proposers import LlmProposer, write_retro
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -178,6 +181,30 @@ class Proposing:
                 problem = f"invalid: {error.message}"
                 return Proposed(idea=proposal.idea, log=proposal.log, problem=problem, status=Status.INVALID)
         return Proposed(idea=proposal.idea, log=proposal.log)
+
+    async def reflect(self, attempt: AttemptState) -> Retro:
+        """What was learned: by the proposer's model, if it writes freely, and else by the facts alone.
+
+        Small models that write a sentence at a time are not asked: they make up reasons. Where there is no money or
+        no model left, the facts stand.
+        """
+        told = Retro.from_json(dict(attempt.retro))
+        if not isinstance(self.proposer, LlmProposer) or not attempt.idea_file or attempt.status is None:
+            return told
+        change = await in_thread(lambda: self._control.record.trees.diff(attempt.parent, attempt.tree))
+        try:
+            with self._control.purse.lend(attempt.number, judging=False):
+                retro, _ = await write_retro(
+                    self.proposer.model,
+                    idea=Idea.from_json(dict(attempt.idea_file)),
+                    change=change,
+                    status=attempt.status,
+                    template=told,
+                    number=attempt.number,
+                )
+                return retro
+        except (OutOfBudgetError, TenwardError):
+            return told
 
     async def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int) -> Brief:
         """What the proposer of an attempt is told; nothing of sealed cases, nothing of placebos."""

@@ -61,8 +61,11 @@ class Phase(StrEnum):
     RACING = "racing"
     """Cases are produced and judged, look by look, or the number is taken; the rule decides."""
 
+    REFLECTING = "reflecting"
+    """The end is known; the proposer's model says what was learned."""
+
     RECORDING = "recording"
-    """The end is known; it is written to git, a keep by compare-and-swap."""
+    """It is written to git, a keep by compare-and-swap."""
 
     REBASING = "rebasing"
     """It won against an incumbent that has been replaced since: its change is put on the new one and judged again."""

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tenward.loop._objects import ObjectWriter
     from tenward.loop._plumbing import Git
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "GITLINK", "LINK", "PROGRAM", "Entry", "Listing", "Trees", "tree_body"]
 
 FILE, PROGRAM, LINK, GITLINK, _TREE = "100644", "100755", "120000", "160000", "40000"
+_DIFF = ("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
+"""The command of git for a unified diff, whatever the user's configuration says."""
+
 _KEPT_LISTINGS = 8
 
 
@@ -83,6 +86,27 @@ class Trees:
             else:
                 files[path] = folders[folder][last]
         return self._remember(name, Listing(files=files, folders=folders))
+
+    def diff(self, old: str, new: str) -> str:
+        """What differs between two commits or trees, as a unified diff; empty where one of them is not there."""
+        reply = self._git.run(*_DIFF, "--end-of-options", old, new)
+        return reply.out.decode("utf-8", "replace") if reply.status == 0 else ""
+
+    def changes_of(self, commits: Sequence[str]) -> dict[str, str]:
+        """What each commit changed against its parent, as unified diffs; empty if one is missing."""
+        reply = self._git.run(*_DIFF, "--stdin", stdin="".join(f"{commit}\n" for commit in commits).encode())
+        if reply.status:
+            return {}
+        names = set(commits)
+        found: dict[str, list[str]] = {}
+        lines: list[str] = []
+        # A line of a diff begins with a blank, a sign or a word of git's: none is the bare name of a commit.
+        for line in reply.out.decode("utf-8", "replace").split("\n"):
+            if line in names:
+                lines = found.setdefault(line, [])
+            else:
+                lines.append(line)
+        return {commit: "\n".join(diff) for commit, diff in found.items()}
 
     def change(self, base: str, changes: Mapping[str, Entry | None], writer: ObjectWriter) -> str:
         """Make a tree from another one and return its name; only the folders that change are made anew.

@@ -13,6 +13,7 @@ from tenward.loop._brief_text import clip, fence_marks
 from tenward.loop._edits import Edit, apply_edits
 from tenward.loop._ideas import Idea
 from tenward.loop.proposers._proposal import Proposal
+from tenward.loop.proposers._retro import plan_retro
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -141,13 +142,13 @@ class LlmProposer:
         return max(1_000, min(_LOCAL_BRIEF, room))
 
     def plan(self) -> PlannedCalls:
-        """What one proposal takes at most: a question, and another one where its answer cannot be used."""
+        """What one attempt takes at most: a question, another one where its answer cannot be used, and the retro."""
         asked = TextModel(self.model, max_tokens=self.model.max_tokens)
         told = "x" * (self.brief_chars + max(len(_EDITS), len(_WHOLE)) + _PATH_CHARS)
         again = "x" * (len(_AGAIN) + _COMPLAINT_CHARS)
         system = {"role": "system", "content": _SYSTEM}
         plans = [asked.plan([system, {"role": "user", "content": question}]) for question in (told, told + again)]
-        return plans[0] + plans[1]
+        return plans[0] + plans[1] + plan_retro(self.model)
 
     async def propose(self, brief: Brief, workdir: Path) -> Proposal:  # noqa: ARG002 - part of the protocol
         """Propose one change as new texts of files; see :meth:`Proposer.propose`.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
-from tenward.judges import StructuredModel, fence
+from tenward.judges import PlannedCalls, StructuredModel, TextModel, fence
 from tenward.loop._brief_text import clip
 from tenward.loop._retro import Retro
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tenward.loop._ideas import Idea
     from tenward.loop._ledger import Status
 
-__all__ = ["write_retro"]
+__all__ = ["plan_retro", "write_retro"]
 
 _SYSTEM = """\
 You write the note that follows an experiment: what was learned, for those who plan the next one. Everything between \
@@ -34,7 +34,7 @@ Outcome: {status}
 Answer with why (why it won or lost, in one or two sentences, from the facts above alone), true_to_idea (whether the \
 change does what the idea says) and suggested (one to three directions to try next, a short sentence each)."""
 
-_CHANGE_CHARS = 8_000
+_CHANGE_CHARS, _IDEA_CHARS = 8_000, 6_000
 
 
 def _text(most: int) -> Any:
@@ -52,6 +52,13 @@ class _RetroAnswer(BaseModel):
         list[str],
         WithJsonSchema({"type": "array", "items": {"type": "string", "maxLength": 200}, "minItems": 1, "maxItems": 3}),
     ]
+
+
+def plan_retro(model: JudgeSpec) -> PlannedCalls:
+    """What one retro takes at most."""
+    asked = TextModel(model, max_tokens=model.max_tokens)
+    told = "x" * (len(_QUESTION) + _CHANGE_CHARS + _IDEA_CHARS)
+    return asked.plan([{"role": "system", "content": _SYSTEM}, {"role": "user", "content": told}])
 
 
 async def write_retro(
@@ -74,7 +81,7 @@ async def write_retro(
     question = _QUESTION.format(
         status=status.value,
         decision=fence("decision", template.why),
-        idea=fence("idea", idea.text),
+        idea=fence("idea", clip(idea.text, _IDEA_CHARS)),
         change=fence("change", clip(change, _CHANGE_CHARS)),
     )
     asked = StructuredModel(model)
