@@ -6,14 +6,14 @@ import random
 import re
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tenward.errors import LoopError
 from tenward.evaluation import Store
-from tenward.judges import Failure
+from tenward.judges import Failure, JudgeSpec, PlannedCalls
 from tenward.loop import (
     AttemptEvent,
     AttemptState,
@@ -28,10 +28,17 @@ from tenward.loop import (
     Status,
     journal_path,
 )
-from tenward.testing import ScriptedJudge, ScriptedProposer, SimulatedJudge
+from tenward.loop.proposers import LlmProposer
+from tenward.testing import Json, ScriptedJudge, ScriptedProposer, SimulatedJudge, StubServer
+from tenward.testing import Status as HttpStatus
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tenward.datasets import Case
+    from tenward.judges import Verdict
+    from tenward.rubrics import Rubric
+    from tenward.testing import Request
 
 Change = Callable[[Any, "Path"], Mapping[str, str]]
 
@@ -91,9 +98,11 @@ class Lab:
         head = f"loop: demo/v1\ngoal: Better.\nedit: [{edit}]\npropose: {{python: 'no:body'}}\nscore: {scored}\n"
         return LoopSpec.parse(f"{head}placebo: {placebo}\n{more}\n")
 
-    def engine(self, spec: LoopSpec, change: Change | ScriptedProposer, judge: Any = None, **options: Any) -> Engine:
+    def engine(
+        self, spec: LoopSpec, change: Change | LlmProposer | ScriptedProposer, judge: Any = None, **options: Any
+    ) -> Engine:
         """Return an engine whose proposals come from a function."""
-        proposer = change if isinstance(change, ScriptedProposer) else ScriptedProposer(change)
+        proposer = change if isinstance(change, LlmProposer | ScriptedProposer) else ScriptedProposer(change)
         return Engine(
             spec,
             LoopRecord.open(self.top, "demo"),
@@ -533,3 +542,69 @@ async def test_events_tell_every_step_in_order(lab: Lab) -> None:
     assert loops[0].phase is LoopPhase.TESTING
     assert loops[-1].phase is LoopPhase.ENDED
     assert any(isinstance(event, ProgressEvent) and event.doing == "dev look" for event in lab.events)
+
+
+class TerseJudge(SimulatedJudge):
+    """A judge whose words cost a call more, and are there only when asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(quality, noise=0.05)
+        self.explained: list[str] = []
+
+    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+        """Judge, and say why if asked to."""
+        verdict = await super().judge(case, rubric, explain=explain)
+        if not explain:
+            return verdict
+        self.explained.append(case.id)
+        return replace(verdict, criteria=tuple(replace(one, reason="It rambles.") for one in verdict.criteria))
+
+    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
+        """Two calls with words, one without."""
+        return PlannedCalls(calls=1 + explain, most_calls=1 + explain)
+
+
+async def test_words_are_asked_for_only_where_a_proposer_reads_them(lab: Lab) -> None:
+    """A judge whose words cost extra explains the cases of a brief, each once, and no number changes by that."""
+    spec = lab.fill().spec("budget: {rounds: 3}")
+    judge, proposer = TerseJudge(), ScriptedProposer(lambda brief, _: to(0.3, brief.number))
+    await lab.engine(spec, proposer, judge).run()
+    shown = [case for brief in proposer.briefs for case in brief.cases]
+    assert {case.id for case in shown} == set(judge.explained)
+    assert len(judge.explained) == len(set(judge.explained)) < 20
+    assert all(case.reasons == {"good": "It rambles."} for case in shown)
+    silent = TerseJudge()
+    (lab.top / "other").mkdir()
+    other = Lab(lab.top / "other")
+    spec = other.fill().spec("budget: {rounds: 3}\nfeedback: score")
+    await other.engine(spec, lambda brief, _: to(0.3, brief.number), silent).run()
+    assert silent.explained == []
+    assert [one.score for one in other.attempts()] == [one.score for one in lab.attempts()]
+
+
+async def test_a_free_proposer_writes_the_retro(lab: Lab) -> None:
+    """Its model says what was learned; where it fails, the facts stand."""
+    spec = lab.fill().spec("budget: {rounds: 2}")
+    asked: list[str] = []
+
+    def answer(request: Request) -> Json | HttpStatus:
+        question = str(request.body["messages"][1]["content"])
+        if request.schema is not None and "true_to_idea" in request.schema["properties"]:
+            asked.append(question)
+            if len(asked) > 1:
+                return HttpStatus(500)
+            return Json({"why": "It said less.", "true_to_idea": True, "suggested": ["Say more."]})
+        number = len(asked)
+        text = to(0.2, number)
+        return Json({"title": text[""], "rationale": "r", "ruled_out": [], "text": text[PROMPT]})
+
+    with StubServer(default=answer) as server:
+        model = JudgeSpec(judge="s/v1", model="openai/s", base_url=server.base_url, retries=0)
+        await lab.engine(spec, LlmProposer(model)).run()
+    first, second = lab.attempts()
+    assert first.retro["why"] == "It said less."
+    assert first.retro["true_to_idea"] is True
+    assert json.loads(lab.record.notes(1)["retro.json"])["suggested"] == ["Say more."]
+    assert "+quality 0.200" in asked[0]
+    assert second.retro["why"].startswith("discarded")
+    assert second.retro["true_to_idea"] is None
