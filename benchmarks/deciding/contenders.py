@@ -6,7 +6,7 @@ for all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tenward.decisions import DecisionRule, Floor, Pooled, Sight, Split, Step
 
-__all__ = ["CONTENDERS", "CORRECTED", "NAIVE", "TENWARD", "WARY", "Contender", "PairedTest", "signed_rank_p"]
+__all__ = ["CONTENDERS", "EARLIER", "NAIVE", "TENWARD", "Contender", "PairedTest", "signed_rank_p"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,23 +135,9 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 
 NAIVE = Contender(name="strictly greater", rule=Better())
-TENWARD = Contender(name="posterior race", rule=PosteriorRace(), sealed=120, careful=True)
-CORRECTED = Contender(
-    name="corrected race",
-    rule=PosteriorRace(settings=RaceSettings(in_play=20)),
-    in_play=20,
-    sealed=120,
-    careful=True,
-    corrected=True,
-)
-_WARY = RaceSettings(in_play=20, first_look=3, prior=Prior(leaks=(0.25, 0.25, 0.5)))
-WARY = Contender(
-    name="wary corrected race",
-    rule=PosteriorRace(settings=_WARY),
-    in_play=20,
-    sealed=120,
-    careful=True,
-    corrected=True,
+EARLIER = RaceSettings(in_play=30, first_look=4, prior=Prior(leaks=(0.25,)))
+TENWARD = Contender(
+    name="wary corrected race", rule=PosteriorRace(), in_play=20, sealed=120, careful=True, corrected=True
 )
 CONTENDERS = (
     NAIVE,
@@ -160,7 +146,14 @@ CONTENDERS = (
     Contender(name="Wilcoxon pruner", rule=RankPruner()),
     Contender(name="alpha race", rule=AlphaRace(), in_play=60, sealed=120, careful=True),
     Contender(name="fixed line", rule=FixedLine(), sealed=120, careful=True),
+    Contender(name="posterior race", rule=PosteriorRace(settings=EARLIER), sealed=120, careful=True),
+    Contender(
+        name="corrected race",
+        rule=PosteriorRace(settings=replace(EARLIER, in_play=20)),
+        in_play=20,
+        sealed=120,
+        careful=True,
+        corrected=True,
+    ),
     TENWARD,
-    CORRECTED,
-    WARY,
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from deciding.contenders import PairedTest
+from deciding.contenders import EARLIER, PairedTest
 
-from tenward.decisions import AlphaRace, Better, Look, Pooled, PosteriorRace, RaceSettings, calibrate, passes
+from tenward.decisions import AlphaRace, Better, Look, Pooled, PosteriorRace, calibrate, passes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +62,8 @@ def _ways() -> dict[str, _Way]:
         "paired t, one-sided 5 %, dev items": _Way(rule=test, careful=False),
         "paired t, one-sided 5 %, all items": _Way(rule=test, careful=False, everything=True),
         "alpha race": _Way(rule=AlphaRace(), careful=True),
-        "posterior race": _Way(rule=PosteriorRace(), careful=True),
-        "posterior race, drop .01": _Way(rule=PosteriorRace(settings=RaceSettings(drop=0.01)), careful=True),
+        "posterior race": _Way(rule=PosteriorRace(settings=EARLIER), careful=True),
+        "posterior race, drop .01": _Way(rule=PosteriorRace(settings=replace(EARLIER, drop=0.01)), careful=True),
     }
 
 

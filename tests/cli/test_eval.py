@@ -677,3 +677,16 @@ def test_a_mix_that_cannot_be_fitted_is_refused_before_anything_is_asked(run: Ru
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "found --fit-mix beside outputs that are yet to be produced" in ended.stderr
     assert not server.requests
+
+
+@pytest.mark.parametrize("files", [("--html", "cases.jsonl"), ("--junit", "a.out", "--html", "./a.out")])
+def test_no_report_takes_the_place_of_another_file_of_the_run(
+    run: Run, server: StubServer, files: tuple[str, ...]
+) -> None:
+    """Neither the data set nor the other report is written over; that is said before anything is asked."""
+    before = Path("cases.jsonl").read_bytes()
+    ended = run(*MINE, *files)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "found one file for two of the data set, --junit and --html" in ended.stderr
+    assert Path("cases.jsonl").read_bytes() == before
+    assert not server.requests

@@ -43,7 +43,15 @@ echo "a better grade than $(cat answer.txt)"
 """
 
 
-def make(workspace: Path, *, dev: int = 10, sealed: int = 15, produce: str = PRODUCE, propose: str = BETTER) -> None:
+def make(
+    workspace: Path,
+    *,
+    dev: int = 10,
+    sealed: int = 15,
+    produce: str = PRODUCE,
+    propose: str = BETTER,
+    in_group: int = 1,
+) -> None:
     """Commit a loop whose first proposal is better by four tenths, and the second one by two more."""
     (workspace / "loop").mkdir()
     (workspace / "datasets").mkdir()
@@ -56,6 +64,8 @@ def make(workspace: Path, *, dev: int = 10, sealed: int = 15, produce: str = PRO
         {"id": f"q{number:02}", "input": f"Question {number}", "split": "dev" if number < dev else "sealed"}
         for number in range(dev + sealed)
     ]
+    if in_group > 1:
+        cases = [{**case, "group": f"{case['split']}-{at // in_group}"} for at, case in enumerate(cases)]
     (workspace / "datasets/questions.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
     for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-qm", "Begin")):
         start = ["git", "-c", "user.name=User", "-c", "user.email=user@example.org", *words]
@@ -129,6 +139,29 @@ def test_the_answers_are_in_git_with_their_history(run: Run, ended: Path) -> Non
     audit = audit_of(ended)
     assert {(scores.first, scores.last) for scores in audit.answers.values() if scores} == {(3, 7)}
     assert {pair.split for pair in audit.pairs[:15]} == {"sealed"}
+
+
+def test_the_same_loop_has_the_same_draw(run: Run, ended: Path) -> None:
+    """Cases, their order and their sides follow from the loop; both sides come up."""
+    run("loop", "audit", "answers", stdin=b"q\n")
+    before = audit_of(ended)
+    subprocess.run(["git", "update-ref", "-d", "refs/tenward/answers/audit"], cwd=ended, check=True)
+    run("loop", "audit", "answers", stdin=b"q\n")
+    assert audit_of(ended).pairs == before.pairs
+    assert {pair.last_is_a for pair in before.pairs} == {True, False}
+    assert [pair.case for pair in before.pairs] != sorted(pair.case for pair in before.pairs)
+
+
+def test_one_case_of_a_group_is_drawn(run: Run, workspace: Path, server: StubServer) -> None:
+    """Cases that share a source are one unit: a person sees one of them, drawn among all."""
+    assert server.base_url
+    make(workspace, dev=20, sealed=30, in_group=2)
+    assert run("loop", "run", "answers", "--rounds", "1").returncode == 0
+    assert run("loop", "audit", "answers", "--cases", "20", stdin=b"q\n").returncode == 0
+    pairs = audit_of(workspace).pairs
+    assert [pair.split for pair in pairs] == ["sealed"] * 15 + ["dev"] * 5
+    assert len({int(pair.case[1:]) // 2 for pair in pairs}) == 20
+    assert {int(pair.case[1:]) % 2 for pair in pairs} == {0, 1}
 
 
 def test_what_is_word_for_word_the_same_is_not_asked(run: Run, ended: Path) -> None:

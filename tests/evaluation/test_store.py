@@ -425,6 +425,15 @@ def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     assert "version of tenward" in caught.value.hint
 
 
+def test_a_lock_file_that_cannot_be_written_is_a_fault_with_a_hint(tmp_path: Path) -> None:
+    """Something else stands in its place: it is named, and what to do with it."""
+    (tmp_path / "store.sqlite-lock").mkdir()
+    with Store(tmp_path / "store.sqlite") as store, pytest.raises(StoreError) as caught, store.hold("0" * 16):
+        pytest.fail("nothing keeps others away")
+    assert "store.sqlite-lock: cannot be written" in caught.value.message
+    assert "delete it" in caught.value.hint
+
+
 @pytest.mark.parametrize("damage", ["{", "[]", "7", '{"id": "run-1"}', "[" * 100_000])
 def test_a_damaged_row_is_a_fault_with_a_hint(tmp_path: Path, damage: str) -> None:
     """The database finds its pages in order; what stands in one of them was not written by us."""

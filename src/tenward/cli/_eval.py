@@ -116,8 +116,7 @@ def command(
     producer = producer_for(
         library, who, prompt=produce, model=model, max_tokens=max_tokens, line=produce_command, env=produce_env
     )
-    for path in (junit, html):
-        check_writable(path)
+    _check_files(data, junit, html)
     part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
     if fit_mix:
         _require_ratings(data.cases(part, limit), loaded, produced=producer is not None)
@@ -239,6 +238,17 @@ def _write_files(kept: Store, run: Run, *, junit: Path | None, html: Path | None
         note(f"wrote {junit}")
     if html is not None:
         write_run_report(kept, record, html)
+
+
+def _check_files(data: DataSet, junit: Path | None, html: Path | None) -> None:
+    for path in (junit, html):
+        check_writable(path)
+    files = [path.resolve() for path in (data.path, junit, html) if path is not None]
+    if len(set(files)) < len(files):
+        raise UsageError(
+            "found one file for two of the data set, --junit and --html, expected a file for each",
+            hint="name another file",
+        )
 
 
 def _require_ratings(cases: Iterable[Case], rubric: Rubric, *, produced: bool) -> None:

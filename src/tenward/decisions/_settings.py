@@ -38,8 +38,8 @@ class Prior:
         fooling: Share of losses that the dev judge takes for something better. 0 trusts the dev judge.
         shift: How much higher the dev judge sees them.
         leaks: Shares of that shift which the judge of the sealed cases may see too, each 0 to 1 and as likely as the
-            others; name one twice to make it twice as likely. ``(0.25, 0.25, 0.5)`` guards against a sealed judge that
-            shares half of the weakness: of its keeps about 4 % are false instead of 10, for a tenth of the gain.
+            others; name one twice to make it twice as likely. The default guards against a sealed judge that shares
+            half of the weakness: of its keeps about 4 % are false instead of the 9 with ``(0.25,)``.
 
     Raises:
         UsageError: A number is out of its range.
@@ -50,7 +50,7 @@ class Prior:
     loss: float = 0.02
     fooling: float = 0.05
     shift: float = 0.08
-    leaks: tuple[float, ...] = (0.25,)
+    leaks: tuple[float, ...] = (0.25, 0.25, 0.5)
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
@@ -62,7 +62,7 @@ class Prior:
         if not 0.0 <= self.shift < math.inf:
             raise _refuse("prior.shift", self.shift, "0 or more", "0.08 is a typical shift")
         if not self.leaks:
-            raise UsageError("prior.leaks: found none, expected one or more", hint="(0.25,) is the default")
+            raise UsageError("prior.leaks: found none, expected one or more", hint="(0.25, 0.25, 0.5) is the default")
         for leak in self.leaks:
             if not 0.0 <= leak <= 1.0:
                 raise _refuse("prior.leaks", leak, "0 to 1", "0 for a sealed judge that cannot be fooled the same way")
@@ -100,9 +100,9 @@ class RaceSettings:
         UsageError: A number is out of its range, or two contradict each other.
     """
 
-    in_play: int = 30
+    in_play: int = 20
     sealed: int = 120
-    first_look: int = 4
+    first_look: int = 3
     drop: float = 0.05
     worthwhile: float = 0.03
     ask: float = 0.50

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from tenward.errors import UsageError
+from tenward.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,6 +40,7 @@ def claim(path: Path, identity: str) -> Generator[None, None, None]:
 
     Raises:
         UsageError: Somebody is at it.
+        StoreError: The lock file cannot be written.
     """
     try:
         import fcntl
@@ -51,7 +52,7 @@ def claim(path: Path, identity: str) -> Generator[None, None, None]:
     if own is not None and identity in own.identities:
         raise _taken("this process")
     if own is None:
-        own = _held[place] = _Own(place.open("a+b"))
+        own = _held[place] = _Own(_open(place))
     own.identities.add(identity)
     try:
         for tried in range(_TRIES):
@@ -72,6 +73,16 @@ def claim(path: Path, identity: str) -> Generator[None, None, None]:
             own.file.close()
         else:
             _free(own.file, identity)
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("a+b")
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be written ({error.strerror or error})",
+            hint="make it writable, or delete it; it holds nothing",
+        ) from error
 
 
 def is_claimed(path: Path, identity: str) -> bool | None:

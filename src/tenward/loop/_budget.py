@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["OutOfBudgetError", "Purse", "RoundsDoneError"]
 
 _MOST_PUT_ASIDE = 0.5
-_ROUNDS = 20  # where no limit is given at all
 
 
 class OutOfBudgetError(Exception):
@@ -104,10 +103,7 @@ class Purse:
             RoundsDoneError: There are no more.
             OutOfBudgetError: Another limit is reached.
         """
-        limits = self._limits
-        limit = limits.rounds
-        if limit is None and limits.hours is None and limits.usd is None and limits.calls is None:
-            limit = _ROUNDS
+        limit = self._limits.rounds
         if limit is not None and self.spent.rounds >= limit:
             raise RoundsDoneError(f"all {limit} rounds are done")
         self.check()
