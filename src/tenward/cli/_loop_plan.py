@@ -31,7 +31,7 @@ __all__ = ["LoopPlan", "make_plan", "plan_data", "plan_page"]
 _TRIED = 5  # cases that stand for all
 _LABEL = 15
 _LONGEST = 1_000
-_ASKED = 2  # a question, and once more where its answer does not fit
+_ASKED = 3  # two questions, and the retro
 
 
 @dataclass(frozen=True, kw_only=True)
