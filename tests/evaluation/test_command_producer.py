@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import sys
 import time
 from contextlib import suppress
@@ -197,6 +199,17 @@ async def test_outputs_are_kept_only_where_a_version_is_named(lab: Lab, tmp_path
     assert await runs("b2")
     assert await runs("a1", Case(id="one", input="Other."))
     assert await runs("a1", sample=1)
+
+
+async def test_a_damaged_output_in_the_cache_is_made_again(lab: Lab, tmp_path: Path) -> None:
+    """What the store holds and is no output counts as none."""
+    producer = CommandProducer(program(tmp_path, "print('done')"), folder=tmp_path, version="a1")
+    with lend_calls(Calls(cache=lab.store)):
+        await producer.produce(CASE)
+        with contextlib.closing(sqlite3.connect(lab.store.path)) as db, db:
+            assert db.execute("UPDATE calls SET answer = 'not json'").rowcount == 1
+        assert (await producer.produce(CASE)).output == "done"
+    await producer.aclose()
 
 
 async def test_a_crash_is_not_kept(lab: Lab, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def end_of(top: Path) -> dict[str, Any]:
         "incumbent": git(top, "rev-parse", f"{record.incumbent}^{{tree}}"),
         "keeps": git(top, "rev-list", "--count", f"{record.base}..{record.incumbent}"),
         "pooled": state.pooled,
+        "effects": state.effects,
         "calibration": state.calibration,
         "counts": state.counts,
         "placebos": state.placebos,

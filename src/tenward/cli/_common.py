@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from tenward.cli._console import note
 from tenward.errors import UsageError
@@ -16,18 +13,7 @@ if TYPE_CHECKING:
     from tenward.rubrics import Rubric
     from tenward.workspace import Library
 
-__all__ = ["NumberRange", "announce_files", "check_default_judge"]
-
-
-class NumberRange(click.FloatRange):
-    """A number within bounds. ``nan`` is refused too: no bound stops it, and as a limit it would never hold."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number, or a complaint."""
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail("found nan, expected a number", param, ctx)
-        return number
+__all__ = ["announce_files", "check_default_judge"]
 
 
 def check_default_judge(library: Library, name: str) -> None:

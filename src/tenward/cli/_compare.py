@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenward.cli._common import NumberRange
 from tenward.cli._console import note, print_json, print_page, terminal_width
+from tenward.cli._options import NumberRange
 from tenward.errors import UsageError
 from tenward.evaluation import Store, compare_runs, paired_results, result_as_dict
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from click.core import ParameterSource
 
-from tenward.cli._common import NumberRange, announce_files, check_default_judge
+from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_run_report, write_text
+from tenward.cli._options import NumberRange
 from tenward.cli._produce import explain_lost, produce_options, producer_for
 from tenward.datasets import DataSet
 from tenward.errors import UnknownNameError, UsageError

@@ -15,6 +15,7 @@ import click
 from tenward.cli._console import lively, note, print_json, print_page, say
 from tenward.cli._loop_audit import command as audit
 from tenward.cli._loop_open import open_loop
+from tenward.cli._options import NumberRange
 from tenward.errors import LoopError, UsageError
 
 if TYPE_CHECKING:
@@ -75,12 +76,10 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
         _JSON,
         click.option("--parallel", type=click.IntRange(1, 16), metavar="N", help="Attempts side by side."),
         click.option("--calls", type=click.IntRange(1), metavar="N", help="Calls of models in all, likewise."),
-        click.option(
-            "--usd", type=click.FloatRange(0, min_open=True), metavar="N", help="US dollars in all, likewise."
-        ),
+        click.option("--usd", type=NumberRange(0, min_open=True), metavar="N", help="US dollars in all, likewise."),
         click.option(
             "--hours",
-            type=click.FloatRange(0, min_open=True),
+            type=NumberRange(0, min_open=True),
             metavar="N",
             help="Hours in all, in place of the file's limit.",
         ),

@@ -240,7 +240,7 @@ def _producer(spec: LoopSpec, loop: OpenedLoop) -> Producer | None:
     return PromptProducer(
         prompt,
         produce.model.spec(loop.library, top=loop.top),
-        max_tokens=produce.max_tokens or 1024,
+        max_tokens=produce.most_tokens,
         temperature=produce.temperature,
     )
 

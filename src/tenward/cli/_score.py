@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from tenward.cli._common import NumberRange, announce_files, check_default_judge
+from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page, terminal_width, working
+from tenward.cli._options import NumberRange
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
 from tenward.evaluation import Result, evaluate_case, result_as_dict

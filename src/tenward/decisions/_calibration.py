@@ -37,6 +37,9 @@ class Calibration:
     case_variance: float
     """Variance over cases of what the judge would say on average; 0 where the noise hides it."""
 
+    corrected: bool = False
+    """Whether differences are corrected by :class:`CaseEffects`, for which fewer passes are enough."""
+
     @property
     def judge_sd(self) -> float:
         """Standard deviation of one pass."""
@@ -51,7 +54,8 @@ class Calibration:
     @property
     def lines(self) -> tuple[str, ...]:
         """What a person should know of it, one sentence a line."""
-        dev, sealed = passes(self.judge_sd), passes(self.judge_sd, split="sealed")
+        dev = passes(self.judge_sd, corrected=self.corrected)
+        sealed = passes(self.judge_sd, split="sealed")
         told = [
             f"judge noise: sd {self.judge_sd:.3f} a pass on {self.cases} cases",
             f"passes over the incumbent: {dev} on dev cases, {sealed} on sealed cases",
@@ -67,11 +71,12 @@ class Calibration:
         return tuple(told)
 
 
-def calibrate(scores: Mapping[str, Sequence[float | None]]) -> Calibration:
+def calibrate(scores: Mapping[str, Sequence[float | None]], *, corrected: bool = False) -> Calibration:
     """Measure the judge's noise: a one-way analysis of variance, cases against passes.
 
     Args:
         scores: Passes by case id, each the score of one fresh judgement of the same output; None where there is none.
+        corrected: Whether differences will be corrected by :class:`CaseEffects`.
 
     Raises:
         UsageError: No case has two scores.
@@ -94,5 +99,10 @@ def calibrate(scores: Mapping[str, Sequence[float | None]]) -> Calibration:
         typical = (total - sum(sample.n**2 for sample in samples) / total) / freedom
         case_variance = max(0.0, (between - judge_variance) / typical)
     return Calibration(
-        cases=len(samples), missing=missing, mean=mean, judge_variance=judge_variance, case_variance=case_variance
+        cases=len(samples),
+        missing=missing,
+        mean=mean,
+        judge_variance=judge_variance,
+        case_variance=case_variance,
+        corrected=corrected,
     )

@@ -68,7 +68,7 @@ def outlook(
     settings = settings or RaceSettings()
     rule = PosteriorRace(settings=settings)
     in_play = min(dev, settings.in_play)
-    start = in_play * max(2, passes(judge_sd))
+    start = in_play * max(2, passes(judge_sd, corrected=True))
     expected = _Proposals(settings)
     calls = _race_many(rule, state, dev, sealed, expected.draw)[1]
     smallest = _smallest(rule, state, dev, sealed)
@@ -95,7 +95,7 @@ def _seen(smallest: float | None, dev: int, sealed: int) -> str:
 def _afforded(candidates: int, calls: float, start: int, budget: int) -> str:
     return (
         f"{budget} calls decide on about {candidates} candidates: {start} for the start, then {calls:.1f} for each; "
-        "a keep costs about as much as the start"
+        "a keep costs no more than the start"
     )
 
 

@@ -1,6 +1,6 @@
 """The default rule: a shallow race on dev cases, a deep confirm on sealed ones, thresholds on a posterior.
 
-Thresholds on a probability tighten by themselves as noise grows, so one setting serves quiet and noisy judges. Thirty
+Thresholds on a probability tighten by themselves as noise grows, so one setting serves quiet and noisy judges. Twenty
 dev cases are cheap to judge afresh after a keep; the many sealed cases are paid only for the few candidates that get
 there. The prior knows that some proposals please the judge without being better, and so asks the sealed cases.
 """

@@ -85,8 +85,8 @@ class CommandProducer:
         given = json.dumps({"id": case.id, "input": case.input, "context": case.context})
         told = {"kind": "command", "command": self.command, "version": self.version, "case": given}
         key = call_key(told | {"pass": calls.sample}) if self.version else ""
-        if key and (known := calls.recall(key)) is not None:
-            return Produced(output=str(json.loads(known)))
+        if key and (known := _text_of(calls.recall(key))) is not None:
+            return Produced(output=known)
         limiter = calls.limiter
         async with limiter.slot() if limiter is not None else nullcontext():
             produced = await self._run(given)
@@ -201,3 +201,12 @@ def _file_digest(path: Path) -> str:
     except (OSError, ValueError):  # an argument need not be a path
         pass
     return ""
+
+
+def _text_of(answer: str | None) -> str | None:
+    """The output in a cached answer; a damaged answer is none, and the command runs again."""
+    try:
+        text = json.loads(answer) if answer is not None else None
+    except ValueError:
+        return None
+    return text if isinstance(text, str) else None

@@ -18,6 +18,7 @@ EMBEDDED = "the embedded engine"
 
 RETRYABLE = frozenset({"rate_limited", "timeout", "transport"})
 
+_KEY_SHOWN = 8
 _SECRET = re.compile(r"(?i)\b(sk|pk|key|lsv2|gsk|xai|ghp|hf)[-_][A-Za-z0-9_\-]{6,}|bearer\s+\S+|AIza\S{10,}")
 
 
@@ -163,4 +164,12 @@ def _short(cause: BaseException, key_env: str) -> str:
     text = str(message or "") or str(cause) or type(cause).__name__
     text = _SECRET.sub("[secret]", " ".join(text.split()))
     key = os.environ.get(key_env, "").strip() if key_env else ""
-    return (text.replace(key, "[secret]") if key else text)[:200]  # some endpoints echo the key they were given
+    return _without_key(text, key)[:200]  # some endpoints echo the key they were given
+
+
+def _without_key(text: str, key: str) -> str:
+    """A text without a key, and without the beginning of one: endpoints shorten what they echo."""
+    if len(key) < _KEY_SHOWN:
+        return text.replace(key, "[secret]") if key else text
+    start = re.escape(key[:_KEY_SHOWN])
+    return re.sub(rf"{start}\S*", "[secret]", text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tenward.decisions import Decision, Pooled
+from tenward.decisions import CaseEffects, Decision, Pooled
 from tenward.errors import LoopError, SystemicError, TenwardError
 from tenward.loop._alarms import grader_quotes, output_alarms
 from tenward.loop._commands import in_thread
@@ -23,7 +23,7 @@ from tenward.loop._stages import run_stage
 from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase, Spent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tenward.decisions import DecisionRule, Floor
     from tenward.loop._bench import Bench, NumberBench
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tenward.loop._proposing import Proposing
     from tenward.loop._scores import Incumbent
     from tenward.loop._slots import Slot
+    from tenward.loop._states import LoopState
 
 __all__ = ["Attempts"]
 
@@ -148,7 +149,7 @@ class Attempts:
             for twin in self._control.journal.twins(attempt):
                 if twin.status is Status.DISCARD and not twin.placebo and twin.decision is not None:
                     return self._end(attempt, Status.DISCARD, f"discarded: the same files as in attempt {twin.number}")
-        return replace(attempt, phase=Phase.STAGING, pooled=dict(self._control.state.pooled))
+        return replace(attempt, phase=Phase.STAGING, **self._learned(attempt.epoch))
 
     # -- measuring -----------------------------------------------------------------------------------------------
 
@@ -163,7 +164,12 @@ class Attempts:
             ended = await run_stage(self._control, stages[at], at, duel, slot, attempt, self._probe)
         except CandidateCrashedError as error:
             return self._crashed(attempt, str(error))
-        attempt = replace(attempt, stages=(*attempt.stages, ended.state), log=ended.log[-_LOG_CHARS:] or attempt.log)
+        attempt = replace(
+            attempt,
+            stages=(*attempt.stages, ended.state),
+            log=ended.log[-_LOG_CHARS:] or attempt.log,
+            shown={**attempt.shown, **duel.shown},
+        )
         if ended.state.passed:
             return attempt
         if ended.crashed:
@@ -188,6 +194,7 @@ class Attempts:
         attempt = replace(
             attempt,
             looks=verdicts.looks,
+            shown={**attempt.shown, **duel.shown},
             decision=decision.to_json(),
             score=verdicts.score,
             incumbent_score=verdicts.incumbent_score,
@@ -225,6 +232,12 @@ class Attempts:
         cases = {row.case_id for row in rows}
         beside = [row for row in self._incumbent_of(attempt).scores.all() if row.case_id in cases]
         return (*grader_quotes(old, new, sealed.rubric, sealed.cases), *output_alarms(rows, beside))
+
+    def _learned(self, epoch: int) -> dict[str, Any]:
+        """What is known for a race against the incumbent of an epoch, as facts of an attempt."""
+        state = self._control.state
+        effects = dict(state.effects) if epoch == state.epoch else {}
+        return {"pooled": dict(state.pooled), "effects": effects}
 
     # -- ending --------------------------------------------------------------------------------------------------
 
@@ -321,7 +334,8 @@ class Attempts:
             retro={},
             ended=None,
             alarms=(),
-            pooled=dict(state.pooled),
+            shown={},
+            **self._learned(state.epoch),
         )
         if tree == self._control.tree_of(state.incumbent):
             return self._end(attempt, Status.DISCARD, "discarded: the new incumbent has this change already")
@@ -333,6 +347,7 @@ class Attempts:
         closed = replace(attempt, phase=Phase.CLOSED)
         decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
         assert attempt.status is not None
+        state = replace(state, effects=_after(state, attempt))
         if attempt.placebo:
             kept = decision is not None and decision.outcome == "keep"
             control.state = replace(state, placebos=state.placebos.after(attempt.placebo, kept=kept))
@@ -350,10 +365,25 @@ class Attempts:
                 incumbent=attempt.candidate,
                 epoch=state.epoch + 1,
                 incumbent_score=None,
+                effects={},
                 claimed=state.claimed + decision.effect,
             )
         self._proposing.learn(closed)
         return closed
+
+
+def _after(state: LoopState, attempt: AttemptState) -> Mapping[str, Any]:
+    """What is known of the incumbent's errors after an attempt that was not kept."""
+    if not state.effects or attempt.epoch != state.epoch or not attempt.shown:
+        return state.effects
+    effects, shown = CaseEffects.from_json(dict(state.effects)), dict(attempt.shown)
+    # An unchanged copy shows the incumbent's errors and nothing else, so it counts, as a proposal of the usual effect
+    # would show them. Damage is no proposal: its loss, which all cases share, would be taken for an error of theirs.
+    if attempt.placebo == UNCHANGED:
+        shown = {unit: difference + effects.expected for unit, difference in shown.items()}
+    elif attempt.placebo:
+        return state.effects
+    return effects.after(shown).to_json()
 
 
 def ascii_path(path: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tenward.loop._slots import Slot
 
-__all__ = ["Commands", "in_thread"]
+__all__ = ["Commands", "in_thread", "marks"]
 
 _MARK = "TENWARD_LOOP"
 _SLOT = "TENWARD_SLOT"
@@ -30,8 +30,14 @@ _FILE_BLOCKS = 2_097_152  # of 512 bytes: no file beyond 1 GiB
 _LIMITS = f'ulimit -c 0; ulimit -f {_FILE_BLOCKS} 2>/dev/null; exec "$@"'
 _LIMITED = ("/bin/sh", "-c", _LIMITS, "sh")
 _PROBE_SECONDS = 10.0
+_MOST_SWEEPS = 10
 
 T = TypeVar("T")
+
+
+def marks(mark: str, slot: Path) -> dict[str, str]:
+    """The variables by which whatever was started in a slot of a loop is found again."""
+    return {_MARK: mark, _SLOT: str(slot)}
 
 
 async def in_thread(work: Callable[[], T], stop: threading.Event | None = None) -> T:
@@ -114,7 +120,7 @@ class Commands:
             raise ValueError("found an empty command, expected a program and its arguments")
         line = [*self.sandbox, *_LIMITED, *words]
         stop = threading.Event()
-        environment = self.environment | {_SLOT: str(cwd)} | dict(env or {})
+        environment = self.environment | marks(self.mark, cwd) | dict(env or {})
         try:
             return await in_thread(
                 lambda: run_command(line, cwd=cwd, timeout=timeout, env=environment, stop=stop), stop
@@ -127,8 +133,8 @@ class Commands:
 
         It is the same for all slots of the loop, so that what it printed can be kept in a cache.
         """
-        marks = {**slot.environment, _MARK: self.mark}
-        return [*self.sandbox, "env", *(f"{name}={value}" for name, value in marks.items()), *_LIMITED, *command]
+        variables = {**slot.environment, _MARK: self.mark}
+        return [*self.sandbox, "env", *(f"{name}={value}" for name, value in variables.items()), *_LIMITED, *command]
 
     def sweep(self, folder: Path | None = None) -> int:
         """Kill what was started for this loop and is still there, and return how many there were.
@@ -144,16 +150,27 @@ class Commands:
         wanted = {f"{_MARK}={self.mark}".encode()}
         if folder is not None:
             wanted.add(f"{_SLOT}={folder}".encode())
-        killed = 0
-        for process in Path("/proc").iterdir():
-            if not process.name.isdigit() or int(process.name) == os.getpid():
-                continue
-            with contextlib.suppress(OSError):
-                marked = wanted <= set((process / "environ").read_bytes().split(b"\0"))
-                if marked or _stands_in(process, folder or self.slots):
-                    os.kill(int(process.name), signal.SIGKILL)
-                    killed += 1
-        return killed
+        killed: set[int] = set()
+        for _ in range(_MOST_SWEEPS):  # one that was killed may have started another before
+            new = _kill_all(wanted, folder or self.slots) - killed
+            if not new:
+                break
+            killed |= new
+        return len(killed)
+
+
+def _kill_all(wanted: set[bytes], folder: Path) -> set[int]:
+    """Kill what has all these variables, or stands in the folder."""
+    killed: set[int] = set()
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            marked = wanted <= set((process / "environ").read_bytes().split(b"\0"))
+            if marked or _stands_in(process, folder):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed.add(int(process.name))
+    return killed
 
 
 def _stands_in(process: Path, folder: Path) -> bool:

@@ -52,7 +52,6 @@ class Control:
         commands: Runs its commands.
         purse: Counts what is spent.
         state: How it stands.
-        most_in_play: Dev units that a candidate meets at most; None for all there are.
         concurrency: Most cases at the same time.
         on_event: Told of every change.
     """
@@ -68,7 +67,6 @@ class Control:
         commands: Commands,
         purse: Purse,
         state: LoopState,
-        most_in_play: int | None = None,
         concurrency: int = 8,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
@@ -80,7 +78,6 @@ class Control:
         self.commands = commands
         self.purse = purse
         self.state = state
-        self.most_in_play = most_in_play
         self.concurrency = concurrency
         self.incumbent_turn = asyncio.Lock()
         self.opening_turn = asyncio.Lock()
@@ -138,6 +135,7 @@ class Control:
             incumbent=tip,
             epoch=self.state.epoch + 1,
             incumbent_score=None,
+            effects={},
             warnings=warnings,
         )
 

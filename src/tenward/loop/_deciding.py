@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenward.decisions import Decision, Look, Pooled, unit_differences
+from tenward.decisions import CaseEffects, Decision, Look, Pooled, differences_by_unit, unit_differences
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._scores import ScoreTable, candidate_sample, cases_of, mean
 from tenward.loop._states import LookState
@@ -72,6 +72,10 @@ class Duel:
             "sealed": incumbent.sealed,
         }
         self.table = ScoreTable(control, bench, f"a{attempt.number}")
+        self._pooled = Pooled.from_json(dict(attempt.pooled))
+        self._effects = CaseEffects.from_json(dict(attempt.effects)) if attempt.effects else None
+        self.shown: dict[str, float] = {}
+        """What the candidate showed so far; see :attr:`AttemptState.shown`."""
 
     async def decide(self, rule: DecisionRule, floors: Sequence[Floor]) -> Verdicts:
         """Race to the decision. The same scores give the same decision, so a race that was cut short is run again.
@@ -82,9 +86,8 @@ class Duel:
             BrokenEvaluatorError: The incumbent does not work any more either.
             OutOfBudgetError: A limit was reached.
         """
-        pooled = Pooled.from_json(dict(self._attempt.pooled))
         race = rule.start(
-            pooled,
+            self._pooled,
             dev=len(self._order["dev"]),
             sealed=len(self._order["sealed"]),
             floors=floors,
@@ -112,7 +115,7 @@ class Duel:
         )
 
     async def look(self, units: Sequence[Unit], split: Split) -> list[float]:
-        """Measure units on both sides and return the differences of those with a score on both.
+        """Measure units on both sides and return the differences of those with a score on both, as rules take them.
 
         Raises:
             CandidateCrashedError: As :meth:`decide`.
@@ -131,7 +134,16 @@ class Duel:
         await self._check(cases, split)
         factor = self._bench.factor(self._incumbent.mean)
         new, old = self.table.values(cases), self._incumbent.scores.values(cases)
-        return unit_differences(_times(new, factor), _times(old, factor), self._bench.groups)
+        differences = differences_by_unit(_times(new, factor), _times(old, factor), self._bench.groups)
+        if split == "sealed" or self._effects is None:
+            return list(differences.values())
+        # What no judge said has none of a judge's error: there is nothing to correct, and nothing to learn.
+        tables = (self.table, self._incumbent.scores)
+        judged = {unit[0] for unit in units if all(table.is_judged(case) for table in tables for case in unit)}
+        shown = {unit: difference for unit, difference in differences.items() if unit in judged}
+        self.shown |= shown
+        corrected = dict(zip(shown, self._effects.correct(shown, variance=self._pooled.dev_variance), strict=True))
+        return [corrected.get(unit, difference) for unit, difference in differences.items()]
 
     async def looks_hopeless(self, units: int) -> tuple[bool, str]:
         """Whether a first glance rules the candidate out: its whole 90 % interval lies below 0.
@@ -144,8 +156,7 @@ class Duel:
         if not differences:
             return False, "no case has a score on both sides"
         middle = math.fsum(differences) / len(differences)
-        variance = Pooled.from_json(dict(self._attempt.pooled)).dev_variance
-        margin = _HOPELESS * math.sqrt(variance / len(differences)) if self._bench.scored_by_judge else 0.0
+        margin = _HOPELESS * math.sqrt(self._pooled.dev_variance / len(differences)) if self._bench.scored_by_judge else 0.0
         count = f"{len(differences)} {self._bench.noun}{'' if len(differences) == 1 else 's'}"
         return middle + margin < 0, f"{middle:+.3f} on {count}, ±{margin:.3f}"
 

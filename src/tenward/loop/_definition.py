@@ -133,6 +133,11 @@ class ProduceSpec(Document):
             raise FieldError("model", found="nothing", expected="the model that is prompted", hint="such as local")
         return self
 
+    @property
+    def most_tokens(self) -> int:
+        """Upper bound on one output, the default filled in."""
+        return self.max_tokens or _MAX_TOKENS
+
 
 class NumberSpec(Document):
     """A number that a command prints."""
@@ -378,8 +383,16 @@ class LoopSpec(Document):
 
     @property
     def rule(self) -> DecisionRule:
-        """The decision rule with its dials."""
-        return self.keep.build(self.rule_name)
+        """The decision rule with its dials, as long as nothing is known of the judge's noise."""
+        return self.rule_under(None)
+
+    def rule_under(self, judge_sd: float | None) -> DecisionRule:
+        """The decision rule with its dials.
+
+        Args:
+            judge_sd: Standard deviation of one pass of the judge, as calibrated; None before that.
+        """
+        return self.keep.build(self.rule_name, exact=judge_sd == 0 or self.score.number is not None)
 
     @property
     def floors(self) -> tuple[Floor, ...]:

@@ -210,7 +210,6 @@ class Engine:
             commands=commands,
             purse=purse,
             state=state,
-            most_in_play=_most_in_play(spec),
             concurrency=self._concurrency,
             on_event=self._on_event,
         )
@@ -249,7 +248,7 @@ class Engine:
                     epoch=epoch,
                     commit=commit,
                     slot=control.slots.slot(self.spec.parallel),
-                    judge_sd=float(control.state.calibration.get("judge_sd", 0.0)),
+                    judge_sd=control.state.calibration.get("judge_sd"),
                 )
             return incumbents[epoch]
 
@@ -295,13 +294,13 @@ class Engine:
             past=(attempt for attempt in control.journal.attempts() if not attempt.open),
         )
         proposing.proposer = self._proposer or make_proposer(
-            spec, self._top, library=self._library, refuse=proposing.refusal
+            spec, self._top, library=self._library, refuse=proposing.refusal, mark=control.commands.mark
         )
         probe = next((stage.number for stage in spec.stages if stage.number is not None), None)
         return Attempts(
             control,
             bench,
-            rule=spec.rule,
+            rule=spec.rule_under(control.state.calibration.get("judge_sd")),
             floors=spec.floors,
             proposing=proposing,
             incumbent_of=lambda attempt: incumbent_at(attempt.epoch, attempt.parent),
@@ -342,7 +341,7 @@ class Engine:
                 tip = self.record.incumbent
                 if tip != control.state.incumbent:
                     control.adopt(tip, f"somebody moved the branch to {tip[:12]}")
-            if control.state.incumbent_score is None:
+            while control.state.incumbent_score is None:
                 await rejudge(control, incumbent_at)
             control.purse.open_round()
             if self._left is not None:
@@ -359,10 +358,3 @@ class Engine:
                 placebo=draw_placebo(control.dice("placebo", number), self.spec.placebo),
             )
             return control.go(attempt, phase=LoopPhase.RUNNING)
-
-
-def _most_in_play(spec: LoopSpec) -> int | None:
-    """How many dev units a candidate meets at most, by the loop's rule."""
-    rule = spec.rule
-    found = getattr(getattr(rule, "settings", rule), "in_play", None)
-    return found if isinstance(found, int) else None

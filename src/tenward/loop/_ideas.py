@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from tenward.guards import is_list, is_mapping
+from tenward.judges import sendable
 from tenward.loop._index import TextIndex, terms_of
 from tenward.loop._ledger import Status
 from tenward.metrics import tokenise
@@ -87,7 +88,7 @@ class Idea:
 
     @classmethod
     def from_json(cls, value: object) -> Idea:
-        """Read an idea written by anyone: cut to size, missing parts empty.
+        """Read an idea written by anyone: cut to size, missing parts empty, half characters replaced.
 
         Raises:
             ValueError: It has no title, or a part is of another kind.
@@ -101,7 +102,7 @@ class Idea:
             raise ValueError("expected rationale as a text, ruled_out and combines as lists")
         return cls(
             title=_one_line(value["title"]),
-            rationale=rationale.strip()[:_TEXT_CHARS].rstrip(),
+            rationale=sendable(rationale.strip()[:_TEXT_CHARS].rstrip()),
             ruled_out=tuple(_one_line(item) for item in ruled_out if isinstance(item, str) and item.strip())[
                 :_MOST_RULED_OUT
             ],
@@ -249,7 +250,7 @@ class IdeaBook:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:_TITLE_CHARS].rstrip()
+    return sendable(" ".join(text.split())[:_TITLE_CHARS].rstrip())
 
 
 def _promise(past: PastIdea) -> tuple[float, float, int]:

@@ -72,7 +72,8 @@ class Keep(Document):
     """``line``: how much higher the line starts; 0.025."""
 
     in_play: _Units | None = None
-    """``race``, ``line`` and ``alpha``: dev cases a candidate meets at most; 30, 30 and 60."""
+    """``race``, ``line`` and ``alpha``: dev cases a candidate meets at most; 20 (30 where the judge repeats itself), 30
+    and 60."""
 
     sealed: _Units | None = None
     """``race``, ``line`` and ``alpha``: sealed cases it meets at most; 120."""
@@ -110,8 +111,12 @@ class Keep(Document):
         """Whether any dial of a rule is set."""
         return bool(self._dials())
 
-    def build(self, rule: RuleName) -> DecisionRule:
+    def build(self, rule: RuleName, *, exact: bool = False) -> DecisionRule:
         """The rule of that name with these dials.
+
+        Args:
+            rule: Its name.
+            exact: Whether what is left out is that of a judge which repeats itself.
 
         Raises:
             UsageError: A dial is out of its range.
@@ -119,7 +124,7 @@ class Keep(Document):
         dials = self._dials()
         match rule:
             case "race":
-                return PosteriorRace(settings=RaceSettings(**dials))
+                return PosteriorRace(settings=RaceSettings.exact(**dials) if exact else RaceSettings(**dials))
             case "alpha":
                 return AlphaRace(**dials)
             case "line":

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["producer_factory"]
 
-_MAX_TOKENS = 200
-
 
 def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Producer] | None:
     """How a loop makes outputs; None where the artefact itself is judged. The sealed copies must still be there.
@@ -44,14 +42,13 @@ def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Produ
     assert produce.prompt is not None
     assert produce.model is not None
     prompt = produce.prompt
-    max_tokens = produce.max_tokens or _MAX_TOKENS
     sealed, ref = control.sealed, produce.model
     if sealed.writer_file is not None:
         ref = ref.model_copy(update={"judge": str(sealed.writer_file)})
-    model = ref.spec(sealed.library, max_tokens=max_tokens, temperature=produce.temperature)
+    model = ref.spec(sealed.library)
 
     def by_prompt(slot: Slot) -> Producer:
         text = (slot.path / prompt).read_text(encoding="utf-8", errors="replace")
-        return PromptProducer(text, model, max_tokens=max_tokens, temperature=produce.temperature)
+        return PromptProducer(text, model, max_tokens=produce.most_tokens, temperature=produce.temperature)
 
     return by_prompt

@@ -22,7 +22,7 @@ from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tenward.decisions import Calibration
+    from tenward.decisions import Calibration, DecisionRule
     from tenward.judges import Judge
     from tenward.loop._bench import Bench
     from tenward.loop._control import Control
@@ -154,9 +154,10 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     found = _calibrated(first, bench)
     if bench.scored_by_judge:
         first.judge_sd = found.judge_sd if found is not None else 0.0
-        await first.measure(cases, split="dev", doing="calibration")
+        await first.measure(cases_of(first.in_play), split="dev", doing="calibration")
     variance = 0.0 if found is None else found.judge_variance
-    settings = getattr(control.spec.rule, "settings", None)
+    rule = control.spec.rule_under(first.judge_sd)
+    settings = getattr(rule, "settings", None)
     pooled = Pooled.initial(variance, settings=settings if isinstance(settings, RaceSettings) else None)
     for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
         if past.decision is not None and not past.open and not past.placebo:
@@ -164,11 +165,12 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     facts: dict[str, object] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
     if found is not None:
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(found.lines)}
-    facts |= await _seen(control, bench, pooled, first.judge_sd, found.lines if found is not None else ())
+    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, found.lines if found is not None else ())
     control.update(
         arrow=True,
         phase=LoopPhase.RUNNING,
         pooled=pooled.to_json(),
+        effects=first.effects(),
         calibration=json.loads(json.dumps(facts)),
         incumbent_score=first.mean,
         baseline_score=first.mean if control.state.incumbent == control.state.baseline else None,
@@ -177,14 +179,13 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
 
 
 async def _seen(
-    control: Control, bench: Bench, pooled: Pooled, judge_sd: float, lines: Sequence[str]
+    rule: DecisionRule, bench: Bench, pooled: Pooled, judge_sd: float, lines: Sequence[str]
 ) -> dict[str, object]:
     """What the default rule can hope to see with these cases and this judge.
 
     Raises:
         LoopError: Nothing at all: to start would be to burn the budget.
     """
-    rule = control.spec.rule
     if not isinstance(rule, PosteriorRace) or not bench.scored_by_judge:
         return {}
     dev, sealed = len(bench.dev), len(bench.sealed)
@@ -220,7 +221,7 @@ def _calibrated(first: Incumbent, bench: Bench) -> Calibration | None:
         factor = abs(bench.factor(first.mean))
         row = [None if value is None else factor * value for passes in table.values() for value in passes]
         return calibrate({"number": row}) if len(row) > 1 else None
-    return calibrate(table)
+    return calibrate(table, corrected=first.corrected)
 
 
 def _require_scores(incumbent: Incumbent, cases: list[str]) -> None:
@@ -235,7 +236,7 @@ def _require_scores(incumbent: Incumbent, cases: list[str]) -> None:
 
 
 async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent]) -> None:
-    """Judge a new incumbent on cases drawn afresh; the scores that made it win are thrown away.
+    """Judge the newest incumbent on cases drawn afresh; the scores that made it win are thrown away.
 
     Raises:
         BrokenEvaluatorError: Most of its cases get no score.
@@ -246,12 +247,15 @@ async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent
     cases = cases_of(incumbent.in_play)
     await incumbent.measure(cases, split="dev", doing="rejudging")
     _require_scores(incumbent, cases)
+    if control.state.epoch != state.epoch:
+        return  # an attempt beside this one has won meanwhile
     needed = [attempt.epoch for attempt in control.journal.open_attempts()]
     oldest = min([state.epoch, *needed])
     control.update(
         arrow=True,
         phase=LoopPhase.RUNNING,
         incumbent_score=incumbent.mean,
+        effects=incumbent.effects(),
         forget=[f"e{epoch}" for epoch in range(max(0, oldest - _OLD_EPOCHS), oldest)],
     )
 

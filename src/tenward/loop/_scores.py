@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from tenward.decisions import passes
+from tenward.decisions import CaseEffects, PosteriorRace, passes
 from tenward.judges import all_of
 from tenward.loop._commands import in_thread
 from tenward.loop._states import ProgressEvent
@@ -94,6 +94,10 @@ class ScoreTable:
         """The same for one criterion, as a share of the scale."""
         return {case: mean(row.criteria.get(name) for row in self.rows(case)) for case in cases}
 
+    def is_judged(self, case: str) -> bool:
+        """Whether a judge gave every score of a case; a crash and a failed gate are worth 0 without one."""
+        return all(row.result is not None for row in self.rows(case) if row.value is not None)
+
     def is_wordless(self, case: str) -> bool:
         """Whether a case was judged, and without a word."""
         verdicts = [row.result.get("verdict") for row in self.rows(case)[:1] if row.result is not None]
@@ -167,10 +171,12 @@ class Incumbent:
         epoch: Which incumbent it is.
         commit: Its files.
         slot: Where it is measured.
-        judge_sd: Standard deviation of one pass of the judge.
+        judge_sd: Standard deviation of one pass of the judge; None before the calibration.
     """
 
-    def __init__(self, control: Control, bench: Bench, *, epoch: int, commit: str, slot: Slot, judge_sd: float) -> None:
+    def __init__(
+        self, control: Control, bench: Bench, *, epoch: int, commit: str, slot: Slot, judge_sd: float | None
+    ) -> None:
         self.epoch = epoch
         self.commit = commit
         self.scores = ScoreTable(control, bench, f"e{epoch}")
@@ -182,14 +188,44 @@ class Incumbent:
         self._put_in_words: set[str] = set()
         units = list(bench.dev)
         control.dice("in play", epoch).shuffle(units)
-        self.in_play: tuple[Unit, ...] = tuple(units[: control.most_in_play or len(units)])
+        self._dev: tuple[Unit, ...] = tuple(units)
         sealed = list(bench.sealed)
         control.dice("sealed").shuffle(sealed)  # the same order for every incumbent
         self.sealed: tuple[Unit, ...] = tuple(sealed)
 
+    @property
+    def in_play(self) -> tuple[Unit, ...]:
+        """The dev units that candidates meet; the calibration may add to them, at the end."""
+        rule = self._control.spec.rule_under(self.judge_sd)
+        most = getattr(getattr(rule, "settings", rule), "in_play", None)
+        return self._dev[:most]
+
+    @property
+    def corrected(self) -> bool:
+        """Whether dev differences from it are corrected by what earlier candidates showed of its scores."""
+        race = isinstance(self._control.spec.rule, PosteriorRace)
+        # On a single case an error of its own cannot be told from that of all cases.
+        return race and self._bench.scored_by_judge and len(self._dev) > 1
+
     def passes(self, split: Split) -> int:
         """How many passes the judge's noise asks for, over one case."""
-        return passes(self.judge_sd, split=split) if self._bench.scored_by_judge else 1
+        if not self._bench.scored_by_judge:
+            return 1
+        return passes(self.judge_sd or 0.0, split=split, corrected=split == "dev" and self.corrected)
+
+    def effects(self) -> dict[str, object]:
+        """What is known of the errors of its scores before any candidate, as data; empty if nothing is to correct."""
+        if not self.corrected or not self.judge_sd:
+            return {}
+        units = self.in_play
+        scores = sum(row.value is not None for case in cases_of(units) for row in self.scores.rows(case))
+        rule = self._control.spec.rule_under(self.judge_sd)
+        return CaseEffects.start(
+            judge_variance=self.judge_sd**2,
+            passes=max(1, scores // len(units)),
+            units=len(units),
+            settings=rule.settings if isinstance(rule, PosteriorRace) else None,
+        ).to_json()
 
     def order(self, number: int) -> tuple[Unit, ...]:
         """The dev units in play, in the order in which an attempt meets them."""

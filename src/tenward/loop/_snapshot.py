@@ -58,7 +58,7 @@ class Fault:
 
     def __str__(self) -> str:
         """The fault in a line that can be printed whatever the path holds."""
-        shown = self.path if self.path.isprintable() else ascii(self.path)[1:-1]
+        shown = (self.path if self.path.isprintable() else ascii(self.path)[1:-1]) or "."
         return f"{shown}: {self.kind.value}{f' ({self.detail})' if self.detail else ''}"
 
 

@@ -144,7 +144,8 @@ class LookState:
     """Units reached by then."""
 
     differences: tuple[float, ...]
-    """Candidate minus incumbent, of the units new in this look; a unit without a score on both sides is left out."""
+    """Candidate minus incumbent, of the units new in this look, as the rule was told them: on dev units without what
+    earlier candidates showed of the incumbent's error. A unit without a score on both sides is left out."""
 
     criteria: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])
     """The same per criterion that may not be lowered, as shares of its scale."""
@@ -234,6 +235,12 @@ class AttemptState:
     pooled: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the rule had learned when the race began, as data."""
 
+    effects: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What was known then of the errors of its incumbent's scores, as data; empty where they are not corrected."""
+
+    shown: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Candidate minus incumbent by dev unit, not corrected, where a judge gave both scores: what others may learn."""
+
     decision: Mapping[str, Any] | None = None
     """How the race ended, as data of :class:`tenward.decisions.Decision`; None if there was none."""
 
@@ -306,6 +313,10 @@ class LoopState:
 
     pooled: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the rule has learned, as data; empty before the calibration."""
+
+    effects: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What candidates showed of the errors of the incumbent's scores, as data of :class:`tenward.decisions.CaseEffects`;
+    empty where they are not corrected, and until a new incumbent is judged."""
 
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The latest calibration: ``cases``, ``mean``, ``judge_sd``, ``icc``, ``smallest_gain`` that is kept every second

@@ -45,12 +45,16 @@ class CommandProposer:
         command: Program and arguments, run without a shell.
         timeout: Seconds after which it is stopped.
         allow_env: Names of the environment variables it may see besides the usual harmless ones.
+        mark: What the processes of the loop carry in their environment.
     """
 
-    def __init__(self, command: Sequence[str], *, timeout: float = 1800.0, allow_env: Sequence[str] = ()) -> None:
+    def __init__(
+        self, command: Sequence[str], *, timeout: float = 1800.0, allow_env: Sequence[str] = (), mark: str = ""
+    ) -> None:
         self._command = tuple(command)
         self._timeout = timeout
         self._allow_env = tuple(allow_env)
+        self._mark = mark
 
     @property
     def brief_chars(self) -> int:
@@ -75,6 +79,7 @@ class CommandProposer:
                 timeout=self._timeout,
                 env=allowed_environment(self._allow_env, variables),
                 stdin=text,
+                mark=self._mark,
             )
             fault = how_it_ended(ended, self._timeout)
             idea, unfit = _idea(read_small(note, _NOTE_BYTES), ended.tail, self._command[0], brief)

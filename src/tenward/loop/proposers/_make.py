@@ -52,6 +52,7 @@ def make_proposer(
     library: Library | None = None,
     refuse: Callable[[Idea], str | None] | None = None,
     limits: Limits | None = None,
+    mark: str = "",
 ) -> Proposer:
     """Make the proposer of a loop.
 
@@ -61,6 +62,7 @@ def make_proposer(
         library: Where judge files are looked up.
         refuse: Says why an idea is refused, or None to take it; asked by a model's proposer before its edits are read.
         limits: How large files may become.
+        mark: What the processes of the loop carry in their environment.
 
     Raises:
         UnknownNameError: There is no judge file of that name.
@@ -70,8 +72,8 @@ def make_proposer(
     if propose.llm is not None:
         return model_proposer(spec, propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
     if propose.command is not None:
-        return CommandProposer(propose.command, timeout=propose.timeout, allow_env=spec.allow_env)
+        return CommandProposer(propose.command, timeout=propose.timeout, allow_env=spec.allow_env, mark=mark)
     assert propose.python is not None
     return PythonProposer(
-        propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow_env, limits=limits
+        propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow_env, mark=mark, limits=limits
     )

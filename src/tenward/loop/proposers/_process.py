@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenward.errors import LoopError
+from tenward.loop._commands import marks
 from tenward.processes import run_command, scrubbed_environment
 
 if TYPE_CHECKING:
@@ -46,14 +47,18 @@ async def run_beside(
     timeout: float,  # noqa: ASYNC109 - the command's, which is killed and not cancelled
     env: Mapping[str, str],
     stdin: str,
+    mark: str,
 ) -> Completed:
     """Run a command in a thread; when the task is cancelled, the command is killed before the task ends.
+
+    Its environment says which loop and worktree it belongs to, and keeps git from looking for a repository above.
 
     Raises:
         LoopError: It could not be started.
     """
     stop = threading.Event()
-    run = asyncio.to_thread(run_command, command, cwd=cwd, timeout=timeout, env=env, stdin=stdin, stop=stop)
+    variables = {**env, **marks(mark, cwd), "GIT_CEILING_DIRECTORIES": str(cwd.parent)}
+    run = asyncio.to_thread(run_command, command, cwd=cwd, timeout=timeout, env=variables, stdin=stdin, stop=stop)
     task = asyncio.ensure_future(run)
     try:
         return await asyncio.shield(task)
@@ -74,9 +79,12 @@ def how_it_ended(ended: Completed, timeout: float) -> str | None:
     if ended.status == 0:
         return None
     if ended.status is None:
-        return f"stopped after {timeout:g} s" if ended.seconds >= timeout else "stopped"
-    last = ended.tail.splitlines()[-1][:300] if ended.tail else "it printed nothing"
-    return f"exit status {ended.status}: {last}"
+        return f"stopped after {timeout:g} s" if ended.seconds >= timeout else f"stopped: {_last_line(ended)}"
+    return f"exit status {ended.status}: {_last_line(ended)}"
+
+
+def _last_line(ended: Completed) -> str:
+    return ended.tail.splitlines()[-1][:300] if ended.tail else "it printed nothing"
 
 
 def read_small(path: Path, most: int) -> str | None:

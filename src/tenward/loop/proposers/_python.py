@@ -48,6 +48,7 @@ class PythonProposer:
             the worktree: a candidate must not change its proposer.
         timeout: Seconds after which it is stopped.
         allow_env: Names of the environment variables it may see besides the usual harmless ones.
+        mark: What the processes of the loop carry in their environment.
         limits: How large files may become.
     """
 
@@ -58,12 +59,14 @@ class PythonProposer:
         folders: Sequence[Path] = (),
         timeout: float = 1800.0,
         allow_env: Sequence[str] = (),
+        mark: str = "",
         limits: Limits | None = None,
     ) -> None:
         self._function = function
         self._folders = tuple(folder.resolve() for folder in folders)
         self._timeout = timeout
         self._allow_env = tuple(allow_env)
+        self._mark = mark
         self._limits = limits
 
     @property
@@ -86,6 +89,7 @@ class PythonProposer:
                 timeout=self._timeout,
                 env=allowed_environment(self._allow_env, {}),
                 stdin=json.dumps(brief.to_json()),
+                mark=self._mark,
             )
             fault = how_it_ended(ended, self._timeout)
             answer = read_small(path, _ANSWER_BYTES) if fault is None else None
