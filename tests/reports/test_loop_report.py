@@ -166,6 +166,13 @@ def test_a_gain_that_is_not_confirmed_says_so(gain: GainView | None, told: str) 
     assert "Confirmed:" not in text
 
 
+def test_a_loop_that_kept_nothing_says_so() -> None:
+    """Where there is no keep there is no gain, and the page does not leave that to be guessed."""
+    view = sample(gain=None)
+    nothing = replace(view, attempts=[attempt for attempt in view.attempts if attempt.state != "keep"])
+    assert "No attempt was kept, so there is no gain to measure." in text_of(render_loop(nothing))
+
+
 def test_a_number_has_no_claims_and_no_intervals() -> None:
     """Where a command prints the score, the page says from where to where it went, and what guards it: nothing."""
     view = sample(gain=None, claimed=None, baseline_score=0.2698, incumbent_score=1.3971, decimals=4)

@@ -90,6 +90,8 @@ def gain_lines(state: LoopState) -> list[Text]:
         if head.get("winner") not in (None, state.incumbent):
             lines.append(Text("of an earlier incumbent; it is measured anew when the loop ends", style="dim"))
     kept = state.counts.get("keep", 0)
+    if not kept and state.phase == "ended":
+        lines.append(Text("no attempt was kept", style="bold"))
     by_judge = head.get("low") is not None or not head
     if state.baseline_score is not None:
         line = Text(f"baseline {state.baseline_score:.{_DIGITS}f}")

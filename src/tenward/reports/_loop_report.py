@@ -62,6 +62,8 @@ def render_loop(view: LoopView) -> str:
 def _headline(view: LoopView) -> str:
     """What the big number says, in a sentence."""
     gain = view.gain
+    if gain is None and not any(attempt.state == "keep" for attempt in view.attempts):
+        return "No attempt was kept, so there is no gain to measure"
     if gain is None:
         return "The gain has not been measured on sealed cases"
     if gain.confirmed:

@@ -17,6 +17,7 @@ __all__ = ["Point", "Staircase", "staircase"]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 930.0, 16.0, 262.0
 _MOST_WHISKERS = 150
+_MOST_WHOLE = 20
 _MOST_LINKS = 600
 _TICKS = 5
 
@@ -70,7 +71,9 @@ def staircase(view: LoopView) -> Staircase | None:
     with_whiskers = {attempt.number for attempt in (scored if few else kept[-_MOST_WHISKERS:])}
     heights = [height for _, height in view.steps]
     for attempt in scored:
-        ends = (attempt.at_low, attempt.at_high) if attempt.number in with_whiskers and attempt.state == "keep" else ()
+        # Wide intervals of many discards would flatten the stairs; they are cut off at the edges.
+        whole = attempt.number in with_whiskers and (attempt.state == "keep" or len(scored) <= _MOST_WHOLE)
+        ends = (attempt.at_low, attempt.at_high) if whole else ()
         heights += [height for height in (attempt.at, *ends) if height is not None]
     low, high, ticks = _scale(heights)
     last = max([1, *(attempt.number for attempt in view.attempts)])
