@@ -124,7 +124,10 @@ class SentenceProposer:
             if self._refuse is None or self._refuse(idea) is None:
                 return self._edited(idea, _without(text, move.old), path, brief, Usage(), "", began)
             move = _Move()
-        model = StructuredModel(self.model)
+        spec = self.model
+        if spec.local and spec.seed is None:
+            spec = spec.model_copy(update={"seed": brief.number})
+        model = StructuredModel(spec)
         try:
             return await self._ask(model, brief, path, text, move, began)
         finally:
