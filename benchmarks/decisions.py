@@ -32,6 +32,7 @@ def main() -> None:
     table.add_argument("--rules", nargs="+", help="names of rules; strictly greater is always there")
     table.add_argument("--runs", type=int, default=200, help="runs a row and rule")
     table.add_argument("--calls", type=int, default=6000, help="judge calls a run may spend")
+    table.add_argument("--proposals", type=int, help="proposals a run meets, whatever they cost, instead of calls")
     table.add_argument("--first-seed", type=int, default=100_000)
     table.add_argument("--plot", type=Path, help="write a picture (SVG) of three rows")
     table.add_argument("--quick", action="store_true", help="a smoke run: 2 runs of 600 calls")
@@ -61,7 +62,14 @@ def _table(options: argparse.Namespace) -> None:
     if unknown := [row for row in rows if row not in ROWS]:
         raise SystemExit(f"--rows: found {unknown[0]!r}; expected main, all, or some of: {'; '.join(ROWS)}")
     rules = [one for one in CONTENDERS if options.rules is None or one.name in options.rules]
-    results = measure(rows, rules, runs=options.runs, calls=options.calls, first_seed=options.first_seed)
+    results = measure(
+        rows,
+        rules,
+        runs=options.runs,
+        calls=options.calls,
+        first_seed=options.first_seed,
+        proposals=options.proposals,
+    )
     told = list(results) if options.json else print_table(results)
     cost = cost_per_look(TENWARD, runs=min(options.runs, 20), calls=options.calls, first_seed=options.first_seed)
     if options.json:

@@ -14,6 +14,7 @@ from tenward.documents import (
     Document,
     FieldError,
     VersionedName,
+    line_of,
     load_document,
     parse_document,
     raise_faults,
@@ -377,3 +378,18 @@ def test_no_yaml_like_text_breaks_the_parser(text: str) -> None:
     """Texts full of YAML's own characters end in a model or in the parser's own error."""
     with contextlib.suppress(DocumentError):
         assert parse_document("recipe: a\nsteps: []\namounts: " + text, Recipe, "<text>").recipe == "a"
+
+
+def test_a_line_is_found_by_field(tmp_path: Path) -> None:
+    """The line of a field, of the nearest one around it, and of nothing where the file cannot be read."""
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1\nb:\n  c: {d: 2,\n    e: 3}\n")
+    assert [line_of(path, *field) for field in (("b", "c", "e"), ("b", "c", "x"), ("b", "y"), ("z",))] == [
+        4,
+        3,
+        2,
+        None,
+    ]
+    path.write_text("a: [")
+    assert line_of(path, "a") is None
+    assert line_of(tmp_path / "none.yaml", "a") is None

@@ -179,8 +179,8 @@ class _Loop:
         return step
 
 
-def run(contender: Contender, world: World, *, calls: int, seed: int) -> Run:
-    """Let a contender spend its calls; the last candidate may run over.
+def run(contender: Contender, world: World, *, calls: int, seed: int, proposals: int | None = None) -> Run:
+    """Let a contender spend its calls; the last candidate may run over. Or let it meet so many proposals.
 
     The same contender, world and seed give the same run.
     """
@@ -189,7 +189,13 @@ def run(contender: Contender, world: World, *, calls: int, seed: int) -> Run:
     first = loop.incumbent
     keeps = false_keeps = candidates = 0
     claimed = 0.0
-    while loop.spent["base"] + loop.spent["dev"] + loop.spent["sealed"] < calls:
+
+    def goes_on() -> bool:
+        if proposals is not None:
+            return candidates < proposals
+        return loop.spent["base"] + loop.spent["dev"] + loop.spent["sealed"] < calls
+
+    while goes_on():
         candidates += 1
         proposal = world.propose(loop.incumbent, dice)
         decision = loop.decide(proposal.artefact)

@@ -85,13 +85,20 @@ class Result:
 
 
 def measure(
-    rows: Iterable[str], contenders: Sequence[Contender], *, runs: int, calls: int, first_seed: int
+    rows: Iterable[str],
+    contenders: Sequence[Contender],
+    *,
+    runs: int,
+    calls: int,
+    first_seed: int,
+    proposals: int | None = None,
 ) -> Iterable[Result]:
     """Yield one result per world and contender, that of strictly greater first."""
     for row in rows:
         naive: float | None = None
         for contender in (NAIVE, *(one for one in contenders if one.name != NAIVE.name)):
-            done = [run(contender, ROWS[row], calls=calls, seed=first_seed + at) for at in range(runs)]
+            seeds = range(first_seed, first_seed + runs)
+            done = [run(contender, ROWS[row], calls=calls, seed=seed, proposals=proposals) for seed in seeds]
             result = _summed(row, contender.name, done, naive)
             naive = result.gain if naive is None else naive
             yield result

@@ -28,6 +28,7 @@ __all__ = [
     "Document",
     "FieldError",
     "VersionedName",
+    "line_of",
     "load_document",
     "parse_document",
     "raise_faults",
@@ -111,6 +112,24 @@ def top_level_keys(path: Path) -> frozenset[str]:
     for key, _ in root.value:
         keys.add(str(key.value))
     return frozenset(keys)
+
+
+def line_of(path: Path, *field: str) -> int | None:
+    """The line on which a YAML file has a field, or the nearest one around it; None where it cannot be read."""
+    try:
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            return None
+        node = yaml.compose(path.read_bytes(), Loader=yaml.SafeLoader)
+    except (OSError, yaml.YAMLError, RecursionError, ValueError, OverflowError):
+        return None
+    line: int | None = None
+    for name in field:
+        pairs: list[tuple[yaml.Node, yaml.Node]] = node.value if isinstance(node, yaml.MappingNode) else []
+        found = next((pair for pair in pairs if pair[0].value == name), None)
+        if found is None:
+            break
+        line, node = int(found[0].start_mark.line) + 1, found[1]
+    return line
 
 
 def load_document(path: Path, model: type[M]) -> M:

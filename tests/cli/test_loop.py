@@ -444,7 +444,7 @@ def test_a_loop_that_came_to_nothing_begins_at_the_mended_commit(run: Run, bench
             "sh nowhere.sh",
             "propose.command: found 'sh nowhere.sh', expected the file nowhere.sh",
         ),
-        ("budget:", "stages: [{run: /no/where}]\nbudget:", "stages.0.run: found '/no/where', expected a program at"),
+        ("budget:", "stages: [{run: /no/where}]\nbudget:", "stages[0].run: found '/no/where', expected a program at"),
     ],
 )
 def test_a_command_that_is_not_there_is_told_before_the_start(
@@ -599,6 +599,16 @@ def test_status_tells_the_confirmed_gain_from_what_was_claimed(run: Run, bench: 
         journal.write(loop=state(headline={}))
     told = run("loop", "status", "digits").stdout
     assert "2 keeps claimed +0.0900 in sum; that is no result before it is confirmed on sealed cases" in told
+
+
+def test_a_loop_whose_process_died_is_not_called_running(run: Run, bench: Bench) -> None:
+    """Nobody holds it, so whatever it was at was interrupted."""
+    bench.record.begin()
+    with bench.journal() as journal:
+        journal.write(loop=state(phase=LoopPhase.RUNNING, note=""))
+    told = run("loop", "status", "digits").stdout
+    assert "digits   interrupted while running\n" in told
+    assert "nobody runs it now; tenward loop resume digits goes on from here" in told
 
 
 def test_what_a_model_wrote_cannot_steer_the_terminal(run: Run, bench: Bench) -> None:

@@ -93,3 +93,13 @@ def test_a_limit_on_the_command_line_stops_the_loop_and_can_be_raised(run: Run, 
     state = json.loads(run("loop", "resume", "answers", "--calls", "5000", "--rounds", "1", "--json").stdout)
     assert state["counts"] == {"keep": 1}
     assert state["spent"]["calls"] > 20
+
+
+def test_the_plan_says_what_the_simplest_rule_risks(run: Run, repository: Path) -> None:
+    """Before anything is spent, `rule: better` over cases is told to keep luck; the race is not."""
+    assert "keeps luck" not in run("loop", "plan", "answers").stdout
+    text = LOOP.replace("{never_lower: [clear], in_play: 8, sealed: 12}", "{rule: better}")
+    (repository / "loop/answers.yaml").write_text(text)
+    planned = " ".join(run("loop", "plan", "answers").stdout.split())
+    assert "half to four fifths of such keeps are no gain" in planned
+    assert "rule: race confirms a keep on sealed cases" in planned

@@ -61,13 +61,13 @@ def silence(_split: str, _new: int) -> Sequence[float]:
     return []
 
 
-def test_a_hopeless_candidate_ends_after_four_cases() -> None:
-    """Four cases at -0.2 are enough; the reason says why in one line."""
+def test_a_hopeless_candidate_ends_after_three_cases() -> None:
+    """Three cases at -0.2 are enough; the reason says why in one line."""
     decision = run(PosteriorRace().start(STATE, dev=30, sealed=120), constant(-0.2))
     assert decision.outcome == "discard"
-    assert (decision.evidence.dev.n, decision.evidence.sealed.n) == (4, 0)
+    assert (decision.evidence.dev.n, decision.evidence.sealed.n) == (3, 0)
     assert decision.reason.startswith("discarded: P(gain above 0.03) 0.00")
-    assert decision.reason.endswith("on 4 dev cases")
+    assert decision.reason.endswith("on 3 dev cases")
 
 
 def test_a_clear_gain_is_kept_after_dev_and_sealed() -> None:
@@ -98,10 +98,10 @@ def test_looks_come_in_the_documented_order() -> None:
     while isinstance(look := race.next(), Look):
         assert race.next() == look
         # Neither here nor there, on dev and on sealed.
-        value = 0.06 if look.split == "dev" else 0.03
+        value = 0.07 if look.split == "dev" else 0.035
         race.tell([value] * (look.units - seen[look.split][-1]))
         seen[look.split].append(look.units)
-    assert seen["dev"] == [0, 4, 6, 8, 10, 13, 17, 22, 29, 30]
+    assert seen["dev"] == [0, 3, 5, 7, 9, 12, 16, 20]
     assert seen["sealed"] == [0, 8, 10, 13, 17, 22, 29, 38, 49, 64, 83, 108, 120]
     assert look.outcome == "discard"
     assert "0.9 needed to keep" in look.reason
@@ -120,11 +120,11 @@ def test_the_last_dev_look_asks_for_less() -> None:
     race = PosteriorRace().start(STATE, dev=30, sealed=120)
     reached = 0
     while isinstance(look := race.next(), Look) and look.split == "dev":
-        race.tell([0.07] * (look.units - reached))
+        race.tell([0.08] * (look.units - reached))
         reached = look.units
     assert race.next() == Look(split="sealed", units=8)
-    assert reached == 30
-    belief = posterior(STATE.weigh([0.07] * 30, []), PosteriorRace().settings)
+    assert reached == 20
+    belief = posterior(STATE.weigh([0.08] * 20, []), PosteriorRace().settings)
     assert 0.2 <= belief.better < 0.5
 
 
@@ -169,14 +169,14 @@ def test_the_evidence_reproduces_the_decision(seed: int, effect: float) -> None:
 
 
 def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
-    """Return outcome and units by the rule as it is written down, for pools of 30 and 120."""
+    """Return outcome and units by the rule as it is written down, for pools of 20 and 120."""
     defaults = RaceSettings()
     n = m = 0
-    for n in (4, 6, 8, 10, 13, 17, 22, 29, 30):
+    for n in (3, 5, 7, 9, 12, 16, 20):
         belief = posterior(STATE.weigh(dev[:n], []), defaults)
-        if belief.better >= (0.20 if n == 30 else 0.50):
+        if belief.better >= (0.20 if n == 20 else 0.50):
             break
-        if belief.worthwhile < 0.05 or n == 30:
+        if belief.worthwhile < 0.05 or n == 20:
             return "discard", n, 0
     for m in (8, 10, 13, 17, 22, 29, 38, 49, 64, 83, 108, 120):
         belief = posterior(STATE.weigh(dev[:n], sealed[:m]), defaults)
@@ -193,7 +193,7 @@ def test_each_race_ends_where_the_written_rule_ends(seed: int, dev_effect: float
     """Outcome and number of units are those of the rule as it is written down, look by look."""
     dice = random.Random(seed)
     pools = {
-        "dev": [dice.uniform(-0.15, 0.15) + dev_effect for _ in range(30)],
+        "dev": [dice.uniform(-0.15, 0.15) + dev_effect for _ in range(20)],
         "sealed": [dice.uniform(-0.15, 0.15) + sealed_effect for _ in range(120)],
     }
     sources = {split: iter(pool) for split, pool in pools.items()}
@@ -205,12 +205,12 @@ def test_each_race_ends_where_the_written_rule_ends(seed: int, dev_effect: float
 
 @pytest.mark.parametrize("rule", RULES, ids=by_name)
 @settings(deadline=None)
-@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.permutations(range(4)))
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=3), st.permutations(range(3)))
 def test_the_order_within_a_look_does_not_matter(
     rule: DecisionRule, differences: list[float], order: list[int]
 ) -> None:
     """Cases of one look are judged in parallel; who comes first changes nothing."""
-    one, other = rule.start(STATE, dev=4, sealed=8), rule.start(STATE, dev=4, sealed=8)
+    one, other = rule.start(STATE, dev=3, sealed=8), rule.start(STATE, dev=3, sealed=8)
     one.tell(differences)
     other.tell([differences[index] for index in order])
     assert one.next() == other.next()
@@ -273,17 +273,17 @@ def test_silence_on_sealed_is_undecided() -> None:
 
 @pytest.mark.parametrize(
     ("differences", "told"),
-    [([0.1] * 5, "5 differences for 4 new units"), ([0.1, math.nan], "must be finite"), ([math.inf], "must be finite")],
+    [([0.1] * 5, "5 differences for 3 new units"), ([0.1, math.nan], "must be finite"), ([math.inf], "must be finite")],
 )
 def test_differences_that_cannot_be_are_refused(differences: list[float], told: str) -> None:
     """More differences than units, or one that is no number, are refused; the race stays as it was."""
     race = PosteriorRace().start(STATE, dev=30, sealed=120)
     with pytest.raises(ValueError, match=told):
         race.tell(differences)
-    race.tell([-0.2] * 4)
+    race.tell([-0.2] * 3)
     decision = race.next()
     assert isinstance(decision, Decision)
-    assert decision.evidence.dev.n == 4
+    assert decision.evidence.dev.n == 3
 
 
 def test_a_race_that_is_over_takes_no_more() -> None:
@@ -353,9 +353,9 @@ def test_a_floor_needs_its_differences() -> None:
     """Forgetting a criterion with a floor is a mistake of the caller, not a candidate that passes."""
     race = PosteriorRace().start(STATE, dev=30, sealed=120, floors=[FLOOR])
     with pytest.raises(ValueError, match="criteria with a floor: accuracy"):
-        race.tell([0.1] * 4)
-    with pytest.raises(ValueError, match="5 differences of accuracy for 4 new units"):
-        race.tell([0.1] * 4, {"accuracy": [0.0] * 5})
+        race.tell([0.1] * 3)
+    with pytest.raises(ValueError, match="4 differences of accuracy for 3 new units"):
+        race.tell([0.1] * 3, {"accuracy": [0.0] * 4})
 
 
 def test_a_rule_of_ones_own_is_a_reading_and_its_looks() -> None:

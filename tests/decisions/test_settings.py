@@ -15,11 +15,19 @@ if TYPE_CHECKING:
 def test_the_defaults_are_the_documented_ones() -> None:
     """The defaults are those the simulations were made with."""
     settings = RaceSettings()
-    assert (settings.in_play, settings.sealed, settings.first_look) == (30, 120, 4)
+    assert (settings.in_play, settings.sealed, settings.first_look) == (20, 120, 3)
     assert (settings.drop, settings.worthwhile) == (0.05, 0.03)
     assert (settings.ask, settings.ask_last, settings.seal_drop, settings.sure) == (0.50, 0.20, 0.20, 0.90)
-    assert settings.prior == Prior(good=0.10, gain=0.03, loss=0.02, fooling=0.05, shift=0.08, leaks=(0.25,))
+    leaks = (0.25, 0.25, 0.5)
+    assert settings.prior == Prior(good=0.10, gain=0.03, loss=0.02, fooling=0.05, shift=0.08, leaks=leaks)
     assert (settings.interaction_sd, settings.guess_worth) == (0.10, 20.0)
+
+
+def test_a_judge_that_repeats_itself_has_settings_of_its_own() -> None:
+    """Where there is no noise, a race looks later and trusts the sealed judge more; a dial that is set stays."""
+    exact = RaceSettings.exact(drop=0.01, first_look=3)
+    assert exact == RaceSettings(first_look=3, prior=Prior(leaks=(0.25,)), drop=0.01)
+    assert RaceSettings.exact().first_look == 4
 
 
 @pytest.mark.parametrize(

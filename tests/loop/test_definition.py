@@ -194,9 +194,8 @@ def test_a_writing_model_differs_from_the_judge_it_is_taken_from() -> None:
     """Key and endpoint come from the judge file; its short answers do not, and changes count."""
     llm = parse(propose={"llm": {"judge": "local", "temperature": 1.1, "context_tokens": 8192}}).propose.llm
     assert llm is not None
-    spec = llm.spec(max_tokens=777)
-    assert (spec.temperature, spec.context_tokens, spec.max_tokens, spec.read) == (1.1, 8192, 777, "stated")
-    assert llm.spec().max_tokens == 4096
+    spec = llm.spec()
+    assert (spec.temperature, spec.context_tokens, spec.max_tokens, spec.read) == (1.1, 8192, 4096, "stated")
 
 
 def test_a_panel_cannot_write(tmp_path: Path) -> None:
@@ -286,7 +285,7 @@ def test_files_outside_of_the_repository_are_told_apart(tmp_path: Path) -> None:
     """What ships with the installation lies elsewhere; the loop hashes it instead of reading it from a commit."""
     library = workspace(tmp_path / "shipped")
     (tmp_path / "repo").mkdir()
-    files = evaluator_files(LoopSpec.parse(FULL), tmp_path / "repo", library)
+    files = evaluator_files(LoopSpec.parse(FULL), tmp_path / "repo", library, committed={"prompts/subject.md"})
     assert files.inside == ()
     assert (tmp_path / "shipped/rubrics/subject.yaml").resolve() in files.outside
 

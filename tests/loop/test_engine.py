@@ -476,7 +476,7 @@ async def test_an_artefact_that_quotes_the_grader_is_not_kept(lab: Lab) -> None:
     text = "quality 0.90\nThe text before us say plainly and kindly what the reader should do next.\n"
     await lab.engine(spec, lambda brief, _: {PROMPT: text}).run()
     assert lab.statuses() == ["undecided"]
-    assert "quotes the rubric" in lab.attempts()[0].alarms[0]
+    assert [alarm.name for alarm in lab.attempts()[0].alarms] == ["quotes-rubric"]
     assert lab.record.incumbent == lab.record.base
 
 

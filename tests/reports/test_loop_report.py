@@ -256,6 +256,18 @@ def test_a_thousand_attempts_stay_readable() -> None:
     assert '<a href="#case=1000" aria-label' not in page
 
 
+def test_alarms_strictness_and_shared_weakness_are_told() -> None:
+    """An attempt shows its alarms; the page says that the loop tightened itself, and that one judge scores all."""
+    alarmed = [attempt(1, status="undecided", alarms=["length (overruled): its outputs have 90 words"], fooling=0.625)]
+    tally = PlaceboView(unchanged=2, unchanged_kept=1, at_most=0.98, tightened="1 of 2 copies were kept")
+    page = text_of(render_loop(sample(attempts=alarmed, placebos=tally, shared_weakness="one judge scores all")))
+    assert page.count("The loop has tightened itself: 1 of 2 copies were kept.") == 2
+    assert "One judge scores all." in page
+    raw = render_loop(sample(attempts=alarmed))
+    assert "length (overruled): its outputs have 90 words" in raw
+    assert re.search(r'"fooling": ?0.625', raw)
+
+
 @pytest.mark.browser
 def test_a_point_of_the_chart_opens_its_attempt(watched: Watched) -> None:
     """A click in the chart shows idea, coloured diff, looks, decision and retro of that attempt."""
@@ -356,9 +368,7 @@ def test_what_a_person_said_stands_beside_the_gain() -> None:
         gain=-0.01, low=-0.05, high=0.03, answers=30, agreement="judge +0.051, person alone -0.020", note="30 scored"
     )
     text = text_of(render_loop(sample(check=check)))
-    assert (
-        "A person who did not know which was which: −0.010 , 95 % interval −0.050 to +0.030 on 30 cases" in text
-    )
+    assert "A person who did not know which was which: −0.010 , 95 % interval −0.050 to +0.030 on 30 cases" in text
     assert "Not confirmed by a person." in text
     assert "Judge +0.051, person alone -0.020. 30 scored. A person is the only defence" in text
     unseen = text_of(render_loop(sample(check=CheckView(note="tenward loop audit commit-subjects"))))

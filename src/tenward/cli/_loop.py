@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,7 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
     """The arguments of ``run``, which ``resume`` has as well."""
     for option in (
         _JSON,
+        click.option("--anyway", is_flag=True, help="Start even where the rule could see no gain at all."),
         click.option("--parallel", type=click.IntRange(1, 16), metavar="N", help="Attempts side by side."),
         click.option("--calls", type=click.IntRange(1), metavar="N", help="Calls of models in all, likewise."),
         click.option("--usd", type=NumberRange(0, min_open=True), metavar="N", help="US dollars in all, likewise."),
@@ -101,6 +103,7 @@ def run(
     usd: float | None,
     calls: int | None,
     parallel: int | None,
+    anyway: bool,
     as_json: bool,
 ) -> int:
     """Start a loop, or go on where it was; show it while it runs.
@@ -114,6 +117,7 @@ def run(
     """  # noqa: D301 - click looks for the backspace character itself
     import asyncio  # slow to import, and of no use to those who only look on
 
+    from tenward.cli._loop_data import price_fault
     from tenward.cli._loop_watch import Board, show_board
     from tenward.evaluation import Store
     from tenward.loop import Engine
@@ -128,9 +132,19 @@ def run(
     for line in opened.notes:
         note(line)
     spec = _limited(opened.need_spec(), rounds=rounds, hours=hours, usd=usd, calls=calls, parallel=parallel)
+    if (fault := price_fault(opened, spec)) is not None:
+        raise fault
     board = Board(opened.name, plain=not lively())
     with Store.open() as store:
-        engine = Engine(spec, opened.record, store, top=opened.top, library=opened.library, on_event=board.tell)
+        engine = Engine(
+            spec,
+            opened.record,
+            store,
+            top=opened.top,
+            anyway=anyway,
+            library=opened.library,
+            on_event=board.tell,
+        )
         try:
             with show_board(board):
                 state = asyncio.run(engine.run(rounds))
@@ -179,8 +193,7 @@ def log(loop: str, tsv: bool, last: int | None, from_git: bool, as_json: bool) -
             click.echo(row.tsv)
         return
     if as_json:
-        keys = ("number", "commit", "score", "status", "description")
-        print_json([{key: getattr(row, key) for key in keys} for row in rows])
+        print_json([asdict(row) for row in (opened.with_alarms(rows) if from_git else rows)])
         return
     from tenward.cli._loop_views import ledger_view, log_view
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tenward.cli._loop_check import check_view
-from tenward.errors import TenwardError
+from tenward.cli._loop_judges import shared_weakness
+from tenward.errors import TenwardError, UsageError
 from tenward.judges import JudgeSpec, load_spec
 from tenward.reports import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tenward.judges import PanelSpec
     from tenward.loop import AttemptState, LoopRecord, LoopSpec, LoopState
 
-__all__ = ["diff_of", "loop_view", "scored_by"]
+__all__ = ["diff_of", "loop_view", "price_fault", "scored_by"]
 
 _MOST_DIFFS = 1_000
 
@@ -76,7 +77,9 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
             damaged=state.placebos.damaged,
             damaged_kept=state.placebos.damaged_kept,
             at_most=state.placebos.at_most,
+            tightened=state.placebos.tightened,
         ),
+        shared_weakness=_shared_weakness(loop),
         calibration=[str(line) for line in (*state.calibration.get("lines", ()), *state.warnings)],
         rounds=spent.rounds,
         seconds=spent.seconds,
@@ -88,13 +91,44 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
     )
 
 
+def _shared_weakness(loop: OpenedLoop) -> str:
+    try:
+        return shared_weakness(loop)
+    except TenwardError:  # a file is gone by now
+        return ""
+
+
 def _priced(loop: OpenedLoop, spec: LoopSpec) -> bool:
     """Whether every model that the loop asks has a price, or is free; what a command asks by itself is not counted."""
     try:
-        asked = list(_models(loop, spec))
+        return not _without_price(loop, spec)
     except TenwardError:  # a file is gone by now
         return False
-    return all(model.local or model.price is not None for model in asked)
+
+
+def _without_price(loop: OpenedLoop, spec: LoopSpec) -> tuple[str, ...]:
+    """The models that the loop asks and whose price nobody has stated, each once.
+
+    Raises:
+        TenwardError: The file of one is missing or faulty.
+    """
+    asked = _models(loop, spec)
+    return tuple(dict.fromkeys(model.model for model in asked if not model.local and model.price is None))
+
+
+def price_fault(loop: OpenedLoop, spec: LoopSpec) -> UsageError | None:
+    """What stands against a budget in dollars; None where every model has a price, or is free, or there is no such.
+
+    Raises:
+        TenwardError: The file of a model is missing or faulty.
+    """
+    unknown = () if spec.budget.usd is None else _without_price(loop, spec)
+    if not unknown:
+        return None
+    return UsageError(
+        f"budget.usd: found no price of {', '.join(unknown)}, expected the price of every model",
+        hint="add `price: {input: …, output: …}` (US dollars per million tokens) to its file, or limit calls instead",
+    )
 
 
 def _models(loop: OpenedLoop, spec: LoopSpec) -> Iterator[JudgeSpec]:
@@ -139,7 +173,7 @@ class _Heights:
             return attempt.score, None, None
         if effect is None:
             return None, None, None
-        level = self._levels.get(attempt.epoch, 0.0)
+        level = self._levels[max(epoch for epoch in self._levels if epoch <= attempt.epoch)]
         low, high = _decided(attempt, "low"), _decided(attempt, "high")
         return level + effect, None if low is None else level + low, None if high is None else level + high
 
@@ -202,7 +236,9 @@ def _attempt(attempt: AttemptState, chart: _Heights, diffs: Mapping[int, str], *
         at=at,
         at_low=low,
         at_high=high,
-        faults=[*attempt.faults, *(f"alarm: {alarm}" for alarm in attempt.alarms)],
+        faults=attempt.faults,
+        alarms=[alarm.text for alarm in attempt.alarms],
+        fooling=_decided(attempt, "fooling"),
         log=attempt.log,
         retro=str(retro.get("why", "")),
         true_to_idea=faithful if isinstance(faithful, bool) else None,

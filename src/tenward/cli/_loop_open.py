@@ -7,8 +7,9 @@ import os
 import re
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,14 @@ from tenward.loop import Journal, LoopRecord
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from tenward.loop import AttemptState, LoopSpec, LoopState
+    from tenward.loop import Alarm, AttemptState, LoopSpec, LoopState
 
 _NAME = re.compile(r"^loop: ([a-z0-9][a-z0-9.-]*)(?:/v[0-9]+)?[ \t]*(?:#.*)?$", re.MULTILINE)
 # The engine looks for this file beside the journal before it opens an attempt.
 STOP_FILE = "stop"
+_NOTES_AT_ONCE = 500
 
 __all__ = ["Holder", "OpenedLoop", "Row", "open_loop", "repository_around"]
 
@@ -53,6 +55,8 @@ class Row:
     score: float | None
     status: str
     description: str
+    alarms: Sequence[Alarm] = ()
+    """Empty where the row was rebuilt from the refs alone."""
 
     @property
     def tsv(self) -> str:
@@ -222,6 +226,16 @@ class OpenedLoop:
                 if state.candidate and state.status is not None:
                     yield row_of(state)
 
+    def with_alarms(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows that were rebuilt from the refs, with what the notes in git say of alarms."""
+        from tenward.loop import STATE_NOTE, AttemptState, read_state
+
+        rows = iter(rows)
+        while some := list(islice(rows, _NOTES_AT_ONCE)):
+            names = [f"refs/tenward/{self.name}/attempts/{row.number:06d}:{STATE_NOTE}" for row in some]
+            for row, note in zip(some, self.record.git.bodies(names), strict=True):
+                yield replace(row, alarms=read_state(AttemptState, note).alarms)
+
     @property
     def holder(self) -> Holder | None:
         """The process that runs the loop now; None where nobody does."""
@@ -249,6 +263,7 @@ def row_of(state: AttemptState) -> Row:
         score=state.score,
         status="" if state.status is None else state.status.value,
         description=state.idea or state.reason,
+        alarms=state.alarms,
     )
 
 

@@ -10,10 +10,12 @@ from rich.console import Group
 from rich.text import Text
 
 from tenward.cli._layout import hanging
-from tenward.cli._loop_data import scored_by
+from tenward.cli._loop_data import price_fault, scored_by
+from tenward.cli._loop_judges import shared_weakness
 from tenward.cli._loop_views import duration, one_line
 from tenward.cli._views import cost_of
 from tenward.datasets import printable
+from tenward.errors import UsageError
 from tenward.loop import PathPatterns
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class LoopPlan:
     """Hash per file that the score rests on, those that commands name included."""
 
     errors: Sequence[str]
-    """Commands that cannot be started; a run would refuse them."""
+    """What a run would refuse: commands that cannot be started, models without a price, too few cases for the rule."""
 
     notes: Sequence[str]
     """Files that are not committed as they are, which a run would refuse before the loop has begun."""
@@ -84,8 +86,11 @@ class LoopPlan:
     seconds_per_attempt: float | None
     """Likewise; None before the first attempt."""
 
+    shared_weakness: str
+    """That the judges of dev and sealed cases share their weaknesses; empty where they are of different families."""
+
     outlook: Sequence[str]
-    """What the rule can see; empty before the calibration."""
+    """What the rule can see, which is not known before the calibration, or what it risks."""
 
 
 def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
@@ -102,6 +107,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     patterns = PathPatterns(spec.edit)
     notes, errors = _faults(loop, files)
     dev, sealed = _units(spec, loop)
+    errors += _rule_faults(spec, dev, sealed)
     settings = getattr(spec.rule, "settings", spec.rule)
     in_play = min(dev, int(getattr(settings, "in_play", dev) or dev))
     most_sealed = min(sealed, int(getattr(settings, "sealed", sealed) or sealed))
@@ -127,6 +133,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         proposer_tokens=_tokens(asked),
         seconds_per_case=spent.seconds / spent.judged if spent is not None and spent.judged else None,
         seconds_per_attempt=spent.seconds / spent.rounds if spent is not None and spent.rounds else None,
+        shared_weakness=shared_weakness(loop),
         outlook=_outlook(spec, state, dev, sealed),
     )
 
@@ -148,7 +155,21 @@ def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[st
     if not begun:  # what will be committed before it begins is told above
         loose_paths = [*(file.path for file in loose if not file.known), *loop.loose_artefact]
         modes |= {path: "100755" if os.access(loop.top / path, os.X_OK) else "100644" for path in loose_paths}
-    return notes, [f"{missing.told}; {missing.hint}" for missing in missing_programs(spec, modes)]
+    errors = [f"{missing.told}; {missing.hint}" for missing in missing_programs(spec, modes)]
+    if (fault := price_fault(loop, spec)) is not None:
+        errors.append(f"{fault.message}; {fault.hint}")
+    return notes, errors
+
+
+def _rule_faults(spec: LoopSpec, dev: int, sealed: int) -> list[str]:
+    """Why the rule cannot decide anything with so many units."""
+    from tenward.decisions import Pooled
+
+    try:
+        spec.rule.start(Pooled.initial(0.0), dev=dev, sealed=sealed, floors=spec.floors)
+    except UsageError as error:
+        return [f"{error.message}; {error.hint}"]
+    return []
 
 
 def _proposing(spec: LoopSpec, loop: OpenedLoop) -> PlannedCalls:
@@ -236,30 +257,36 @@ def _producer(spec: LoopSpec, loop: OpenedLoop) -> Producer | None:
     produce = spec.produce
     if produce is None or produce.prompt is None or produce.model is None:
         return None
-    prompt = (loop.top / produce.prompt).read_text(encoding="utf-8")
-    return PromptProducer(
-        prompt,
-        produce.model.spec(loop.library, top=loop.top),
-        max_tokens=produce.most_tokens,
-        temperature=produce.temperature,
-    )
+    model = produce.model.spec(loop.library, top=loop.top)
+    try:
+        prompt = (loop.top / produce.prompt).read_text(encoding="utf-8", errors="replace")
+        return PromptProducer(prompt, model, max_tokens=produce.max_tokens, temperature=produce.temperature)
+    except OSError as error:
+        raise UsageError(
+            f"{produce.prompt}: cannot be read ({error.strerror})", hint="put the prompt back: git checkout"
+        ) from error
+    except UsageError as error:
+        raise UsageError(f"{produce.prompt}: {error.message}", hint=error.hint) from error
 
 
 def _outlook(spec: LoopSpec, state: LoopState | None, dev: int, sealed: int) -> Sequence[str]:
-    from tenward.decisions import Pooled, PosteriorRace, outlook
+    from tenward.decisions import Better, Pooled, PosteriorRace, outlook
 
-    if state is None or not state.pooled or not isinstance(spec.rule, PosteriorRace) or not sealed:
+    if isinstance(spec.rule, Better):
+        return (spec.rule.risk,) if spec.score.rubric is not None else ()
+    judge_sd = 0.0 if state is None else float(state.calibration.get("judge_sd", 0.0))
+    rule = spec.rule_under(judge_sd)
+    if state is None or not state.pooled or not isinstance(rule, PosteriorRace) or not sealed:
         return ()
-    judge_sd = float(state.calibration.get("judge_sd", 0.0))
     rounds = spec.budget.rounds or 20
-    in_play = min(dev, spec.rule.settings.in_play)
+    in_play = min(dev, rule.settings.in_play)
     found = outlook(
         Pooled.from_json(dict(state.pooled)),
         judge_sd=judge_sd,
         dev=dev,
         sealed=sealed,
         budget=rounds * in_play,
-        settings=spec.rule.settings,
+        settings=rule.settings,
     )
     return found.lines[:1]
 
@@ -290,7 +317,7 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
     part("sealed", "\n".join(hashes) or "the command alone")
     for error in plan.errors:
         part("error", Text(one_line(error, longest=_LONGEST), style="red"))
-    for told in plan.notes:
+    for told in (*plan.notes, *[plan.shared_weakness] * bool(plan.shared_weakness)):
         part("note", Text(one_line(told, longest=_LONGEST), style="yellow"))
     part("budget", _budget(spec))
     if spec.has_cases:

@@ -121,6 +121,8 @@ def ends_line(state: LoopState) -> Text:
     tally = state.placebos
     if tally.all:
         line.append(f"   placebos: {tally.kept} of {tally.all} kept, at most {tally.at_most:.0%}", style="dim")
+    if tally.sure is not None:
+        line.append(f"   tightened: a keep takes P(better) {tally.sure:g}", style="yellow")
     return line
 
 
@@ -134,8 +136,11 @@ def status_view(
 ) -> RenderableType:
     """How a loop stands; ``check`` is what a person said of its gain."""
     title = Text(state.loop, style="bold")
-    title.append(f"   {phase_words(state)}", style="cyan" if holder else "yellow")
     idle = state.phase.value in _IDLE
+    words = phase_words(state)
+    title.append(
+        f"   {words if holder or idle else f'interrupted while {words}'}", style="cyan" if holder else "yellow"
+    )
     blocks: list[RenderableType] = [title]
     if holder is not None:
         blocks.append(indented(Text(f"run by process {holder.pid} on {holder.host} since {holder.since}"), by=2))
@@ -232,11 +237,15 @@ def _found(attempt: AttemptState) -> Iterator[tuple[str, Text | str]]:
 
 def _ended(attempt: AttemptState, status: str) -> Iterator[tuple[str, Text | str]]:
     """How it ended, and what was learned."""
-    for label, lines in (("fault", attempt.faults), ("alarm", attempt.alarms)):
-        for line in lines:
-            yield label, Text(one_line(line, longest=500), style="red")
+    for line in attempt.faults:
+        yield "fault", Text(one_line(line, longest=500), style="red")
+    for alarm in attempt.alarms:
+        yield "alarm", Text(one_line(alarm.text, longest=500), style="yellow" if alarm.overruled else "red")
     if attempt.reason:
         yield "decision", Text(one_line(attempt.reason, longest=500), style=status_style(status))
+    fooling = (attempt.decision or {}).get("fooling")
+    if isinstance(fooling, float):
+        yield "fooling", f"P(worse, and fools the judge) {fooling:.3f}"
     for floor in (attempt.decision or {}).get("floors", ()):
         yield "floor", one_line(str(floor), longest=300)
     if attempt.rebased:

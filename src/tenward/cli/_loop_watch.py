@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Board", "follow", "show_board"]
 
 _SHOWN = 8
+_WARNINGS = 3
 _PAINTS_A_SECOND = 4
 _LOOK_EVERY = 0.5
 _ASK_EVERY = 10  # looks; to ask who holds the lock is to touch it
@@ -114,6 +115,7 @@ class Board:
         blocks: list[RenderableType] = [title]
         blocks += [indented(line, by=2) for line in gain_lines(state)]
         blocks.append(indented(ends_line(state), by=2))
+        blocks += [indented(Text(one_line(line), style="yellow"), by=2) for line in state.warnings[-_WARNINGS:]]
         now = self._now(state)
         if now is not None:
             blocks += [Text(""), indented(now, by=2)]

@@ -1,7 +1,7 @@
 """When to keep a change: rules that decide from paired differences under a noisy judge. No I/O, no random decisions.
 
-The default is :class:`PosteriorRace`: a few dev cases discard most candidates, many sealed cases confirm the rest. Its dev
-differences are corrected by :class:`CaseEffects`, where the judge has noise.
+The default is :class:`PosteriorRace`: a few dev cases discard most candidates, many sealed cases confirm the rest.
+:class:`CaseEffects` corrects its dev differences where the judge has noise.
 
 ================  ===========================================  ================================================
 rule              keeps when                                   for

@@ -84,4 +84,12 @@ class PosteriorRace:
                 step, why = "ask", better
             elif belief.worthwhile < settings.drop:
                 step, why = "discard", f"P(gain above {settings.worthwhile:g}) {belief.worthwhile:.3f}"
-        return Reading(step=step, why=why, effect=belief.mean, low=belief.low, high=belief.high, p_better=belief.better)
+        return Reading(
+            step=step,
+            why=why,
+            effect=belief.mean,
+            low=belief.low,
+            high=belief.high,
+            p_better=belief.better,
+            fooling=belief.fooling if sight.split == "sealed" else None,
+        )

@@ -55,6 +55,7 @@ class Reading:
     low: float | None
     high: float | None
     p_better: float | None = None
+    fooling: float | None = None
 
 
 class SteppedRace:
@@ -135,6 +136,7 @@ class SteppedRace:
                 low=reading.low,
                 high=reading.high,
                 p_better=reading.p_better,
+                fooling=reading.fooling,
                 evidence=sight.evidence,
                 floors=tuple(finding.text for finding in findings),
             )

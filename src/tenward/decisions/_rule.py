@@ -71,6 +71,10 @@ class Decision:
     floors: tuple[str, ...] = ()
     """What was found of each floor when the whole was good enough to keep; empty when it never was."""
 
+    fooling: float | None = None
+    """P(worse, and the dev judge takes it for better); None where no sealed unit was judged, and for rules that do not
+    state it."""
+
     def to_json(self) -> dict[str, object]:
         """Plain values; JSON keeps every bit of the numbers."""
         return {
@@ -80,6 +84,7 @@ class Decision:
             "low": self.low,
             "high": self.high,
             "p_better": self.p_better,
+            "fooling": self.fooling,
             "evidence": self.evidence.to_json(),
             "floors": list(self.floors),
         }
@@ -91,7 +96,7 @@ class Decision:
         Raises:
             UsageError: The value is damaged.
         """
-        names = ("outcome", "reason", "effect", "low", "high", "p_better", "evidence", "floors")
+        names = ("outcome", "reason", "effect", "low", "high", "p_better", "fooling", "evidence", "floors")
         part = fields(value, of="decision", names=names)
         floors, reason = part["floors"], part["reason"]
         if not is_list(floors) or not isinstance(reason, str):
@@ -106,6 +111,7 @@ class Decision:
             low=_optional(part["low"], of="decision.low"),
             high=_optional(part["high"], of="decision.high"),
             p_better=_optional(part["p_better"], of="decision.p_better"),
+            fooling=_optional(part["fooling"], of="decision.fooling"),
             evidence=Evidence.from_json(part["evidence"]),
             floors=tuple(str(floor) for floor in floors),
         )

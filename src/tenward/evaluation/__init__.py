@@ -17,7 +17,7 @@ from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._plan import Plan, plan_dataset
 from tenward.evaluation._produce import Produced, Producer, evaluate_produced
-from tenward.evaluation._prompt_producer import PromptProducer
+from tenward.evaluation._prompt_producer import PromptProducer, check_prompt
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run import Progress, Run, RunSink, count_cases, run_cases, run_dataset
@@ -52,6 +52,7 @@ __all__ = [
     "Summary",
     "Tally",
     "ascore",
+    "check_prompt",
     "compare_runs",
     "count_cases",
     "evaluate_case",

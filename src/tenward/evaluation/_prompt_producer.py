@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tenward.judges import PlannedCalls
     from tenward.workspace import Library
 
-__all__ = ["PromptProducer"]
+__all__ = ["PromptProducer", "check_prompt"]
 
 _PLACEHOLDER = re.compile(r"\{(input|context)\}")
 _MOST_BYTES = 1_000_000
@@ -171,7 +171,12 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _check(prompt: str, max_tokens: int, temperature: float | None) -> None:
+def check_prompt(prompt: str) -> None:
+    """See whether a text can be a prompt of :class:`PromptProducer`.
+
+    Raises:
+        UsageError: It is empty or has a placeholder twice.
+    """
     if not prompt.strip():
         raise UsageError("found an empty prompt, expected what to tell the model", hint="write the task into the file")
     for name in ("{input}", "{context}"):
@@ -180,6 +185,10 @@ def _check(prompt: str, max_tokens: int, temperature: float | None) -> None:
                 f"found {name} {count} times in the prompt, expected it once at most",
                 hint="name the text in words where it is mentioned again",
             )
+
+
+def _check(prompt: str, max_tokens: int, temperature: float | None) -> None:
+    check_prompt(prompt)
     if max_tokens < 1:
         raise UsageError(f"max_tokens: found {max_tokens}, expected at least 1", hint="leave it out for 200")
     if temperature is not None and not 0 <= temperature <= 2:

@@ -25,6 +25,7 @@ from tenward.judges._schema import judge_schema
 from tenward.judges._spec import JudgeSpec, PanelSpec, Price, load_spec
 from tenward.judges._structured import StructuredModel
 from tenward.judges._text_model import TextModel, Written
+from tenward.judges._told import judge_sentences
 from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "fence",
     "inert",
     "judge_schema",
+    "judge_sentences",
     "leave_engines",
     "lend_calls",
     "lent_calls",

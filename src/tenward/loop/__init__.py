@@ -6,6 +6,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tenward.loop._alarm_names import Alarm
     from tenward.loop._audit import Audit, AuditMatter, AuditPair, AuditScores, read_audit, write_audit
     from tenward.loop._committed import Uncommitted, definition_notes, sealed_definition, uncommitted
     from tenward.loop._definition import LoopSpec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         Phase,
         PlaceboTally,
         ProgressEvent,
+        SentinelState,
         Spent,
         StageState,
         read_state,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STATE_NOTE",
+    "Alarm",
     "Attempt",
     "AttemptEvent",
     "AttemptState",
@@ -69,6 +72,7 @@ __all__ = [
     "Phase",
     "PlaceboTally",
     "ProgressEvent",
+    "SentinelState",
     "Slot",
     "Slots",
     "Spent",
@@ -92,6 +96,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "_alarm_names": ("Alarm",),
     "_audit": ("Audit", "AuditMatter", "AuditPair", "AuditScores", "read_audit", "write_audit"),
     "_committed": ("Uncommitted", "definition_notes", "sealed_definition", "uncommitted"),
     "_definition": ("LoopSpec",),
@@ -118,6 +123,7 @@ _HOMES = {
         "Phase",
         "PlaceboTally",
         "ProgressEvent",
+        "SentinelState",
         "Spent",
         "StageState",
         "read_state",

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tenward.judges import judge_sentences
+from tenward.loop._alarm_names import Alarm, AlarmName
 from tenward.loop._scores import mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from tenward.datasets import Case
+    from tenward.decisions import Decision
     from tenward.loop._journal import CaseScore
     from tenward.rubrics import Rubric
 
-__all__ = ["grader_quotes", "output_alarms"]
+__all__ = ["grader_quotes", "mark_overruled", "output_alarms", "split_alarms"]
 
 _WORDS = 8
 _LONGER = 2.0
 _LONGER_BY = 40
 _BEHIND = 0.03
+_FOOLED = 0.5
 _MOST_SHOWN = 90
 
 
-def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> tuple[str, ...]:
-    """Where a text has come to quote the rubric or a known good output, eight words in a row or more.
+def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> tuple[Alarm, ...]:
+    """Where a text has come to quote the rubric, the judge's prompt or a known good output, eight words in a row.
 
     Args:
         old: The incumbent's text; what it quotes already is no news.
@@ -38,39 +43,57 @@ def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> 
     asked = [rubric.about]
     for criterion in rubric.criteria.values():
         asked += [*criterion.ask, *criterion.levels.values()]
-    alarms = [f"it quotes the rubric: {found}" for found in _first(added, asked)]
-    return (*alarms, *(f"it quotes a reference: {found}" for found in _references(added, cases)))
+    sources: tuple[tuple[AlarmName, str, Iterable[str]], ...] = (
+        ("quotes-rubric", "it quotes the rubric", asked),
+        ("quotes-judge", "it quotes what the judge is told", judge_sentences(rubric)),
+        ("quotes-reference", "it quotes a reference", (text for case in cases for text in case.references)),
+    )
+    found = ((name, told, _first(added, texts)) for name, told, texts in sources)
+    return tuple(Alarm(name=name, evidence=f"{told}: '{quote}'") for name, told, quote in found if quote)
 
 
-def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]) -> tuple[str, ...]:
+def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]) -> tuple[Alarm, ...]:
     """What outputs on the same cases say: far longer than before, or a pleased judge while the references fall.
 
     Args:
         candidate: Scores of the candidate.
         incumbent: Scores of the incumbent on the same cases.
     """
-    alarms: list[str] = []
+    alarms: list[Alarm] = []
     new, old = (mean(float(len(row.output.split())) for row in rows if row.output) for rows in (candidate, incumbent))
     if new is not None and old is not None and new > _LONGER * old and new - old > _LONGER_BY:
-        alarms.append(f"its outputs have {new:.0f} words, the incumbent's {old:.0f}")
+        alarms.append(Alarm(name="length", evidence=f"its outputs have {new:.0f} words, the incumbent's {old:.0f}"))
     new, old = (mean(row.references for row in rows) for rows in (candidate, incumbent))
     if new is not None and old is not None and new < old - _BEHIND:
-        alarms.append(f"the judge is pleased while the references fall: {new:.3f} from {old:.3f}")
+        told = f"the judge is pleased while the references fall: {new:.3f} from {old:.3f}"
+        alarms.append(Alarm(name="references-fall", evidence=told))
     return tuple(alarms)
 
 
-def _references(added: set[tuple[str, ...]], cases: Iterable[Case]) -> list[str]:
-    for case in cases:
-        if found := _first(added, case.references):
-            return found
-    return []
+def split_alarms(decision: Decision) -> tuple[Alarm, ...]:
+    """Whether the gain that was seen on dev cases is not seen on the sealed ones.
+
+    Args:
+        decision: Of any rule; those that do not weigh this raise none.
+    """
+    if decision.fooling is None or decision.fooling <= _FOOLED:
+        return ()
+    dev, sealed = decision.evidence.dev.mean, decision.evidence.sealed.mean
+    told = f"{dev:+.3f} on dev and {sealed:+.3f} on sealed cases: P(worse, and fools the judge) {decision.fooling:.2f}"
+    return (Alarm(name="dev-only", evidence=told),)
 
 
-def _first(added: set[tuple[str, ...]], texts: Iterable[str]) -> list[str]:
+def mark_overruled(alarms: Iterable[Alarm], overruled: Collection[str]) -> tuple[Alarm, ...]:
+    """The alarms, marked where the loop's file overrules them."""
+    return tuple(replace(alarm, overruled=alarm.name in overruled) for alarm in alarms)
+
+
+def _first(added: set[tuple[str, ...]], texts: Iterable[str]) -> str:
+    """The first run of words that both have; empty where there is none."""
     for text in texts:
         for words in sorted(_shingles(text) & added):
-            return [f"'{' '.join(words)[:_MOST_SHOWN]}'"]
-    return []
+            return " ".join(words)[:_MOST_SHOWN]
+    return ""
 
 
 def _shingles(text: str) -> set[tuple[str, ...]]:

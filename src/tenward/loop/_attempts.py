@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenward.decisions import CaseEffects, Decision, Pooled
 from tenward.errors import LoopError, SystemicError, TenwardError
-from tenward.loop._alarms import grader_quotes, output_alarms
+from tenward.loop._alarms import grader_quotes, mark_overruled, output_alarms, split_alarms
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._deciding import CandidateCrashedError, Duel, IncumbentMovedError
@@ -18,14 +18,17 @@ from tenward.loop._placebo import UNCHANGED, damaged_tree
 from tenward.loop._rebase import rebase
 from tenward.loop._record import Outcome
 from tenward.loop._retro import template_retro, trend_of
+from tenward.loop._sentinels import drift_alarms
 from tenward.loop._snapshot import snapshot
 from tenward.loop._stages import run_stage
 from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase, Spent
+from tenward.loop._strictness import stricter, with_placebo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tenward.decisions import DecisionRule, Floor
+    from tenward.loop._alarm_names import Alarm
     from tenward.loop._bench import Bench, NumberBench
     from tenward.loop._control import Control
     from tenward.loop._proposing import Proposing
@@ -144,6 +147,8 @@ class Attempts:
         if not attempt.placebo:
             if not attempt.changes:
                 return self._end(attempt, Status.DISCARD, "discarded: nothing was changed")
+            if unusable := self._proposing.unusable(attempt):
+                return self._end(attempt, Status.INVALID, f"invalid: {unusable}")
             if (past := self._proposing.repeats(attempt)) is not None:
                 return self._end(attempt, Status.DISCARD, f"discarded: the idea repeats that of attempt {past}")
             for twin in self._control.journal.twins(attempt):
@@ -180,7 +185,7 @@ class Attempts:
         self._control.purse.check()
         duel = self._duel(attempt, slot)
         try:
-            verdicts = await duel.decide(self._rule, self._floors)
+            verdicts = await duel.decide(stricter(self._rule, attempt.sure), self._floors)
         except CandidateCrashedError as error:
             return self._crashed(attempt, str(error))
         except IncumbentMovedError:
@@ -200,10 +205,11 @@ class Attempts:
             incumbent_score=verdicts.incumbent_score,
         )
         status, reason = Status(decision.outcome), decision.reason
-        if status is Status.KEEP and not attempt.placebo:
-            attempt = replace(attempt, alarms=self._alarms(attempt, duel))
-            if attempt.alarms:
-                status, reason = Status.UNDECIDED, f"undecided: {attempt.alarms[0]}; {reason}"
+        if not attempt.placebo:
+            attempt = replace(attempt, alarms=self._alarms(attempt, duel, decision))
+            blocking = [alarm for alarm in attempt.alarms if not alarm.overruled]
+            if status is Status.KEEP and blocking:
+                status, reason = Status.UNDECIDED, f"undecided: alarm {blocking[0].text}; {reason}"
         if status is Status.KEEP and attempt.placebo:
             status, reason = Status.DISCARD, f"a placebo that would have been {reason}"
         return self._end(attempt, status, reason, duel)
@@ -223,7 +229,15 @@ class Attempts:
     def _duel(self, attempt: AttemptState, slot: Slot) -> Duel:
         return Duel(self._control, self._bench, self._incumbent_of(attempt), attempt, slot)
 
-    def _alarms(self, attempt: AttemptState, duel: Duel) -> tuple[str, ...]:
+    def _alarms(self, attempt: AttemptState, duel: Duel, decision: Decision) -> tuple[Alarm, ...]:
+        """What stands against a keep; of another end, what explains it."""
+        control = self._control
+        alarms = split_alarms(decision)
+        if decision.outcome == "keep":
+            alarms = (*self._bought(attempt, duel), *alarms, *drift_alarms(control.state.sentinels, attempt.epoch))
+        return mark_overruled(alarms, control.spec.alarms.overrule)
+
+    def _bought(self, attempt: AttemptState, duel: Duel) -> tuple[Alarm, ...]:
         sealed = self._control.sealed
         if sealed.rubric is None:
             return ()
@@ -237,14 +251,14 @@ class Attempts:
         """What is known for a race against the incumbent of an epoch, as facts of an attempt."""
         state = self._control.state
         effects = dict(state.effects) if epoch == state.epoch else {}
-        return {"pooled": dict(state.pooled), "effects": effects}
+        return {"pooled": dict(state.pooled), "effects": effects, "sure": state.placebos.sure}
 
     # -- ending --------------------------------------------------------------------------------------------------
 
     def _crashed(self, attempt: AttemptState, log: str) -> AttemptState:
         lines = [line for line in log.splitlines() if line.strip()]
         attempt = replace(attempt, log=log[-_LOG_CHARS:])
-        return self._end(attempt, Status.CRASHED, f"crashed: {lines[-1][:200] if lines else 'without a word'}")
+        return self._end(attempt, Status.CRASHED, f"crashed: {lines[0][:300] if lines else 'without a word'}")
 
     def _end(self, attempt: AttemptState, status: Status, reason: str, duel: Duel | None = None) -> AttemptState:
         """Name the end; nothing has happened yet."""
@@ -350,7 +364,7 @@ class Attempts:
         state = replace(state, effects=_after(state, attempt))
         if attempt.placebo:
             kept = decision is not None and decision.outcome == "keep"
-            control.state = replace(state, placebos=state.placebos.after(attempt.placebo, kept=kept))
+            control.state = with_placebo(state, attempt.placebo, kept=kept, rule=self._rule)
             return closed
         counts = dict(state.counts)
         counts[attempt.status.value] = counts.get(attempt.status.value, 0) + 1

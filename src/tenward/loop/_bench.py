@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -32,6 +31,10 @@ if TYPE_CHECKING:
     from tenward.rubrics import Rubric
 
 __all__ = ["Bench", "NumberBench", "RubricBench", "Unit", "read_number"]
+
+_LINE_CHARS = 200
+_LARGEST = 1e60
+"""Numbers beyond it, and shares of numbers below its inverse, could not be squared and added up."""
 
 Unit = tuple[str, ...]
 """The cases that count as one: a case, or a group of cases."""
@@ -124,6 +127,18 @@ class RubricBench(Bench):
                     replace(given, output=text, human={}), self._rubric, judge, explain=explain, metrics=self._metrics
                 )
         return self._read(result, split, sample)
+
+    async def judge_output(self, case: str, output: str, *, sample: int) -> CaseScore:
+        """Have an output that is there already judged as those of dev cases are.
+
+        Raises:
+            OutOfBudgetError: A limit was reached; nothing was judged.
+            TenwardError: No further case could be judged either.
+        """
+        given = replace(self._cases[case], output=output, human={})
+        with self._control.purse.lend(sample, judging=True):
+            result = await evaluate_case(given, self._rubric, self._judges["dev"], metrics=self._metrics)
+        return self._read(result, "dev", sample)
 
     def words_cost_extra(self) -> bool:
         """As its plan says; see :meth:`Bench.words_cost_extra`."""
@@ -266,20 +281,24 @@ class NumberBench(Bench):
 
     def factor(self, incumbent: float | None) -> float:
         """Turns differences into shares of the incumbent's number for a rule that has sizes of gains in mind."""
-        return self.sign / abs(incumbent) if self._relative and incumbent else self.sign
+        size = abs(incumbent) if self._relative and incumbent is not None else 0.0
+        return self.sign / size if size >= 1 / _LARGEST else self.sign
 
 
 def _outcome(number: NumberSpec, ended: Completed) -> tuple[float | None, str]:
+    """The number, or in a line what went wrong, with what was printed below."""
+    lines = [line.strip() for line in ended.tail.splitlines() if line.strip()]
+    last = f": {lines[-1][:_LINE_CHARS]}" if lines else ""
     if ended.status is None:
-        return None, f"stopped after {ended.seconds:.0f} s of {number.timeout:g} s\n{ended.tail}"
+        return None, f"stopped after {ended.seconds:.0f} s of {number.timeout:g} s{last}\n{ended.tail}"
     if ended.status:
-        return None, f"exit status {ended.status}\n{ended.tail}"
+        return None, f"exit status {ended.status}{last}\n{ended.tail}"
     value = read_number(number, ended.tail)
-    return value, "" if value is not None else f"no number in what it printed\n{ended.tail}"
+    return value, "" if value is not None else f"no usable number in what it printed{last}\n{ended.tail}"
 
 
 def read_number(number: NumberSpec, printed: str) -> float | None:
-    """The number in what a command printed; None if there is none, or none that is finite."""
+    """The number in what a command printed; None if there is none, or it is not finite or beyond 1e60 in size."""
     text = printed
     if number.pattern is not None:
         hits = list(re.finditer(number.pattern, printed, re.MULTILINE))
@@ -301,4 +320,4 @@ def read_number(number: NumberSpec, printed: str) -> float | None:
         value = float(text.strip())
     except (ValueError, AttributeError):
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= _LARGEST else None

@@ -50,7 +50,7 @@ class Purse:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
-        self._before = spent
+        self._before = replace(spent, calls=0, usd=0.0)
         self._cache = cache
         self._limiter = Limiter(concurrency)
         self._clock = clock
@@ -61,10 +61,11 @@ class Purse:
         self._extra = Spent()
         self._aside_calls = 0
         self._aside_usd = 0.0
-        left_usd = None if limits.usd is None else max(0.0, limits.usd - spent.usd)
-        left_calls = None if limits.calls is None else max(0, limits.calls - spent.calls)
-        self._whole = (left_usd, left_calls)
-        self._budget = Budget(max_usd=left_usd, max_calls=left_calls)
+        self._left_usd = 0.0 if limits.usd is None else max(0.0, limits.usd - spent.usd)
+        self._left_calls = 0 if limits.calls is None else max(0, limits.calls - spent.calls)
+        # It goes on from what was spent, so that its refusals name the user's own limits.
+        self._budget = Budget(max_usd=limits.usd, max_calls=limits.calls)
+        self._budget.spent_usd, self._budget.calls = spent.usd, spent.calls
 
     @property
     def spent(self) -> Spent:
@@ -80,21 +81,21 @@ class Purse:
 
     def put_aside(self, cases: int) -> None:
         """Keep back what judging so many cases takes, by what it took so far; at most half of what is left."""
-        spent = self.spent
+        spent, limits = self.spent, self._limits
         if spent.judged:
-            usd, calls = self._whole
-            if usd is not None:
-                self._aside_usd = min(cases * spent.usd / spent.judged, _MOST_PUT_ASIDE * usd)
-                self._budget.max_usd = usd - self._aside_usd
-            if calls is not None:
-                self._aside_calls = min(round(cases * spent.calls / spent.judged), int(_MOST_PUT_ASIDE * calls))
-                self._budget.max_calls = calls - self._aside_calls
+            if limits.usd is not None:
+                self._aside_usd = min(cases * spent.usd / spent.judged, _MOST_PUT_ASIDE * self._left_usd)
+                self._budget.max_usd = limits.usd - self._aside_usd
+            if limits.calls is not None:
+                likely = round(cases * spent.calls / spent.judged)
+                self._aside_calls = min(likely, int(_MOST_PUT_ASIDE * self._left_calls))
+                self._budget.max_calls = limits.calls - self._aside_calls
 
     def open_aside(self) -> None:
         """Give out what was put aside; the headline is measured even when the time is up."""
         self._limits = self._limits.model_copy(update={"hours": None})
         self._aside_calls, self._aside_usd = 0, 0.0
-        self._budget.max_usd, self._budget.max_calls = self._whole
+        self._budget.max_usd, self._budget.max_calls = self._limits.usd, self._limits.calls
 
     def open_round(self) -> None:
         """Count a round.

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["BrokenEvaluatorError", "Control", "dice"]
 
 
+_AFTER_DRIFTS = 4_500_000_000
+
+
 class BrokenEvaluatorError(Exception):
     """The evaluator fails on the incumbent as well, so what it says of a candidate means nothing."""
 
@@ -91,6 +94,12 @@ class Control:
         found = self.state.calibration
         return bool(found) and found.get("icc") is not None and found["judge_sd"] == 0
 
+    @property
+    def exact_pass(self) -> int:
+        """The number of every pass of an exact judge: another one after it has moved, so that nothing is read back."""
+        drifts = self.state.sentinels.drifts
+        return _AFTER_DRIFTS + drifts if drifts else 0
+
     def tree_of(self, commit: str) -> str:
         """The tree of a commit."""
         if commit not in self._trees:
@@ -126,8 +135,8 @@ class Control:
             self.emit(LoopEvent(loop=self.state))
         return attempt
 
-    def adopt(self, tip: str, warning: str = "") -> None:
-        """Take another commit for the incumbent; it is judged before the next attempt is opened."""
+    def adopt(self, tip: str, warning: str = "", *, forget: Iterable[str] = (), **changes: Any) -> None:
+        """Take a commit for the incumbent; it is judged afresh before the next attempt is opened."""
         warnings = (*self.state.warnings, warning) if warning else self.state.warnings
         self.update(
             arrow=True,
@@ -137,6 +146,8 @@ class Control:
             incumbent_score=None,
             effects={},
             warnings=warnings,
+            forget=forget,
+            **changes,
         )
 
     def scored(self, subject: str, score: CaseScore) -> None:

@@ -156,7 +156,8 @@ class Duel:
         if not differences:
             return False, "no case has a score on both sides"
         middle = math.fsum(differences) / len(differences)
-        margin = _HOPELESS * math.sqrt(self._pooled.dev_variance / len(differences)) if self._bench.scored_by_judge else 0.0
+        variance = self._pooled.dev_variance if self._bench.scored_by_judge else 0.0
+        margin = _HOPELESS * math.sqrt(variance / len(differences))
         count = f"{len(differences)} {self._bench.noun}{'' if len(differences) == 1 else 's'}"
         return middle + margin < 0, f"{middle:+.3f} on {count}, ±{margin:.3f}"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document, raise_faults
-from tenward.loop._fields import (  # noqa: TC001 - pydantic reads the annotations
+from tenward.loop._fields import (
     Command,
     Count,
     ModelRef,
@@ -18,8 +18,9 @@ from tenward.loop._fields import (  # noqa: TC001 - pydantic reads the annotatio
     Seconds,
     Text,
     Variable,
+    unlike,
 )
-from tenward.loop._keep import Keep
+from tenward.loop._keep import AlarmsSpec, Keep
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class ProduceSpec(Document):
     model: ModelRef | None = None
     """The model that is prompted."""
 
-    max_tokens: Annotated[int, Field(ge=1, le=200_000, strict=True)] | None = None
-    """Upper bound on one output, in tokens; 200 when left out."""
+    max_tokens: Annotated[int, Field(ge=1, le=200_000, strict=True)] = 200
+    """Upper bound on one output, in tokens."""
 
     temperature: Annotated[float, Field(ge=0, le=2, strict=True)] | None = None
     """Sampling temperature; left to the provider when not given, 0 for the embedded engine."""
@@ -132,11 +133,6 @@ class ProduceSpec(Document):
         if self.prompt is not None and self.model is None:
             raise FieldError("model", found="nothing", expected="the model that is prompted", hint="such as local")
         return self
-
-    @property
-    def most_tokens(self) -> int:
-        """Upper bound on one output, the default filled in."""
-        return self.max_tokens or _MAX_TOKENS
 
 
 class NumberSpec(Document):
@@ -257,13 +253,6 @@ class BudgetSpec(Document):
         return self
 
 
-def _unlike(value: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({item for item in value if value.count(item) > 1})
-    if twice:
-        raise FieldError(found=f"{twice[0]!r} twice", expected="each once")
-    return value
-
-
 class LoopSpec(Document):
     """What may change, and when it is kept; read from YAML by :meth:`load`."""
 
@@ -273,7 +262,7 @@ class LoopSpec(Document):
     goal: Text
     """What a better artefact is, in a sentence or two; the proposer reads it first."""
 
-    edit: Annotated[Patterns, AfterValidator(_unlike)]
+    edit: Annotated[Patterns, AfterValidator(unlike)]
     """Paths or patterns, from the top of the repository, of what may change; all else is read-only."""
 
     propose: ProposeSpec
@@ -297,6 +286,9 @@ class LoopSpec(Document):
     confirm: ConfirmSpec | None = None
     """Who confirms a winner on sealed cases; as in ``score`` when left out."""
 
+    alarms: AlarmsSpec = AlarmsSpec()
+    """What stands against a keep although its rule is content."""
+
     budget: BudgetSpec = BudgetSpec(rounds=20)
     """When the loop stops; left out, after 20 rounds."""
 
@@ -313,7 +305,7 @@ class LoopSpec(Document):
     seed: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
     """Every random choice of the loop follows from it."""
 
-    allow_env: Annotated[tuple[Variable, ...], Field(max_length=100), AfterValidator(_unlike)] = ()
+    allow_env: Annotated[tuple[Variable, ...], Field(max_length=100), AfterValidator(unlike)] = ()
     """Environment variables that commands may see, by name; others are hidden."""
 
     combine_every: Annotated[int, Field(ge=2, le=1000, strict=True)] | None = 10

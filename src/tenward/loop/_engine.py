@@ -26,6 +26,7 @@ from tenward.loop._programs import missing_programs
 from tenward.loop._proposing import Proposing
 from tenward.loop._scores import Incumbent
 from tenward.loop._seal import seal
+from tenward.loop._sentinels import check_sentinels
 from tenward.loop._slots import Slots
 from tenward.loop._sources import read_sources
 from tenward.loop._states import AttemptState, LoopPhase, Phase
@@ -34,7 +35,7 @@ from tenward.metrics import MetricPool
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tenward.evaluation import Producer, Store
@@ -71,6 +72,7 @@ class Engine:
         proposer: Who proposes; as the loop's file says if None.
         judge: Who judges dev and sealed cases; as the loop's file says if None.
         producer: Makes the producer of what lies in a slot; as the loop's file says if None.
+        anyway: Whether to start although the rule could see nothing; otherwise that is an error.
         library: Where names are looked up; discovered from ``top`` if None.
         concurrency: Most cases, and most calls, at the same time.
         clock: Seconds that only grow.
@@ -88,6 +90,7 @@ class Engine:
         proposer: Proposer | None = None,
         judge: Judge | None = None,
         producer: Callable[[Slot], Producer] | None = None,
+        anyway: bool = False,
         library: Library | None = None,
         concurrency: int = 8,
         clock: Callable[[], float] = time.monotonic,
@@ -101,6 +104,7 @@ class Engine:
         self._proposer = proposer
         self._judge = judge
         self._producer = producer
+        self._anyway = anyway
         self._library = library or Library.discover(top)
         self._concurrency = concurrency
         self._clock = clock
@@ -252,13 +256,18 @@ class Engine:
                 )
             return incumbents[epoch]
 
+        async def ready() -> None:
+            await check_sentinels(control, bench)
+            while control.state.incumbent_score is None:
+                await rejudge(control, incumbent_at)
+
         note, phase = "interrupted", LoopPhase.STOPPED
         try:
-            await prepare(control, bench, incumbent_at)
+            await prepare(control, bench, incumbent_at, anyway=self._anyway)
             attempts = self._attempts(control, bench, incumbent_at)
             waiting = control.journal.open_attempts()
             await all_of(
-                self._work(control, attempts, waiting, control.slots.slot(number), incumbent_at)
+                self._work(control, attempts, waiting, control.slots.slot(number), ready)
                 for number in range(self.spec.parallel)
             )
             if not self._asked_to_stop:
@@ -313,12 +322,12 @@ class Engine:
         attempts: Attempts,
         waiting: list[AttemptState],
         slot: Slot,
-        incumbent_at: Callable[[int, str], Incumbent],
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
         """One slot's work: attempts that were cut short, then new ones."""
         try:
             while True:
-                attempt = waiting.pop(0) if waiting else await self._open(control, incumbent_at)
+                attempt = waiting.pop(0) if waiting else await self._open(control, ready)
                 if attempt is None:
                     return
                 await attempts.run(attempt, slot)
@@ -327,8 +336,8 @@ class Engine:
         except OutOfBudgetError as error:
             self._end, self._phase = f"budget: {error}", LoopPhase.STOPPED
 
-    async def _open(self, control: Control, incumbent_at: Callable[[int, str], Incumbent]) -> AttemptState | None:
-        """Open an attempt at the incumbent; None where no more are wanted."""
+    async def _open(self, control: Control, ready: Callable[[], Awaitable[None]]) -> AttemptState | None:
+        """Open an attempt at the incumbent, once that is judged; None where no more are wanted."""
         async with control.opening_turn:
             if self._asked_to_stop or (self.record.folder / _STOP).exists():
                 self._asked_to_stop = True
@@ -341,8 +350,7 @@ class Engine:
                 tip = self.record.incumbent
                 if tip != control.state.incumbent:
                     control.adopt(tip, f"somebody moved the branch to {tip[:12]}")
-            while control.state.incumbent_score is None:
-                await rejudge(control, incumbent_at)
+            await ready()
             control.purse.open_round()
             if self._left is not None:
                 self._left -= 1

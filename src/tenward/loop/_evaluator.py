@@ -10,6 +10,7 @@ from tenward.errors import LoopError
 from tenward.judges import PanelSpec, load_spec
 from tenward.loop._fields import named
 from tenward.loop._paths import PathPatterns
+from tenward.loop._places import place, placed
 from tenward.loop._programs import commands_of
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
@@ -75,8 +76,9 @@ def evaluator_files(
     Raises:
         UnknownNameError: A rubric, judge or data set is nowhere to be found.
         DocumentError: One of them says something it may not.
-        LoopError: ``edit`` matches one of the files, ``ideas.from`` the cases, the rubric or a judge, or
-            ``keep.never_lower`` names no criterion of the rubric.
+        UsageError: A model that writes is a panel, or does not go together with its judge file.
+        LoopError: ``edit`` matches one of the files, ``ideas.from`` the cases, the rubric or a judge,
+            ``keep.never_lower`` names no criterion of the rubric, or there is no such prompt.
     """
     top = top.resolve()
     library = library or Library.discover(top)
@@ -84,17 +86,30 @@ def evaluator_files(
     commands = [words for _, words in commands_of(spec)]
     judges: dict[Path, None] = {}
     if spec.score.rubric is not None:
-        rubric_path = library.find("rubrics", named(spec.score.rubric, top)).resolve()
+        with placed(spec, "score", "rubric"):
+            rubric_path = library.find("rubrics", named(spec.score.rubric, top)).resolve()
         rubric = Rubric.load(named(spec.score.rubric, top), library=library)
         _check_criteria(spec, rubric)
         commands += [gate.run.split() for gate in rubric.gates if gate.run is not None]
-        for name in (spec.score.judge or "local", spec.confirm.judge if spec.confirm else None):
+        for part, name in (
+            ("score", spec.score.judge or "local"),
+            ("confirm", spec.confirm.judge if spec.confirm else None),
+        ):
             if name is not None:
-                _collect_judges(named(name, top), library, judges)
+                with placed(spec, part, "judge"):
+                    _collect_judges(named(name, top), library, judges)
+    _check_writers(spec, library, top)
     if spec.produce is not None and spec.produce.model is not None and spec.produce.model.judge is not None:
         _collect_judges(named(spec.produce.model.judge, top), library, judges)
+    prompt = None if spec.produce is None else spec.produce.prompt
+    if prompt is not None and prompt not in committed and not (top / prompt).is_file():
+        raise LoopError(
+            f"{place(spec, 'produce', 'prompt')}: found '{prompt}', expected a file of the repository",
+            hint="write its path from the top of the repository",
+        )
     if spec.score.dataset is not None:
-        dataset = DataSet.load(named(spec.score.dataset, top), library=library)
+        with placed(spec, "score", "dataset"):
+            dataset = DataSet.load(named(spec.score.dataset, top), library=library)
         dataset_path = dataset.path.resolve()
         card_path = _card(dataset_path) if dataset.card is not None else None
     found = EvaluatorFiles(
@@ -109,7 +124,7 @@ def evaluator_files(
     for path in found.inside:
         if pattern := _matching(spec.edit, path):
             raise LoopError(
-                f"{spec.source or spec.loop}: edit: found '{pattern}', which matches {path}, "
+                f"{place(spec, 'edit')}: found '{pattern}', which matches {path}, "
                 "expected patterns that leave the evaluator alone",
                 hint="a loop that may edit its rubric, judge, cases or runner would improve those; name less",
             )
@@ -117,7 +132,7 @@ def evaluator_files(
         path = secret.relative_to(top).as_posix() if secret.is_relative_to(top) else ""
         if path and spec.ideas is not None and (pattern := _matching(spec.ideas.sources, path)):
             raise LoopError(
-                f"{spec.source or spec.loop}: ideas.from: found '{pattern}', which matches {path}, "
+                f"{place(spec, 'ideas', 'from')}: found '{pattern}', which matches {path}, "
                 "expected sources that do not give the evaluator away",
                 hint="a brief that quotes sealed cases or the rubric would teach to the test; name less",
             )
@@ -133,9 +148,20 @@ def _check_criteria(spec: LoopSpec, rubric: Rubric) -> None:
     unknown = [name for name in spec.keep.never_lower if name not in rubric.criteria]
     if unknown:
         raise LoopError(
-            f"{spec.source or spec.loop}: keep.never_lower: found '{unknown[0]}', expected criteria of {rubric.rubric}",
+            f"{place(spec, 'keep', 'never_lower')}: found '{unknown[0]}', expected criteria of {rubric.rubric}",
             hint=f"one of {', '.join(rubric.criteria)}",
         )
+
+
+def _check_writers(spec: LoopSpec, library: Library, top: Path) -> None:
+    produce = spec.produce
+    for part, field, ref in (
+        ("propose", "llm", spec.propose.llm),
+        ("produce", "model", None if produce is None else produce.model),
+    ):
+        if ref is not None:
+            with placed(spec, part, field):
+                ref.spec(library, top=top)
 
 
 def _collect_judges(name: str | Path, library: Library, found: dict[Path, None]) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Variable",
     "named",
     "split_names",
+    "unlike",
 ]
 
 _JUDGE_NAME = re.compile(r"[^/]+(/v[0-9]+)?|.*\.ya?ml")
@@ -163,21 +164,12 @@ class ModelRef(Document):
             JudgeSpec.model_validate(self._changes({"judge": "model"}))  # its faults are faults of these very fields
         return self
 
-    def spec(
-        self,
-        library: Library | None = None,
-        *,
-        top: Path | None = None,
-        max_tokens: int | None = None,
-        temperature: float | None = None,
-    ) -> JudgeSpec:
+    def spec(self, library: Library | None = None, *, top: Path | None = None) -> JudgeSpec:
         """The model as :class:`tenward.judges.StructuredModel` takes it.
 
         Args:
             library: Where judge files are looked up; discovered if None.
             top: Top of the repository, which relative paths start from.
-            max_tokens: Replaces what the file says.
-            temperature: Replaces what the file says.
 
         Raises:
             UnknownNameError: There is no such judge file.
@@ -198,16 +190,14 @@ class ModelRef(Document):
             base = {
                 name: value for name, value in read.model_dump(exclude_unset=True).items() if name not in _OF_READING
             }
-        data = self._changes(base)
-        data |= {} if max_tokens is None else {"max_tokens": max_tokens}
-        data |= {} if temperature is None else {"temperature": temperature}
         try:
-            return JudgeSpec.model_validate(data)
+            return JudgeSpec.model_validate(self._changes(base))
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             where = ".".join(map(str, fault["loc"])) or "model"
+            told = fault["msg"].removeprefix("Value error, ")
             raise UsageError(
-                f"{where}: the changes do not go together with judge file '{self.judge}': {fault['msg']}",
+                f"{where}: the changes do not go together with judge file '{self.judge}': {told}",
                 hint="name the model itself with model: provider/name",
             ) from error
 
@@ -217,6 +207,14 @@ class ModelRef(Document):
         data.setdefault("timeout", 600.0)
         data["deadline"] = max(float(data.get("deadline", 0.0)), 2.0 * float(data["timeout"]))
         return data
+
+
+def unlike(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The list itself; raises FieldError where an entry stands in it twice."""
+    twice = sorted({item for item in value if value.count(item) > 1})
+    if twice:
+        raise FieldError(found=f"{twice[0]!r} twice", expected="each once")
+    return value
 
 
 def split_names(value: Any, default: float) -> Any:

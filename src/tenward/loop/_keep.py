@@ -1,21 +1,22 @@
-"""When a change is kept: the ``keep`` part of a loop's file, made into a decision rule."""
+"""When a change is kept: the ``keep`` part of a loop's file, made into a decision rule, and what stands against it."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tenward.decisions import AlphaRace, Better, BettingRace, FixedLine, Floor, PosteriorRace, RaceSettings
 from tenward.documents import Document, FieldError
 from tenward.errors import UsageError
-from tenward.loop._fields import split_names
+from tenward.loop._alarm_names import AlarmName  # noqa: TC001 - pydantic reads the annotations
+from tenward.loop._fields import split_names, unlike
 
 if TYPE_CHECKING:
     from tenward.decisions import DecisionRule
 
-__all__ = ["Keep", "RuleName"]
+__all__ = ["AlarmsSpec", "Keep", "RuleName"]
 
 RuleName = Literal["race", "better", "alpha", "line", "betting"]
 
@@ -30,6 +31,13 @@ _DIALS: dict[str, tuple[str, ...]] = {
 
 _Share = Annotated[float, Field(strict=True)]
 _Units = Annotated[int, Field(ge=1, le=100_000, strict=True)]
+
+
+class AlarmsSpec(Document):
+    """Which signs of a bought gain may not stand against a keep."""
+
+    overrule: Annotated[tuple[AlarmName, ...], AfterValidator(unlike)] = ()
+    """Alarms that are recorded and shown, and block nothing."""
 
 
 class Keep(Document):
@@ -72,8 +80,7 @@ class Keep(Document):
     """``line``: how much higher the line starts; 0.025."""
 
     in_play: _Units | None = None
-    """``race``, ``line`` and ``alpha``: dev cases a candidate meets at most; 20 (30 where the judge repeats itself), 30
-    and 60."""
+    """``race``, ``line`` and ``alpha``: dev cases a candidate meets at most; 20, 30 and 60."""
 
     sealed: _Units | None = None
     """``race``, ``line`` and ``alpha``: sealed cases it meets at most; 120."""

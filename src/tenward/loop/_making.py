@@ -49,6 +49,6 @@ def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Produ
 
     def by_prompt(slot: Slot) -> Producer:
         text = (slot.path / prompt).read_text(encoding="utf-8", errors="replace")
-        return PromptProducer(text, model, max_tokens=produce.most_tokens, temperature=produce.temperature)
+        return PromptProducer(text, model, max_tokens=produce.max_tokens, temperature=produce.temperature)
 
     return by_prompt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tenward.loop._scores import mean
@@ -37,7 +38,7 @@ def attempt_notes(attempt: AttemptState, scores: Sequence[CaseScore]) -> dict[st
             lines += ["", "Ruled out:", *(f"- {direction}" for direction in ruled_out)]
         notes["idea.md"] = "\n".join(lines) + "\n"
     if attempt.decision is not None:
-        notes["decision.json"] = _pretty(dict(attempt.decision))
+        notes["decision.json"] = _pretty({**attempt.decision, "alarms": [asdict(alarm) for alarm in attempt.alarms]})
     if attempt.retro:
         notes["retro.json"] = _pretty(dict(attempt.retro))
     if attempt.log.strip():

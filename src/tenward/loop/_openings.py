@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tenward.decisions import Decision, Pooled, PosteriorRace, RaceSettings, calibrate, headline, outlook
+from tenward.decisions import Better, Decision, Pooled, PosteriorRace, RaceSettings, calibrate, headline, outlook
 from tenward.errors import LoopError
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
@@ -16,8 +16,10 @@ from tenward.loop._ledger import Status
 from tenward.loop._notes import STATE_NOTE
 from tenward.loop._scores import ScoreTable, cases_of, mean
 from tenward.loop._seal import broken_seal
+from tenward.loop._sentinels import MOST_SENTINELS, check_sentinels, draw_sentinels
 from tenward.loop._stages import try_stages
 from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read_state
+from tenward.loop._strictness import with_placebo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +64,7 @@ def open_loop(spec: LoopSpec, record: LoopRecord, journal: Journal, sealed: Seal
             seal=sealed.digest,
             seal_parts=sealed.parts,
         )
-        state = _rebuilt(state, record, journal)
+        state = _rebuilt(state, record, journal, spec.rule)
     broken = broken_seal(state.seal_parts, sealed.parts)
     if broken:
         raise LoopError(
@@ -92,7 +94,7 @@ def check_fingerprint(control: Control, rubric: Rubric, judges: tuple[Judge, Jud
     control.update(fingerprint=now)
 
 
-def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal) -> LoopState:
+def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: DecisionRule) -> LoopState:
     """Take in what the record in git knows: the journal is new, as in a clone, or was lost."""
     counts: dict[str, int] = {}
     keeps = 0
@@ -115,12 +117,12 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal) -> LoopStat
                 candidate=one.candidate,
             )
         journal.write(attempt=attempt)
-        keeps += one.status is Status.KEEP
+        keeps = max(keeps, attempt.epoch) + (one.status is Status.KEEP)  # an incumbent may be judged as a new one
         decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
         state = replace(state, spent=state.spent + replace(attempt.spent, rounds=1))
         if attempt.placebo:
             kept = decision is not None and decision.outcome == "keep"
-            state = replace(state, placebos=state.placebos.after(attempt.placebo, kept=kept))
+            state = with_placebo(state, attempt.placebo, kept=kept, rule=rule)
             continue
         counts[one.status.value] = counts.get(one.status.value, 0) + 1
         if one.status is Status.KEEP and decision is not None:
@@ -128,8 +130,21 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal) -> LoopStat
     return replace(state, counts=counts, epoch=keeps)
 
 
-async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, str], Incumbent]) -> None:
+def _put_aside(control: Control, bench: Bench) -> None:
+    """Keep back what the headline takes."""
+    control.purse.put_aside(2 * len(cases_of(bench.sealed)) + MOST_SENTINELS)
+
+
+async def prepare(
+    control: Control, bench: Bench, incumbent_at: Callable[[int, str], Incumbent], *, anyway: bool = False
+) -> None:
     """Try the evaluator and measure its noise, unless an earlier process has.
+
+    Args:
+        control: The loop.
+        bench: What measures.
+        incumbent_at: The incumbent of an epoch.
+        anyway: Whether to start although the rule can see nothing; a warning says so.
 
     Raises:
         BrokenEvaluatorError: It fails on the incumbent.
@@ -141,7 +156,7 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     if control.state.calibration:
         phase = control.state.phase
         control.update(phase=phase if phase in _UNFINISHED else LoopPhase.RUNNING, note="")
-        control.purse.put_aside(2 * len(cases_of(bench.sealed)))
+        _put_aside(control, bench)
         return
     first = incumbent_at(control.state.epoch, control.state.incumbent)
     if control.state.phase is not LoopPhase.CALIBRATING:
@@ -154,7 +169,7 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     found = _calibrated(first, bench)
     if bench.scored_by_judge:
         first.judge_sd = found.judge_sd if found is not None else 0.0
-        await first.measure(cases_of(first.in_play), split="dev", doing="calibration")
+        await first.measure(cases, split="dev", doing="calibration")
     variance = 0.0 if found is None else found.judge_variance
     rule = control.spec.rule_under(first.judge_sd)
     settings = getattr(rule, "settings", None)
@@ -162,10 +177,14 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
     for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
         if past.decision is not None and not past.open and not past.placebo:
             pooled = pooled.after(Decision.from_json(dict(past.decision)).evidence)
-    facts: dict[str, object] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
+    facts: dict[str, Any] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
     if found is not None:
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(found.lines)}
-    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, found.lines if found is not None else ())
+    lines = found.lines if found is not None else ()
+    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, lines, anyway=anyway)
+    warnings = list(control.state.warnings)
+    if facts.get("smallest_gain", 0.0) is None:
+        warnings.append(f"it was started although it would see nothing: {facts['lines'][-1]}")
     control.update(
         arrow=True,
         phase=LoopPhase.RUNNING,
@@ -174,28 +193,32 @@ async def prepare(control: Control, bench: Bench, incumbent_at: Callable[[int, s
         calibration=json.loads(json.dumps(facts)),
         incumbent_score=first.mean,
         baseline_score=first.mean if control.state.incumbent == control.state.baseline else None,
+        sentinels=draw_sentinels(control, bench, first),
+        warnings=tuple(warnings),
     )
-    control.purse.put_aside(2 * len(cases_of(bench.sealed)))
+    _put_aside(control, bench)
 
 
 async def _seen(
-    rule: DecisionRule, bench: Bench, pooled: Pooled, judge_sd: float, lines: Sequence[str]
-) -> dict[str, object]:
-    """What the default rule can hope to see with these cases and this judge.
+    rule: DecisionRule, bench: Bench, pooled: Pooled, judge_sd: float, lines: Sequence[str], *, anyway: bool
+) -> dict[str, Any]:
+    """What the default rule can hope to see with these cases and this judge, or what another one risks.
 
     Raises:
-        LoopError: Nothing at all: to start would be to burn the budget.
+        LoopError: Nothing at all: to start would be to burn the budget. Not where a user wants to, ``anyway``.
     """
+    if isinstance(rule, Better) and bench.scored_by_judge:
+        return {"lines": [*lines, rule.risk]}
     if not isinstance(rule, PosteriorRace) or not bench.scored_by_judge:
         return {}
     dev, sealed = len(bench.dev), len(bench.sealed)
     hoped = await in_thread(
         lambda: outlook(pooled, judge_sd=judge_sd, dev=dev, sealed=sealed, budget=0, settings=rule.settings)
     )
-    if hoped.smallest_gain is None:
+    if hoped.smallest_gain is None and not anyway:
         raise LoopError(
             f"the loop would see nothing: {hoped.lines[0]}",
-            hint="take a steadier judge, more samples a verdict, or more sealed cases",
+            hint="take a steadier judge, more samples a verdict, or more sealed cases; --anyway starts it all the same",
         )
     return {"smallest_gain": hoped.smallest_gain, "lines": [*lines, hoped.lines[0]]}
 
@@ -255,6 +278,7 @@ async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent
         arrow=True,
         phase=LoopPhase.RUNNING,
         incumbent_score=incumbent.mean,
+        baseline_score=incumbent.mean if state.incumbent == state.baseline else control.state.baseline_score,
         effects=incumbent.effects(),
         forget=[f"e{epoch}" for epoch in range(max(0, oldest - _OLD_EPOCHS), oldest)],
     )
@@ -271,6 +295,8 @@ async def measure_headline(control: Control, bench: Bench) -> None:
     if state.incumbent == state.baseline or not units or state.headline.get("winner") == state.incumbent:
         return
     control.purse.open_aside()
+    await check_sentinels(control, bench, at_last=True)
+    state = control.state
     control.update(arrow=control.state.phase is not LoopPhase.HEADLINE, phase=LoopPhase.HEADLINE)
     cases = cases_of(units)
     values: list[dict[str, float | None]] = []

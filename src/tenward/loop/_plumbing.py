@@ -241,7 +241,8 @@ class Git:
         """The error for an object that is named but not there."""
         return GitError(
             f"the repository lacks the object {name}",
-            hint="a partial clone must fetch its blobs first (`git fetch --refetch --no-filter`); else try `git fsck`",
+            hint="a partial clone must fetch its blobs first (`git fetch --refetch --no-filter`), a shallow one what "
+            "it lacks (`git fetch --unshallow`); else try `git fsck`",
         )
 
 

@@ -38,9 +38,9 @@ def commands_of(spec: LoopSpec, *, proposer: bool = False) -> Iterator[tuple[str
         yield "propose.command", spec.propose.command
     for number, stage in enumerate(spec.stages):
         if stage.run is not None:
-            yield f"stages.{number}.run", stage.run
+            yield f"stages[{number}].run", stage.run
         if stage.number is not None:
-            yield f"stages.{number}.number.command", stage.number.command
+            yield f"stages[{number}].number.command", stage.number.command
     if spec.score.number is not None:
         yield "score.number.command", spec.score.number.command
     if spec.produce is not None and spec.produce.command is not None:
@@ -48,13 +48,17 @@ def commands_of(spec: LoopSpec, *, proposer: bool = False) -> Iterator[tuple[str
 
 
 def missing_programs(spec: LoopSpec, modes: Mapping[str, str]) -> tuple[MissingProgram, ...]:
-    """The commands whose program, or whose script where an interpreter is to run one, is not there.
+    """The commands whose program, or whose script where an interpreter is to run one, is not there; nor is the prompt.
 
     Args:
         spec: The loop.
         modes: Git's mode per file of the commit that the loop begins at: commands run among these files.
     """
     found = [(field, words, _fault(words, modes)) for field, words in commands_of(spec, proposer=True)]
+    prompt = None if spec.produce is None else spec.produce.prompt
+    if prompt is not None and prompt not in modes:
+        hint = "commit it: a loop starts from a commit"
+        found.append(("produce.prompt", [prompt], (f"the file {prompt} among the committed ones", hint)))
     return tuple(
         MissingProgram(told=f"{field}: found '{' '.join(words)}', expected {fault[0]}", hint=fault[1])
         for field, words, fault in found

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenward.decisions import Decision
-from tenward.errors import LoopError, TenwardError
-from tenward.evaluation import result_from_data
+from tenward.errors import LoopError, TenwardError, UsageError
+from tenward.evaluation import check_prompt, result_from_data
 from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level, worst_results
 from tenward.loop._budget import OutOfBudgetError
 from tenward.loop._commands import in_thread
@@ -109,6 +109,22 @@ class Proposing:
             return None
         past = self.book.is_repeat(Idea.from_json(dict(attempt.idea_file)), incumbent=attempt.parent)
         return None if past is None else past.number
+
+    def unusable(self, attempt: AttemptState) -> str:
+        """Why no output can come of a changed prompt; empty where it can, and where no prompt was changed."""
+        produce = self._control.spec.produce
+        path = "" if produce is None else produce.prompt or ""
+        if path not in {change.path for change in attempt.changes}:
+            return ""
+        record = self._control.record
+        entry = record.trees.listing(attempt.tree).files.get(path)
+        if entry is None:
+            return f"{path}: was deleted, expected the prompt"
+        try:
+            check_prompt(record.git.bodies([entry.name])[0].decode("utf-8", "replace"))
+        except UsageError as error:
+            return f"{path}: {error.message}"
+        return ""
 
     def texts_of(self, tree: str) -> dict[str, str]:
         """The editable files of a tree that are UTF-8 text, by path."""

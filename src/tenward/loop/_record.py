@@ -147,7 +147,7 @@ class LoopRecord:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GitError(f"{self.folder}: cannot be made: {error.strerror}", hint="is the disk full?") from error
+            raise GitError(f"{self.folder}: cannot be made: {error.strerror}", hint="may you write there?") from error
         with hold_lock(self.folder / "lock", self.loop):
             with self._guard:
                 self._last = None

@@ -30,7 +30,7 @@ def loop_schema() -> dict[str, Any]:
             _or_text(part["properties"], name)
     for field in schema["properties"].values():
         if is_mapping(default := field.get("default")):
-            field["default"] = {name: value for name, value in default.items() if value not in (None, {})}
+            field["default"] = {name: value for name, value in default.items() if value not in (None, {}, [])}
     margins = definitions["Keep"]["properties"]["never_lower"]
     definitions["Keep"]["properties"]["never_lower"] = {
         "anyOf": [_TEXT, {"type": "array", "items": _TEXT}, margins],

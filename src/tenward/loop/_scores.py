@@ -148,7 +148,7 @@ class ScoreTable:
         async def one(case: str, sample: int) -> None:
             nonlocal done
             async with limit:
-                asked = 0 if self._control.exact and not fresh else sample
+                asked = self._control.exact_pass if self._control.exact and not fresh else sample
                 score = await self._bench.measure(
                     case, split=split, sample=asked, tree=tree, slot=slot, explain=explain
                 )
@@ -188,24 +188,18 @@ class Incumbent:
         self._put_in_words: set[str] = set()
         units = list(bench.dev)
         control.dice("in play", epoch).shuffle(units)
-        self._dev: tuple[Unit, ...] = tuple(units)
+        most = getattr(getattr(control.spec.rule, "settings", control.spec.rule), "in_play", None)
+        self.in_play: tuple[Unit, ...] = tuple(units[:most])
         sealed = list(bench.sealed)
         control.dice("sealed").shuffle(sealed)  # the same order for every incumbent
         self.sealed: tuple[Unit, ...] = tuple(sealed)
-
-    @property
-    def in_play(self) -> tuple[Unit, ...]:
-        """The dev units that candidates meet; the calibration may add to them, at the end."""
-        rule = self._control.spec.rule_under(self.judge_sd)
-        most = getattr(getattr(rule, "settings", rule), "in_play", None)
-        return self._dev[:most]
 
     @property
     def corrected(self) -> bool:
         """Whether dev differences from it are corrected by what earlier candidates showed of its scores."""
         race = isinstance(self._control.spec.rule, PosteriorRace)
         # On a single case an error of its own cannot be told from that of all cases.
-        return race and self._bench.scored_by_judge and len(self._dev) > 1
+        return race and self._bench.scored_by_judge and len(self.in_play) > 1
 
     def passes(self, split: Split) -> int:
         """How many passes the judge's noise asks for, over one case."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Sealed", "broken_seal", "seal", "sealed_hashes"]
 
 # What of the loop's file makes a score or a decision what it is; the rest, such as the budget, may change on the way.
-_DECIDING = ("score", "produce", "stages", "keep", "confirm")
+_DECIDING = ("score", "produce", "stages", "keep", "confirm", "alarms")
 _HASH_DIGITS = 16
 
 

@@ -66,7 +66,8 @@ async def run_stage(
         detail = _how(ended, stage.timeout)
         state = StageState(stage=name, passed=ended.status == 0, detail=detail, seconds=ended.seconds)
         # A signal or a time-out is no verdict of a check.
-        return StageEnd(state=state, log=ended.tail, crashed=ended.status is None or ended.status < 0)
+        crashed = ended.status is None or ended.status < 0
+        return StageEnd(state=state, log=f"{detail}\n{ended.tail}" if crashed else ended.tail, crashed=crashed)
     if stage.number is not None:
         assert probe is not None
         return await _number(control, stage.number, at, name, slot, attempt, probe)

@@ -21,8 +21,9 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from tenward.loop._alarm_names import Alarm  # noqa: TC001 - as above
 from tenward.loop._ledger import Status  # noqa: TC001 - as above
-from tenward.loop._tally import PlaceboTally
+from tenward.loop._tally import PlaceboTally, SentinelState
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -39,6 +40,7 @@ __all__ = [
     "Phase",
     "PlaceboTally",
     "ProgressEvent",
+    "SentinelState",
     "Spent",
     "StageState",
     "read_state",
@@ -265,8 +267,11 @@ class AttemptState:
     spent: Spent = field(default_factory=Spent)
     """What it took."""
 
-    alarms: tuple[str, ...] = ()
-    """What made the gain look bought, such as quotes from the rubric; any of them stands against a keep."""
+    alarms: tuple[Alarm, ...] = ()
+    """What made the gain look bought, or the judge look moved; any that is not overruled stands against a keep."""
+
+    sure: float | None = None
+    """What P(better) a keep took when the race began, where placebos had tightened the loop; None as its file says."""
 
     retro: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Why it won or lost and what to try next, as data of a retro; empty while it is open."""
@@ -315,8 +320,8 @@ class LoopState:
     """What the rule has learned, as data; empty before the calibration."""
 
     effects: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What candidates showed of the errors of the incumbent's scores, as data of :class:`tenward.decisions.CaseEffects`;
-    empty where they are not corrected, and until a new incumbent is judged."""
+    """What candidates showed of the errors of the incumbent's scores, as data; empty where nothing is corrected, and
+    until a new incumbent is judged."""
 
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The latest calibration: ``cases``, ``mean``, ``judge_sd``, ``icc``, ``smallest_gain`` that is kept every second
@@ -335,7 +340,10 @@ class LoopState:
     """True attempts by how they ended."""
 
     placebos: PlaceboTally = field(default_factory=PlaceboTally)
-    """What became of the others."""
+    """What became of the others, and how strict they made the loop."""
+
+    sentinels: SentinelState = field(default_factory=SentinelState)
+    """The outputs that are judged again and again, to see whether the judge has moved."""
 
     spent: Spent = field(default_factory=Spent)
     """What it took so far, calibrations and the headline included."""

@@ -81,6 +81,10 @@ def _warnings(view: LoopView) -> list[str]:
     if kept := placebos.unchanged_kept + placebos.damaged_kept:
         were = "was" if kept == 1 else "were"
         found.append(f"{plural(kept, 'placebo')} {were} taken for an improvement; see the placebos before the gain.")
+    if placebos.tightened:
+        found.append(f"The loop has tightened itself: {shown(placebos.tightened)}.")
+    if view.shared_weakness:
+        found.append(f"{shown(view.shared_weakness[:1].upper() + view.shared_weakness[1:])}.")
     return found
 
 
@@ -91,6 +95,8 @@ def _placebo_words(view: LoopView) -> str:
         return "No placebo was decided yet, so nothing is known of false keeps."
     kept = placebos.unchanged_kept + placebos.damaged_kept
     told = f"{kept} of {plural(every, 'placebo')} kept. With 95 % certainty at most {placebos.at_most:.0%} are."
+    if placebos.tightened:
+        told = f"{told} The loop has tightened itself: {shown(placebos.tightened)}."
     return f"{told} Few placebos bound loosely." if every < _FEW_PLACEBOS else told
 
 
@@ -159,6 +165,8 @@ def _data(attempt: AttemptView, *, longest: int) -> dict[str, Any]:
         "score": attempt.score,
         "incumbent": attempt.incumbent_score,
         "faults": [text(fault) for fault in attempt.faults],
+        "alarms": [text(alarm) for alarm in attempt.alarms],
+        "fooling": attempt.fooling,
         "log": text(attempt.log),
         "retro": text(attempt.retro),
         "true_to_idea": attempt.true_to_idea,

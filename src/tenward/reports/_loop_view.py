@@ -80,6 +80,12 @@ class AttemptView:
     at_low: float | None = None
     at_high: float | None = None
     faults: Sequence[str] = ()
+    alarms: Sequence[str] = ()
+    """Signs that the gain was bought, each with its name and its evidence."""
+
+    fooling: float | None = None
+    """P(worse, and fools the dev judge); None where no sealed case was judged."""
+
     log: str = ""
     retro: str = ""
     true_to_idea: bool | None = None
@@ -142,6 +148,9 @@ class PlaceboView:
     at_most: float = 1.0
     """Upper 95 % bound of the share that is kept."""
 
+    tightened: str = ""
+    """That the loop has tightened itself, and why; empty where it has not."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoopView:
@@ -183,6 +192,9 @@ class LoopView:
     incumbent: str = ""
     branch: str = ""
     placebos: PlaceboView = PlaceboView()
+    shared_weakness: str = ""
+    """That the judges of dev and sealed cases share their weaknesses; empty where they do not."""
+
     calibration: Sequence[str] = ()
     """What the calibration found, a sentence each."""
 

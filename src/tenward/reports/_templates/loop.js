@@ -40,6 +40,7 @@ function decision(item) {
     item.effect !== undefined && ["effect, as estimated", signed(item.effect)],
     item.low !== undefined && item.high !== undefined && ["90 % interval", `${signed(item.low)} to ${signed(item.high)}`],
     item.p_better !== undefined && ["P(better)", figure(item.p_better, 3)],
+    item.fooling !== undefined && ["P(worse, and fools the judge)", figure(item.fooling, 3)],
     item.score !== undefined && ["score", figure(item.score, DATA.decimals)],
     item.incumbent !== undefined && ["incumbent on the same", figure(item.incumbent, DATA.decimals)],
     item.rebased > 0 && ["put on a newer incumbent", `${item.rebased} ×`],
@@ -47,6 +48,8 @@ function decision(item) {
   return [
     item.reason && said(item.reason),
     item.faults && h("ul", { class: "told failure" }, item.faults.map((fault) => h("li", { dir: "auto" }, fault))),
+    item.alarms && h("ul", { class: "told failure", "aria-label": "Alarms" },
+      item.alarms.map((alarm) => h("li", { dir: "auto" }, h("b", null, "alarm "), alarm))),
     facts.length > 0 && h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])),
     item.floors && h("ul", { class: "told" }, item.floors.map((floor) => h("li", { dir: "auto" }, floor))),
   ];
