@@ -48,8 +48,11 @@ def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> 
         ("quotes-judge", "it quotes what the judge is told", judge_sentences(rubric)),
         ("quotes-reference", "it quotes a reference", (text for case in cases for text in case.references)),
     )
-    found = ((name, told, _first(added, texts)) for name, told, texts in sources)
-    return tuple(Alarm(name=name, evidence=f"{told}: '{quote}'") for name, told, quote in found if quote)
+    return tuple(
+        Alarm(name=name, evidence=f"{told}: '{quote}'")
+        for name, told, texts in sources
+        if (quote := _first(added, texts))
+    )
 
 
 def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]) -> tuple[Alarm, ...]:

@@ -97,7 +97,7 @@ def check_fingerprint(control: Control, rubric: Rubric, judges: tuple[Judge, Jud
 def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: DecisionRule) -> LoopState:
     """Take in what the record in git knows: the journal is new, as in a clone, or was lost."""
     counts: dict[str, int] = {}
-    keeps = 0
+    epoch = 0
     for one in record.attempts():
         note = record.notes(one.number).get(STATE_NOTE, b"")
         try:
@@ -107,7 +107,7 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: Decis
                 number=one.number,
                 phase=Phase.CLOSED,
                 parent=one.parent,
-                epoch=keeps,
+                epoch=epoch,
                 began=one.began,
                 ended=one.ended,
                 idea=one.description,
@@ -117,7 +117,7 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: Decis
                 candidate=one.candidate,
             )
         journal.write(attempt=attempt)
-        keeps = max(keeps, attempt.epoch) + (one.status is Status.KEEP)  # an incumbent may be judged as a new one
+        epoch = max(epoch, attempt.epoch) + (one.status is Status.KEEP)  # an incumbent may be judged as a new one
         decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
         state = replace(state, spent=state.spent + replace(attempt.spent, rounds=1))
         if attempt.placebo:
@@ -127,7 +127,7 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: Decis
         counts[one.status.value] = counts.get(one.status.value, 0) + 1
         if one.status is Status.KEEP and decision is not None:
             state = replace(state, claimed=state.claimed + decision.effect)
-    return replace(state, counts=counts, epoch=keeps)
+    return replace(state, counts=counts, epoch=epoch)
 
 
 def _put_aside(control: Control, bench: Bench) -> None:

@@ -27,7 +27,7 @@ __all__ = ["MOST_SENTINELS", "check_sentinels", "draw_sentinels", "drift_alarms"
 
 MOST_SENTINELS = 4
 _EVERY = 10
-_ERRORS = 3.0
+_ERRORS = 4.0  # with 3, one quiet loop of 500 attempts in eight would see a drift
 _SAME = 1e-9
 _PASSES = 4_000_000_000
 _OUTPUTS = "sentinels"
@@ -62,7 +62,7 @@ def draw_sentinels(control: Control, bench: Bench, first: Incumbent) -> Sentinel
 async def check_sentinels(control: Control, bench: Bench, *, at_last: bool = False) -> None:
     """Judge the sentinels once more where that is due: after every ten attempts, and before the headline.
 
-    Where their mean has moved by more than three standard errors, or that of an exact judge at all, the incumbent's
+    Where their mean has moved by more than four standard errors, or that of an exact judge at all, the incumbent's
     scores are thrown away, and those of the sentinels stand in place of the calibration's.
 
     Args:
