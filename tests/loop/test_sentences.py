@@ -94,7 +94,7 @@ async def test_near_misses_are_joined_without_a_model(server: StubServer, tmp_pa
         ("Put {input} at the end of it.", "placeholder"),
         ("Write one sentence to add to the task.", "found the question"),
         ("Write a subject for this change.", "already"),
-        ("very " * 60, "characters"),
+        ("very " * 60, "expected a sentence"),
     ],
 )
 async def test_what_is_no_instruction_is_asked_for_once_more(
@@ -113,6 +113,10 @@ async def test_what_is_no_instruction_is_asked_for_once_more(
 
 async def test_quotes_and_bullets_around_a_sentence_are_taken_off(server: StubServer, tmp_path: Path) -> None:
     """What small models put around a sentence does not get into the text."""
+    long = "Name the part that changed. " + "And then go on, " * 20
+    server.script([Json({**GOOD, "sentence": long})])
+    proposal = await proposer(server).propose(brief("Do it.\n"), tmp_path)
+    assert proposal.files == {PATH: "Do it.\nName the part that changed.\n"}
     server.script([Json({**GOOD, "sentence": '- "Name the part\nthat changed."'})])
     proposal = await proposer(server).propose(brief("Do it.\n"), tmp_path)
     assert proposal.files == {PATH: "Do it.\nName the part that changed.\n"}

@@ -33,7 +33,7 @@ produce: {prompt: prompts/subject.md, model: local, max_tokens: 64}
 score: {rubric: commit-subject, judge: local, dataset: datasets/subjects.jsonl}
 feedback: score                          # the judge's words would take longer than the rest
 placebo: 0
-budget: {rounds: 3, hours: 0.1}
+budget: {rounds: 5, hours: 0.1}
 """
 _CARD = """\
 ---

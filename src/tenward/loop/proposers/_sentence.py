@@ -229,7 +229,6 @@ def _fault(sentence: str, text: str, move: _Move, brief: Brief) -> str:
     said = repr(sentence[:80])
     faults = {
         f"found {said}, expected a sentence": len(sentence.split()) < _LEAST_WORDS,
-        f"found {len(sentence)} characters, expected at most {_MOST_CHARS}": len(sentence) > _MOST_CHARS,
         f"found a placeholder in {said}, expected none: the text has its own": bool(_PLACEHOLDER.search(sentence)),
         f"found the question in place of an answer: {said}": _is_copied(sentence, _REPLACE if move.old else _ADD),
         "found the mark of a fence, which is no part of any text": bool(fence_marks(sentence, brief.text)),
@@ -248,10 +247,13 @@ def _plain(text: str) -> str:
 
 
 def _tidy(sentence: str) -> str:
-    """One line, without the quotes and bullets that models put around a sentence."""
+    """One line, without the quotes and bullets that models put around a sentence; empty if it has no end."""
     line = " ".join(sentence.split())
-    line = _ITEM.sub("", line, count=1)
-    return line.strip("\"'“”`* ").strip()
+    line = _ITEM.sub("", line, count=1).strip("\"'“”`* ").strip()
+    if len(line) < _MOST_CHARS - 1:
+        return line
+    ends = [found.end() for found in re.finditer(r"[.!?](?=\s|$)", line)]
+    return line[: ends[-1]] if ends else ""  # it came to its bound: what is left of the last sentence says nothing
 
 
 def _sentences(text: str) -> list[str]:
