@@ -28,7 +28,7 @@ from tenward.loop import (
     Status,
     journal_path,
 )
-from tenward.loop.proposers import LlmProposer
+from tenward.loop.proposers import LlmProposer, Proposal
 from tenward.testing import Json, ScriptedJudge, ScriptedProposer, SimulatedJudge, StubServer
 from tenward.testing import Status as HttpStatus
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case
     from tenward.judges import Verdict
+    from tenward.loop._brief import Brief
     from tenward.rubrics import Rubric
     from tenward.testing import Request
 
@@ -608,3 +609,27 @@ async def test_a_free_proposer_writes_the_retro(lab: Lab) -> None:
     assert "+quality 0.200" in asked[0]
     assert second.retro["why"].startswith("discarded")
     assert second.retro["true_to_idea"] is None
+
+
+class FailingProposer(ScriptedProposer):
+    """A proposer that is broken but for one attempt, until it is mended."""
+
+    broken = True
+
+    async def propose(self, brief: Brief, workdir: Path) -> Proposal:
+        """Crash, as a value, or propose."""
+        if self.broken and brief.number != 3:
+            return Proposal(ending="crashed", faults=("no such agent",))
+        return await super().propose(brief, workdir)
+
+
+async def test_a_proposer_that_only_crashes_stops_the_loop(lab: Lab) -> None:
+    """Five crashes in a row are no candidate's fault; the rounds that are left are saved, and it can go on."""
+    proposer = FailingProposer(lambda brief, _: to(0.3, brief.number))
+    engine = lab.engine(lab.fill(6, 6).spec("budget: {rounds: 30}"), proposer)
+    with pytest.raises(LoopError, match=r"crashed 5 times in a row, at last with: crashed: no such agent"):
+        await engine.run()
+    assert lab.statuses() == ["crashed", "crashed", "discard", *["crashed"] * 5]
+    proposer.broken = False
+    state = await engine.run(rounds=1)
+    assert state.counts["discard"] == 2

@@ -19,6 +19,7 @@ from tenward.loop._committed import start_definition
 from tenward.loop._control import BrokenEvaluatorError, Control
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._journal import Journal
+from tenward.loop._ledger import Status
 from tenward.loop._making import producer_factory
 from tenward.loop._openings import check_fingerprint, measure_headline, open_loop, prepare, rejudge
 from tenward.loop._placebo import draw_placebo
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "journal_path"]
 
 _STOP = "stop"
+_MOST_PROPOSER_CRASHES = 5
 
 
 def journal_path(record: LoopRecord) -> Path:
@@ -111,6 +113,7 @@ class Engine:
         self._on_event = on_event
         self._on_arrow = on_arrow
         self._asked_to_stop = False
+        self._proposer_crashes = 0
         self._end = ""
         self._phase = LoopPhase.ENDED
         self._left: int | None = None
@@ -130,11 +133,12 @@ class Engine:
             How the loop stands then.
 
         Raises:
-            LoopError: It cannot start, or its evaluator is broken.
+            LoopError: It cannot start, its evaluator is broken, or its proposer does nothing but crash.
             SystemicError: The machine or a service failed; the loop can go on later.
         """
         self._left = rounds
         self._asked_to_stop = False
+        self._proposer_crashes = 0
         with self.record.locked(), Journal(journal_path(self.record), on_arrow=self._on_arrow) as journal:
             (self.record.folder / _STOP).unlink(missing_ok=True)
             sealed = self._begin()
@@ -330,11 +334,27 @@ class Engine:
                 attempt = waiting.pop(0) if waiting else await self._open(control, ready)
                 if attempt is None:
                     return
-                await attempts.run(attempt, slot)
+                self._watch_proposer(await attempts.run(attempt, slot))
         except RoundsDoneError as error:
             self._end, self._phase = str(error), LoopPhase.ENDED
         except OutOfBudgetError as error:
             self._end, self._phase = f"budget: {error}", LoopPhase.STOPPED
+
+    def _watch_proposer(self, ended: AttemptState) -> None:
+        """Stop where nothing but crashes comes from the proposer: it would only use up the rounds.
+
+        Raises:
+            LoopError: It crashed too often in a row.
+        """
+        if ended.placebo:
+            return
+        crashed = ended.status is Status.CRASHED and not (ended.changes or ended.stages or ended.looks)
+        self._proposer_crashes = self._proposer_crashes + 1 if crashed else 0
+        if self._proposer_crashes >= _MOST_PROPOSER_CRASHES:
+            raise LoopError(
+                f"the proposer crashed {self._proposer_crashes} times in a row, at last with: {ended.reason}",
+                hint="mend it, then run the loop again: it goes on where it stopped",
+            )
 
     async def _open(self, control: Control, ready: Callable[[], Awaitable[None]]) -> AttemptState | None:
         """Open an attempt at the incumbent, once that is judged; None where no more are wanted."""
