@@ -236,3 +236,12 @@ def test_a_damaged_retro_is_refused() -> None:
     for wrong in ("x", {}, {"why": "x", "trend": "up"}, {"why": "x", "trend": "flat", "suggested": "y"}):
         with pytest.raises(ValueError, match="expected"):
             Retro.from_json(wrong)
+
+
+def test_what_a_program_printed_last_is_no_repeat() -> None:
+    """Programs that end with the same words did not do the same; only ideas that were written down are compared."""
+    done = Idea(title="All done, the file was changed.", stated=False)
+    book = IdeaBook([PastIdea(number=1, idea=done, status=Status.DISCARD)])
+    assert book.is_repeat(done) is None
+    assert book.is_repeat(Idea(title=done.title)) is None
+    assert Idea.from_json(done.to_json()) == done

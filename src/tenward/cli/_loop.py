@@ -52,10 +52,10 @@ def schema() -> None:
 @command.command("plan", short_help="Say what will run, and what it takes at most.")
 @_LOOP
 @_JSON
-def plan(loop: str, as_json: bool) -> None:
+def plan(loop: str, as_json: bool) -> int:
     """Say what will run, what may change, what is sealed, and what it takes at most. Asks nothing.
 
-    What is not committed yet is a note, and a command that cannot be started an error; a run would refuse both.
+    What is not committed yet is a note, and what a run could never do is an error: exit code 2. A run refuses both.
     """
     from tenward.cli._loop_plan import make_plan, plan_data, plan_page
     from tenward.evaluation import Store
@@ -69,6 +69,7 @@ def plan(loop: str, as_json: bool) -> None:
         print_json(plan_data(opened, found))
     else:
         print_page(plan_page(opened, found))
+    return 2 if found.errors else 0
 
 
 def _run_options(function: Callable[..., int]) -> Callable[..., int]:

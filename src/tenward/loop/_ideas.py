@@ -72,6 +72,10 @@ class Idea:
     combines: tuple[int, ...] = ()
     """Numbers of the attempts whose ideas it combines."""
 
+    stated: bool = True
+    """Whether somebody wrote it down as an idea. What is named after the last line that a program printed is none, and
+    never counts as a repeat: many programs end with the same words whatever they did."""
+
     @property
     def text(self) -> str:
         """What the idea is compared by."""
@@ -84,6 +88,7 @@ class Idea:
             "rationale": self.rationale,
             "ruled_out": list(self.ruled_out),
             "combines": list(self.combines),
+            **({} if self.stated else {"stated": False}),
         }
 
     @classmethod
@@ -107,6 +112,7 @@ class Idea:
                 :_MOST_RULED_OUT
             ],
             combines=tuple(number for number in combines if type(number) is int),
+            stated=value.get("stated", True) is not False,
         )
 
 
@@ -199,6 +205,8 @@ class IdeaBook:
             idea: The new idea.
             incumbent: The commit it would be tried against.
         """
+        if not idea.stated:
+            return None
         if len(idea.combines) > 1:
             pair = frozenset(idea.combines)
             same = (one for one in reversed(self._past) if one.tried and frozenset(one.idea.combines) == pair)
@@ -210,7 +218,7 @@ class IdeaBook:
             past = self._past[place]
             if not past.tried or (past.near_miss and incumbent and past.incumbent and past.incumbent != incumbent):
                 continue
-            if _differ(idea.title, past.idea.title):
+            if not past.idea.stated or _differ(idea.title, past.idea.title):
                 continue
             alike = self._index.similarity(whole, self._terms[place])
             if len(title) > 1:  # a title of one word says too little

@@ -105,4 +105,4 @@ def _idea(note: str | None, printed: str, program: str, brief: Brief) -> tuple[I
             unfit = f"the idea note cannot be read: {str(error)[:200]}"
     last = next((line.strip() for line in reversed(printed.splitlines()) if line.strip()), "")
     title = last[:_TITLE_CHARS] or f"a change by {Path(program).name}"
-    return Idea(title=title, combines=tuple(combines)), unfit
+    return Idea(title=title, combines=tuple(combines), stated=False), unfit
