@@ -454,7 +454,7 @@ def test_a_command_that_is_not_there_is_told_before_the_start(
     (bench.folder / "loop/digits.yaml").write_text(LOOP.replace(old, new))
     bench.git("commit", "-qam", "Name another command")
     planned = run("loop", "plan", "digits")
-    assert planned.returncode == 0
+    assert planned.returncode == 2
     assert told in " ".join(planned.stdout.split())
     assert json.loads(run("loop", "plan", "digits", "--json").stdout)["errors"][0].find(told) >= 0
     ended = run("loop", "run", "digits")
@@ -535,7 +535,14 @@ def test_the_report_shows_every_attempt(run: Run, bench: Bench) -> None:
     assert ended.returncode == 0
     assert ended.stderr == "wrote out.html\n"
     page = (bench.folder / "out.html").read_text(encoding="utf-8")
-    for part in ("+2.0000", "from 1.0000 to <b>3.0000</b>", "try 3", "outside the editable paths", 'class="stairs"'):
+    for part in (
+        "+2.0000",
+        "1 → 3, better by 2 (higher is better)",
+        "measured once each",
+        "try 3",
+        "outside the editable paths",
+        'class="stairs"',
+    ):
         assert part in page
     assert '"diff":"diff --git a/number.txt b/number.txt' in page
     refused = run("loop", "report", "digits", "-o", "nowhere/out.html")
@@ -601,6 +608,38 @@ def test_status_tells_the_confirmed_gain_from_what_was_claimed(run: Run, bench: 
     assert "2 keeps claimed +0.0900 in sum; that is no result before it is confirmed on sealed cases" in told
 
 
+def test_a_number_is_told_from_where_to_where(run: Run, bench: Bench) -> None:
+    """Status and its JSON say the same of the last measurement, and nothing of judges or sealed cases."""
+    bench.answers(3, 2)
+    assert run("loop", "run", "digits", "--rounds", "2").returncode == 0
+    told = run("loop", "status", "digits").stdout
+    change = "1 → 3, better by 2 (higher is better)"
+    assert f"gain: {change}, measured once each" in told
+    for part in ("not judged", "not measured", "sealed", "judge noise", "claimed"):
+        assert part not in told
+    assert change in run("loop", "status", "digits", "--json").stdout
+    shown = run("loop", "show", "digits", "1").stdout
+    assert "the mean is better" in shown
+
+
+@pytest.mark.parametrize("by_number", [True, False])
+def test_an_end_whose_winner_has_its_headline_alone_does_not_call_it_unjudged(
+    run: Run, bench: Bench, *, by_number: bool
+) -> None:
+    """A winner that is judged again only when the loop goes on is not told to be waiting for it."""
+    bench.record.begin()
+    calibration: dict[str, Any] = {"lines": [], **({"goal": "minimize"} if by_number else {})}
+    with bench.journal() as journal:
+        journal.write(loop=state(incumbent_score=None, calibration=calibration))
+    told = run("loop", "status", "digits").stdout
+    assert "baseline 0.5500" in told
+    assert "incumbent" not in told
+    with bench.journal() as journal:
+        journal.write(loop=state(incumbent_score=None, headline={}, calibration=calibration))
+    told = run("loop", "status", "digits").stdout
+    assert f"incumbent not {'measured' if by_number else 'judged'} yet" in told
+
+
 def test_a_loop_whose_process_died_is_not_called_running(run: Run, bench: Bench) -> None:
     """Nobody holds it, so whatever it was at was interrupted."""
     bench.record.begin()
@@ -634,3 +673,13 @@ def test_what_a_model_wrote_cannot_steer_the_terminal(run: Run, bench: Bench) ->
         told = run("loop", words[0], "digits", *words[1:]).stdout
         assert "\x1b" not in told
         assert "\x07" not in told
+
+
+def test_gain_says_when_there_is_none(run: Run, bench: Bench) -> None:
+    """A loop that kept nothing has no gain to measure, and one that never ran is an error."""
+    assert run("loop", "gain", "digits").returncode == 2
+    bench.answers(*[1] * 5)
+    assert run("loop", "run", "digits", "--rounds", "2").returncode == 0
+    ended = run("loop", "gain", "digits")
+    assert ended.returncode == 0
+    assert "no attempt was kept" in ended.stdout

@@ -20,7 +20,7 @@ loop: digits/v1
 goal: A larger number.
 edit: [art/**]
 propose: {command: "sh propose.sh", timeout: 30}
-score: {number: {command: sh art/code.sh, goal: maximize, timeout: 3}}
+score: {number: {command: sh measure.sh, goal: maximize, timeout: 3}}
 budget: {rounds: 2}
 placebo: 0.0
 """
@@ -92,7 +92,12 @@ def bench(workspace: Path) -> Bench:
     (bench.outside / "turns").touch()
     bench.git("init", "-q", "-b", "main")
     (workspace / ".gitignore").write_text(".tenward/\n")
-    bench.commit(loop__digits_yaml=NUMBER, propose_sh=PROPOSE.format(folder=bench.outside), art__code_sh="echo 1\n")
+    bench.commit(
+        loop__digits_yaml=NUMBER,
+        propose_sh=PROPOSE.format(folder=bench.outside),
+        measure_sh="exec sh art/code.sh\n",
+        art__code_sh="echo 1\n",
+    )
     return bench
 
 
@@ -184,10 +189,59 @@ def test_the_reason_of_a_crash_says_what_happened(run: Run, bench: Bench) -> Non
     ]
 
 
+def test_a_scorer_that_a_pattern_covers_stays_sealed(run: Run, bench: Bench) -> None:
+    """An attempt that rewrites or removes it is invalid, and the plan lists it as sealed and not as what may change."""
+    bench.commit(
+        loop__digits_yaml=NUMBER.replace("measure.sh", "art/measure.sh"), art__measure_sh="exec sh art/code.sh\n"
+    )
+    plan = json.loads(run("loop", "plan", "digits", "--json").stdout)
+    assert (plan["may_change"], "art/measure.sh" in plan["sealed"]) == (["art/code.sh"], True)
+    bench.deeds("echo 'echo 9' > art/measure.sh", "rm art/measure.sh", "echo 'echo 2' > art/code.sh")
+    first, second, third = ends(run, "--rounds", "3")
+    assert first["reason"] == "invalid: art/measure.sh: sealed (was changed)"
+    assert second["reason"] == "invalid: art/measure.sh: sealed (was deleted)"
+    assert third["status"] == "keep"
+
+
+def test_a_loop_whose_every_file_is_sealed_is_refused(run: Run, bench: Bench) -> None:
+    """Where edit matches nothing but what commands name, plan and run say so, and how to mean it."""
+    bench.commit(loop__digits_yaml=NUMBER.replace("sh measure.sh", "cat art/code.sh"))
+    for words in (("plan",), ("run", "--rounds", "1")):
+        ended = run("loop", words[0], "digits", *words[1:])
+        assert ended.returncode == 2
+        assert "edit (art/**): found art/code.sh, which commands name, expected the artefact" in ended.stderr
+        assert "without a wildcard" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "printed", "told"),
+    [
+        (
+            "pattern: 'loss: ([0-9.]+)'",
+            "score: 3",
+            "the pattern 'loss: ([0-9.]+)' found nothing in what it printed; the",
+        ),
+        (
+            "timeout: 9",
+            "score: 3",
+            "found no number, expected the last line to be one, or a pattern that finds it; the",
+        ),
+    ],
+)
+def test_a_number_that_is_not_found_is_told_once(run: Run, bench: Bench, more: str, printed: str, told: str) -> None:
+    """It names the pattern, or what is expected without one, and the last line printed; a number has no cases."""
+    bench.commit(
+        loop__digits_yaml=NUMBER.replace("timeout: 3}", f"{more}}}"), art__code_sh=f"echo ah; echo {printed}\n"
+    )
+    said = run("loop", "run", "digits").stderr
+    assert f"{told} last line is: {printed}" in said
+    assert (said.count(printed), "case '" in said) == (1, False)
+
+
 def test_a_check_that_hangs_is_a_crash_that_says_so(run: Run, bench: Bench) -> None:
     """What it printed last is not the reason."""
-    stage = 'stages: [{run: "sh art/check.sh", timeout: 1}]\n'
-    bench.commit(loop__digits_yaml=NUMBER + stage, art__check_sh="exit 0\n")
+    stage = 'stages: [{run: "sh check.sh", timeout: 1}]\n'
+    bench.commit(loop__digits_yaml=NUMBER + stage, check_sh="exec sh art/check.sh\n", art__check_sh="exit 0\n")
     bench.deeds("echo 'echo all is well; exec sleep 60' > art/check.sh")
     assert ends(run, "--rounds", "1")[0]["reason"] == "crashed: stopped after 1 s"
 

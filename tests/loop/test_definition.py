@@ -311,13 +311,91 @@ def test_sources_may_not_give_the_evaluator_away(tmp_path: Path, pattern: str) -
     assert evaluator_files(LoopSpec.parse(FULL.replace("docs/**/*.md", "**/*.md")), tmp_path, library).card
 
 
+NAMED = ("bench.py", "config.json", "solver.py")
+
+
+def sealed_beside(folder: Path, edit: str, command: str, **more: Any) -> tuple[str, ...]:
+    """What is sealed of a few committed files where a number's command names them."""
+    spec = parse(edit=edit, score={"number": {"command": command}}, **more)
+    return evaluator_files(spec, folder, Library(roots=(folder,)), committed=NAMED).inside
+
+
+@pytest.mark.parametrize(
+    ("command", "sealed"),
+    [
+        ("python bench.py", ("bench.py",)),
+        ("python -u bench.py --config=config.json", ("bench.py", "config.json")),
+        ("python -m bench solver.py", ("solver.py", "bench.py")),
+        ("sh -c 'timeout 60 python bench.py < config.json | tail -1'", ("bench.py", "config.json")),
+        ("pytest bench.py::test_speed", ("bench.py",)),
+    ],
+)
+def test_a_pattern_does_not_reach_what_a_command_names(tmp_path: Path, command: str, sealed: tuple[str, ...]) -> None:
+    """A wildcard that matches a file of a command leaves it sealed, also one that only a shell's text names."""
+    assert sealed_beside(tmp_path, "*", command) == sealed
+
+
+def test_a_file_that_a_command_reads_may_be_the_artefact(tmp_path: Path) -> None:
+    """Named without a wildcard, it may change; the program that reads it stays sealed."""
+    assert sealed_beside(tmp_path, "config.json", "python bench.py --config=config.json") == ("bench.py",)
+    stages = [{"run": "python -m py_compile solver.py"}]
+    assert sealed_beside(tmp_path, "solver.py", "python bench.py solver.py", stages=stages) == ("bench.py",)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "./bench.py",
+        "python bench.py",
+        "python -m bench",
+        "env A=1 python -X dev bench.py",
+        "sh -c 'python bench.py | tail'",
+    ],
+)
+def test_the_scorer_may_not_be_named_in_edit(tmp_path: Path, command: str) -> None:
+    """What the score or a check runs would be rewritten to print a better number."""
+    for part, score, stages in (("scorer", command, []), ("check", "cat config.json", [{"run": command}])):
+        with pytest.raises(LoopError, match=f"edit: the {part} bench.py may change: found it in edit, ex") as caught:
+            sealed_beside(tmp_path, "bench.py", score, stages=stages)
+        assert "take it out of edit" in caught.value.hint
+
+
 def test_a_program_may_be_the_artefact(tmp_path: Path) -> None:
-    """A command that runs an editable file measures the artefact; its other files are the evaluator's."""
-    (tmp_path / "train.py").write_text("")
-    (tmp_path / "config.json").write_text("{}")
-    number = {"command": "python train.py --config=config.json"}
-    spec = parse(edit="train.py", score={"number": number})
-    assert evaluator_files(spec, tmp_path, Library(roots=(tmp_path,))).inside == ("config.json",)
+    """The program that makes the outputs is what is improved where edit names it, and sealed where a pattern does."""
+    library = workspace(tmp_path)
+    for edit, sealed in (("run.py", False), ("*.py", True)):
+        made = {"produce": {"command": "python run.py"}, "score": {"rubric": "subject", "dataset": "subjects"}}
+        spec = parse(edit=edit, **made)
+        assert ("run.py" in evaluator_files(spec, tmp_path, library, committed={"run.py"}).inside) is sealed
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("python bench.py | tail -1", "'|'"),
+        ("make && ./bench", "'&&'"),
+        ("make; ./bench", "';'"),
+        ("./bench > out.txt", "'>'"),
+        ("./bench 2>&1", "'2>&1'"),
+        ("./bench < in.txt", "'<'"),
+        ("cd tools", "'cd'"),
+    ],
+)
+def test_a_command_that_needs_a_shell_is_refused(command: str, found: str) -> None:
+    """Without one, these would be arguments of the program, which fails in ways nobody understands."""
+    said = refusal(stages=[{"run": command}])
+    assert "stages" in said
+    assert f"run: found {found} in '{command}', expected a program and its arguments; commands run without" in said
+    assert "sh -c '…'" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["sh -c 'cd a && b | c > d; e'", "grep -E 'a|b' x", r"find . -exec cat {} \;", "pip check x>=1", ["cd", ";"]],
+)
+def test_a_command_may_hold_what_only_a_shell_would_read(command: str | list[str]) -> None:
+    """Quoted, in a list, or inside a word, it is an argument."""
+    assert parse(stages=[{"run": command}]).stages[0].run
 
 
 def test_a_criterion_that_may_not_fall_must_exist(tmp_path: Path) -> None:

@@ -403,6 +403,20 @@ async def test_a_number_is_minimised(lab: Lab) -> None:
     assert [one.score for one in lab.record.attempts()] == [3.5, 2.5, None, 2.0]
     assert (state.baseline_score, judge.judged) == (3.0, 0)
     assert state.headline["gain"] == 1.0
+    assert state.headline["text"] == "gain: 3 → 2, better by 1 (lower is better), measured once each"
+    assert lab.attempts()[0].reason.startswith("discarded: the mean is not better")
+
+
+async def test_a_number_with_repeats_is_confirmed_on_fresh_ones(lab: Lab) -> None:
+    """Its headline speaks of repeats and its calibration of one measurement: it has no judge and nothing sealed."""
+    lab.fill(files={"measure.sh": MEASURE, "params.sh": "LOSS=3.0\n"})
+    score = NUMBER.replace("goal: minimize", "goal: minimize, repeats: 3")
+    spec = lab.spec("budget: {rounds: 1}\nkeep: {rule: better}", score=score, edit="params.sh")
+    state = await lab.engine(spec, lambda _, __: {"params.sh": "LOSS=2.0\n"}).run()
+    assert state.headline["text"] == (
+        "gain confirmed: 3 → 2, better by 1 (lower is better), 95 % interval better by 1 to 1, on 3 fresh repeats"
+    )
+    assert list(state.calibration["lines"]) == ["noise: sd 0 of one measurement"]
 
 
 async def test_cheaper_numbers_come_first(lab: Lab) -> None:
@@ -633,3 +647,24 @@ async def test_a_proposer_that_only_crashes_stops_the_loop(lab: Lab) -> None:
     proposer.broken = False
     state = await engine.run(rounds=1)
     assert state.counts["discard"] == 2
+
+
+async def test_the_gain_can_be_asked_for_at_any_time(lab: Lab) -> None:
+    """A loop that was stopped measures its gain on request, once, and stands as before."""
+    spec = lab.fill().spec("budget: {rounds: 14}")
+
+    def change(brief: Any, _: Path) -> dict[str, str]:
+        engine.stop()
+        return to(0.9, brief.number)
+
+    judge = SimulatedJudge(quality, noise=0.05)
+    engine = lab.engine(spec, change, judge)
+    stopped = await engine.run()
+    assert (stopped.phase, stopped.headline) == (LoopPhase.STOPPED, {})
+    assert stopped.counts == {"keep": 1}
+    measured = await lab.engine(spec, change, judge).measure_gain()
+    assert measured.headline["confirmed"] is True
+    assert (measured.phase, measured.note) == (stopped.phase, stopped.note)
+    asked = judge.judged
+    assert (await lab.engine(spec, change, judge).measure_gain()).headline == measured.headline
+    assert judge.judged == asked

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tenward.reports import AttemptView, CheckView, GainView, LookView, LoopView, PlaceboView, StageView, render_loop
+from tenward.reports import (
+    AttemptView,
+    CheckView,
+    GainView,
+    LookView,
+    LoopView,
+    NumberGainView,
+    PlaceboView,
+    StageView,
+    render_loop,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,6 +40,7 @@ index 5a1e2c1..0b7d21f 100644
 +Write one line in the imperative mood.
  {input}
 """
+WORDS = "better by 7.6"
 MOMENT = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
 
@@ -175,12 +186,33 @@ def test_a_loop_that_kept_nothing_says_so() -> None:
 
 def test_a_number_has_no_claims_and_no_intervals() -> None:
     """Where a command prints the score, the page says from where to where it went, and what guards it: nothing."""
-    view = sample(gain=None, claimed=None, baseline_score=0.2698, incumbent_score=1.3971, decimals=4)
+    told = NumberGainView(words=WORDS, change=f"19.49 → 11.89, {WORDS} (lower is better)", basis="once", gain=7.6)
+    view = sample(gain=None, number_gain=told, claimed=None, baseline_score=19.4, incumbent_score=11.8, decimals=4)
     text = text_of(render_loop(view))
-    assert "+1.1273 from 0.2698 to 1.3971 , more is better" in text
+    assert "From baseline to winner better by 7.6 19.49 → 11.89, better by 7.6 (lower is better) , once" in text
+    assert "Gain, winner" not in text
     assert "nothing guards against a change that fits this number alone" in text
     assert "claimed:" not in text
     assert "P(better)" not in text
+
+
+@pytest.mark.parametrize(
+    ("gain", "confirmed", "told"),
+    [
+        (7.6, True, "Confirmed: the winner is better"),
+        (7.6, False, "Not confirmed: the interval contains 0"),
+        (-0.6, False, "No gain: the winner is no better than what the loop began with."),
+        (-0.6, None, "No gain: the winner is no better than what the loop began with."),
+    ],
+)
+def test_a_repeated_number_says_whether_it_is_confirmed(gain: float, confirmed: bool | None, told: str) -> None:
+    """A number with repeats has a verdict, and no sealed cases; what became worse is no gain."""
+    shown = NumberGainView(words=WORDS, change="a → b", basis="on 5 fresh repeats", gain=gain, confirmed=confirmed)
+    text = text_of(render_loop(sample(gain=None, number_gain=shown, claimed=None)))
+    assert told in text
+    assert "on 5 fresh repeats" in text
+    assert "no proposer saw" not in text
+    assert "sealed unit" not in text
 
 
 def test_every_attempt_is_a_row_with_its_end() -> None:

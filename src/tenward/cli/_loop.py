@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenward.cli._console import lively, note, print_json, print_page, say
+from tenward.cli._console import lively, note, print_json, print_page, say, working
 from tenward.cli._loop_audit import command as audit
 from tenward.cli._loop_open import open_loop
 from tenward.cli._options import NumberRange
@@ -172,6 +172,29 @@ def status(loop: str, as_json: bool) -> None:
     """Say how a loop stands."""
     opened = open_loop(loop)
     _tell(opened, opened.begun(), as_json=as_json)
+
+
+@command.command("gain")
+@_LOOP
+@_JSON
+def gain(loop: str, as_json: bool) -> None:
+    """Measure the gain of a loop at rest: its first and its present version, judged afresh on all sealed cases.
+
+    A loop that comes to its end does this by itself.
+    """
+    import asyncio
+
+    from tenward.evaluation import Store
+    from tenward.loop import Engine
+
+    opened = open_loop(loop)
+    state = opened.begun()
+    opened.require_rest()
+    if state.incumbent != state.baseline:
+        with Store.open() as store, working("measuring the gain"):
+            engine = Engine(opened.need_spec(), opened.record, store, top=opened.top, library=opened.library)
+            state = asyncio.run(engine.measure_gain())
+    _tell(open_loop(loop), state, as_json=as_json)
 
 
 @command.command("log")

@@ -124,11 +124,7 @@ def _opened(opened: OpenedLoop, state: LoopState, cases: int) -> Audit:
     same = kept is not None and (kept.first, kept.last) == (state.baseline, state.incumbent)
     if kept is not None and same and (kept.complete or len(kept.pairs) >= cases):
         return kept
-    if (holder := opened.holder) is not None:
-        raise LoopError(
-            f"the loop '{opened.name}' is run by process {holder.pid} on {holder.host}, expected it to be at rest",
-            hint=f"tenward loop stop {opened.asked}, then ask again: the last version may still change",
-        )
+    opened.require_rest()
     import asyncio
 
     from tenward.evaluation import Store

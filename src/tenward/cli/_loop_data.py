@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tenward.cli._loop_check import check_view
 from tenward.cli._loop_judges import shared_weakness
+from tenward.decisions import NumberGain
 from tenward.errors import TenwardError, UsageError
 from tenward.judges import JudgeSpec, load_spec
-from tenward.reports import AttemptView, GainView, LookView, LoopView, PlaceboView, StageView
+from tenward.reports import AttemptView, GainView, LookView, LoopView, NumberGainView, PlaceboView, StageView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,13 +43,15 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
     """Everything that the report shows, as it is at this moment."""
     spec, journal = loop.spec, loop.journal
     attempts = [] if journal is None else list(journal.attempts())
-    by_number = spec is not None and spec.score.number is not None
+    goal = str(state.calibration.get("goal", ""))  # of a number; a judge's loop has none
+    if not goal and spec is not None and spec.score.number is not None:
+        goal = spec.score.number.goal
+    by_number = bool(goal)
     chart = _Heights(state, attempts, by_number=by_number)
     diffs = _diffs(loop.record, attempts)
     incumbent_score = state.incumbent_score
     if incumbent_score is None and by_number and chart.steps:  # a winner is measured again only when the loop goes on
         incumbent_score = chart.steps[-1][1]
-    goal = spec.score.number.goal if spec is not None and spec.score.number is not None else "maximize"
     better = "less is better" if goal == "minimize" else "more is better"
     spent = state.spent
     return LoopView(
@@ -60,10 +63,10 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         judged_by="" if spec is None else scored_by(spec),
         axis=f"The number of each attempt, {better}" if by_number else "Gain over the baseline, as claimed",
         steps=chart.steps,
-        more_is_better=goal == "maximize",
         decimals=4 if by_number else 3,
         attempts=[_attempt(attempt, chart, diffs, loop=state.loop) for attempt in attempts],
-        gain=_gain(state.headline),
+        gain=None if by_number else _gain(state.headline),
+        number_gain=_number_gain(state, incumbent_score, goal=goal) if by_number else None,
         check=check_view(loop, state),
         claimed=None if by_number else state.claimed,
         baseline_score=state.baseline_score,
@@ -197,6 +200,38 @@ def _gain(headline: Mapping[str, Any]) -> GainView | None:
         units=int(headline["units"]),
         confirmed=bool(headline.get("confirmed")),
         text=str(headline.get("text", "")),
+    )
+
+
+def _number_gain(state: LoopState, now: float | None, *, goal: str) -> NumberGainView | None:
+    """As it was measured at the end; before that, as it was measured on the way."""
+    if state.incumbent == state.baseline:
+        return None
+    head: Mapping[str, Any] = state.headline
+    at_end = head.get("winner") == state.incumbent and head.get("gain") is not None
+    before, after = (head["baseline_mean"], head["winner_mean"]) if at_end else (state.baseline_score, now)
+    if before is None or after is None:
+        return None
+    lower = goal == "minimize"
+    if not at_end:
+        told = NumberGain(before=before, after=after, lower_is_better=lower)
+        basis = "as measured on the way; both are measured afresh when the loop ends"
+        return NumberGainView(words=told.words, change=told.change, basis=basis, gain=told.gain)
+    told = NumberGain(
+        before=before,
+        after=after,
+        lower_is_better=lower,
+        repeats=int(head["units"]),
+        missing=int(head["missing"]),
+        low=head.get("low"),
+        high=head.get("high"),
+    )
+    return NumberGainView(
+        words=told.words,
+        change=told.change,
+        basis=told.basis,
+        gain=told.gain,
+        confirmed=None if told.low is None else told.confirmed,
     )
 
 

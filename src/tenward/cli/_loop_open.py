@@ -174,15 +174,22 @@ class OpenedLoop:
         """Refuse a loop that has nothing to edit.
 
         Raises:
-            LoopError: No committed file matches ``edit``.
+            LoopError: No committed file matches ``edit``, or commands name all that do.
         """
-        from tenward.loop import PathPatterns
+        from tenward.loop import PathPatterns, evaluator_files
 
         spec = self.need_spec()
-        patterns = PathPatterns(spec.edit)
-        if any(patterns.match(path) for path in self.record.trees.listing(self.base).files):
-            return
+        committed = self.record.trees.listing(self.base).files
+        matched = [path for path in committed if PathPatterns(spec.edit).match(path)]
         wanted = ", ".join(spec.edit)
+        if matched:
+            sealed = evaluator_files(spec, self.top, self.library, committed=committed).sealed_programs
+            if set(matched) <= set(sealed):
+                raise LoopError(
+                    f"edit ({wanted}): found {', '.join(matched)}, which commands name, expected the artefact",
+                    hint="a file that a command names may change only where edit names it without a wildcard",
+                )
+            return
         if self.loose_artefact:
             hint = f"git add {self.loose_artefact[0]}, commit, and run it again: a loop starts from a commit"
         elif self.source is not None and self.library.shipped in self.source.parents:
@@ -235,6 +242,18 @@ class OpenedLoop:
             names = [f"refs/tenward/{self.name}/attempts/{row.number:06d}:{STATE_NOTE}" for row in some]
             for row, note in zip(some, self.record.git.bodies(names), strict=True):
                 yield replace(row, alarms=read_state(AttemptState, note).alarms)
+
+    def require_rest(self) -> None:
+        """Refuse while a process runs the loop.
+
+        Raises:
+            LoopError: One does.
+        """
+        if (holder := self.holder) is not None:
+            raise LoopError(
+                f"the loop '{self.name}' is run by process {holder.pid} on {holder.host}, expected it to be at rest",
+                hint=f"tenward loop stop {self.asked}, then ask again: the last version may still change",
+            )
 
     @property
     def holder(self) -> Holder | None:

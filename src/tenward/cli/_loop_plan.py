@@ -104,7 +104,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     spec, state = loop.need_spec(), loop.state
     committed = loop.record.trees.listing(loop.base).files
     files = evaluator_files(spec, loop.top, loop.library, committed=committed)
-    patterns = PathPatterns(spec.edit)
+    patterns = PathPatterns(spec.edit, but=files.sealed_programs)
     notes, errors = _faults(loop, files)
     dev, sealed = _units(spec, loop)
     errors += _rule_faults(spec, dev, sealed)

@@ -41,6 +41,7 @@ _STYLES = {"keep": "bold green", "discard": "", "undecided": "yellow", "invalid"
 _LABEL = 11
 _DIGITS = 4
 _IDLE = ("stopped", "ended")
+_LONGEST_GAIN = 400
 
 
 def one_line(text: str, *, longest: int = 200) -> str:
@@ -82,31 +83,46 @@ def gain_lines(state: LoopState) -> list[Text]:
     """The confirmed gain, what the keeps claimed, and the scores on dev."""
     lines: list[Text] = []
     head: Mapping[str, Any] = state.headline
-    if head:
+    by_number = "goal" in state.calibration
+    if head.get("text"):
         good = bool(head.get("confirmed"))
-        line = Text("gain ", style="bold")
-        line.append(one_line(str(head.get("text", ""))), style="bold green" if good else "yellow")
+        told = one_line(str(head.get("text", "")), longest=_LONGEST_GAIN)
+        line = Text("" if told.startswith(("gain", "no gain")) else "gain ", style="bold")
+        line.append(told, style="bold green" if good else "yellow")
         lines.append(line)
         if head.get("winner") not in (None, state.incumbent):
             lines.append(Text("of an earlier incumbent; it is measured anew when the loop ends", style="dim"))
     kept = state.counts.get("keep", 0)
     if not kept and state.phase == "ended":
         lines.append(Text("no attempt was kept", style="bold"))
-    by_judge = head.get("low") is not None or not head
     if state.baseline_score is not None:
-        line = Text(f"baseline {state.baseline_score:.{_DIGITS}f}")
-        now = "not judged yet" if state.incumbent_score is None else f"{state.incumbent_score:.{_DIGITS}f}"
-        line.append(f"   incumbent {now}", style="bold")
-        line.append("   on dev, judged afresh after each keep", style="dim")
-        lines.append(line)
+        lines.append(_dev_line(state, by_number=by_number))
+    if by_number:
+        return lines
     if kept and not head:
         claims = f"{kept} keep{'s' * (kept != 1)} claimed {state.claimed:+.{_DIGITS}f} in sum"
         lines.append(Text(f"{claims}; that is no result before it is confirmed on sealed cases", style="dim"))
-    elif kept and by_judge:
+    elif kept:
         lines.append(
             Text(f"the running sum of what {kept} keeps claimed was {state.claimed:+.{_DIGITS}f}", style="dim")
         )
     return lines
+
+
+def _dev_line(state: LoopState, *, by_number: bool) -> Text:
+    """What the incumbent scored before the headline; nothing of an end whose winner has its headline alone."""
+    line = Text(f"baseline {state.baseline_score:.{_DIGITS}f}")
+    verb = "measured" if by_number else "judged"
+    if state.incumbent_score is not None:
+        line.append(f"   incumbent {state.incumbent_score:.{_DIGITS}f}", style="bold")
+    elif state.headline.get("winner") != state.incumbent:
+        line.append(f"   incumbent not {verb} yet", style="bold")
+    else:
+        line.append("   at the start" if by_number else "   on dev", style="dim")
+        return line
+    where = "" if by_number else "on dev, "
+    line.append(f"   {where}{verb} afresh after each keep", style="dim")
+    return line
 
 
 def ends_line(state: LoopState) -> Text:

@@ -7,7 +7,7 @@ The default is :class:`PosteriorRace`: a few dev cases discard most candidates, 
 rule              keeps when                                   for
 ================  ===========================================  ================================================
 `PosteriorRace`   P(better) reaches 0.9 on dev and sealed      any judge; thrifty with calls
-`Better`          the mean is higher                           exact numbers
+`Better`          the mean is better                           exact numbers
 `AlphaRace`       a test on dev, then a step on sealed         a promise about error rates, no prior
 `FixedLine`       above a line on dev, then a step on sealed   the same with the fewest assumptions
 `BettingRace`     bets on sealed cases win 20 to 1             hundreds of cases, any distribution
@@ -27,6 +27,7 @@ from tenward.decisions._floors import Floor, FloorFinding, check_floor
 from tenward.decisions._headline import Headline, headline
 from tenward.decisions._human_check import FEWEST_ANSWERS, HumanCheck, human_check
 from tenward.decisions._ladder import AlphaRace, FixedLine
+from tenward.decisions._number_gain import NumberGain
 from tenward.decisions._outlook import Outlook, outlook
 from tenward.decisions._pooled import Pooled
 from tenward.decisions._posterior import Posterior, posterior
@@ -53,6 +54,7 @@ __all__ = [
     "Headline",
     "HumanCheck",
     "Look",
+    "NumberGain",
     "Outcome",
     "Outlook",
     "Pooled",

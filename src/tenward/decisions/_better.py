@@ -33,7 +33,7 @@ def measured(step: Step, why: str, sample: Sample) -> Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Better:
-    """Keep when the mean over all dev units is strictly higher. No sealed unit is used, no noise is allowed for.
+    """Keep when the mean over all dev units is strictly better. No sealed unit is used, no noise is allowed for.
 
     Attributes:
         risk: What a person who lets it decide over cases should know, in a sentence.
@@ -62,5 +62,5 @@ class Better:
         """Read the one look there is."""
         sample = sight.evidence.dev
         if sample.mean > 0:
-            return measured("keep", "the mean is higher", sample)
-        return measured("discard", "the mean is not higher", sample)
+            return measured("keep", "the mean is better", sample)
+        return measured("discard", "the mean is not better", sample)

@@ -119,13 +119,15 @@ class Attempts:
             tree, done = control.tree_of(attempt.parent), UNCHANGED
             if attempt.placebo != UNCHANGED:
                 chance = control.dice("damage", attempt.number)
-                tree, done = damaged_tree(control.record, attempt.parent, control.spec.edit, chance)
+                tree, done = damaged_tree(control.record, attempt.parent, control.editable, chance)
             return replace(attempt, phase=Phase.CHECKING, tree=tree, placebo=done, idea=f"Placebo: {done}")
         without = await in_thread(lambda: self._proposing.without_evaluator(attempt.parent))
         await in_thread(lambda: slot.reset(without))
         proposal = await self._proposing.propose(attempt, slot, self._incumbent_of(attempt))
         control.commands.sweep(slot.path)
-        candidate = await in_thread(lambda: snapshot(slot, control.spec.edit, leftovers=_LEFTOVERS))
+        candidate = await in_thread(
+            lambda: snapshot(slot, control.spec.edit, leftovers=_LEFTOVERS, sealed=control.sealed.programs)
+        )
         idea = proposal.idea
         attempt = replace(
             attempt,

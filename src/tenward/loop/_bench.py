@@ -14,7 +14,6 @@ from tenward.evaluation import evaluate_case, evaluate_produced, result_to_data
 from tenward.guards import is_mapping
 from tenward.loop._commands import in_thread
 from tenward.loop._journal import CaseScore
-from tenward.loop._paths import PathPatterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -166,7 +165,7 @@ class RubricBench(Bench):
         """The editable files of a tree as one text."""
         if tree not in self._artefacts:
             record = self._control.record
-            patterns = PathPatterns(self._control.spec.edit)
+            patterns = self._control.editable
             files = record.trees.listing(tree).files
             paths = [path for path, entry in sorted(files.items()) if patterns.match(path) and entry.mode[:3] == "100"]
             texts = record.git.bodies([files[path].name for path in paths])
@@ -289,12 +288,30 @@ def _outcome(number: NumberSpec, ended: Completed) -> tuple[float | None, str]:
     """The number, or in a line what went wrong, with what was printed below."""
     lines = [line.strip() for line in ended.tail.splitlines() if line.strip()]
     last = f": {lines[-1][:_LINE_CHARS]}" if lines else ""
+    # A single line stands in the reason already.
+    below = f"\n{ended.tail}" if len(lines) > 1 or len("".join(lines)) > _LINE_CHARS else ""
     if ended.status is None:
-        return None, f"stopped after {ended.seconds:.0f} s of {number.timeout:g} s{last}\n{ended.tail}"
+        return None, f"stopped after {ended.seconds:.0f} s of {number.timeout:g} s{last}{below}"
     if ended.status:
-        return None, f"exit status {ended.status}{last}\n{ended.tail}"
+        return None, f"exit status {ended.status}{last}{below}"
     value = read_number(number, ended.tail)
-    return value, "" if value is not None else f"no usable number in what it printed{last}\n{ended.tail}"
+    if value is not None:
+        return value, ""
+    said = f"; the last line is{last}" if last else "; it printed nothing"
+    below = "".join(f"\n{line}" for line in lines[:-1])
+    if number.pattern is not None and re.search(number.pattern, ended.tail, re.MULTILINE) is None:
+        return None, f"the pattern {number.pattern!r} found nothing in what it printed{said}{below}"
+    if number.pattern is None and number.json_key is None and not _is_number(lines[-1] if lines else ""):
+        return None, f"found no number, expected the last line to be one, or a pattern that finds it{said}{below}"
+    return None, f"no usable number in what it printed{last}{below}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_number(number: NumberSpec, printed: str) -> float | None:

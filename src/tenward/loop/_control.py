@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tenward.loop._paths import PathPatterns
 from tenward.loop._states import AttemptEvent, LoopEvent, LoopPhase
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class Control:
         self.recording_turn = asyncio.Lock()
         self._on_event = on_event
         self._trees: dict[str, str] = {}
+
+    @property
+    def editable(self) -> PathPatterns:
+        """What may change: what ``edit`` matches, but for the files that commands name."""
+        return PathPatterns(self.spec.edit, but=self.sealed.programs)
 
     @property
     def exact(self) -> bool:

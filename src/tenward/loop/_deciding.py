@@ -182,9 +182,8 @@ class Duel:
         if check.value is None or check.crashed:
             # Nothing of this says anything about the candidate: it is measured again once the evaluator works.
             self._control.update(forget=[self.table.subject])
-            raise BrokenEvaluatorError(
-                f"the evaluator fails on the incumbent as well, at case {failed.case_id!r}", check.problem
-            )
+            where = f", at case {failed.case_id!r}" if self._control.spec.has_cases else ""
+            raise BrokenEvaluatorError(f"the evaluator fails on the incumbent as well{where}", check.problem)
         if all_crashed:
             raise CandidateCrashedError(failed.problem)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ from tenward.metrics import MetricPool
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
     from pathlib import Path
 
     from tenward.evaluation import Producer, Store
@@ -160,6 +160,33 @@ class Engine:
             LoopError: There are no outputs to compare, a limit is reached, or another process runs the loop.
             SystemicError: The machine or a service failed.
         """
+        async with self._at_rest("the outputs for a human check cannot be made") as (control, bench):
+            pairs, complete = await audit_pairs(control, bench, cases)
+            return Audit(
+                first=control.state.baseline,
+                last=control.state.incumbent,
+                matter=audit_matter(control),
+                pairs=pairs,
+                complete=complete,
+            )
+
+    async def measure_gain(self) -> LoopState:
+        """Measure the headline of the present incumbent, unless that was done or nothing was kept.
+
+        Returns:
+            How the loop stands then.
+
+        Raises:
+            LoopError: A limit is reached, or another process runs the loop.
+            SystemicError: The machine or a service failed; what was measured is kept.
+        """
+        async with self._at_rest("the gain cannot be measured") as (control, bench):
+            await measure_headline(control, bench)
+        return control.state
+
+    @asynccontextmanager
+    async def _at_rest(self, fault: str) -> AsyncGenerator[tuple[Control, Bench], None]:
+        """A loop opened for something else than its rounds, after which it stands as before."""
         with self.record.locked(), Journal(journal_path(self.record)) as journal:
             sealed = self._begin()
             async with AsyncExitStack() as stack:
@@ -167,22 +194,15 @@ class Engine:
                 bench = self._bench(control, stack)
                 phase, note = control.state.phase, control.state.note
                 try:
-                    pairs, complete = await audit_pairs(control, bench, cases)
+                    yield control, bench
                 except OutOfBudgetError as error:
                     raise LoopError(
-                        f"the outputs for a human check cannot be made, budget: {error}",
+                        f"{fault}, budget: {error}",
                         hint=f"tenward loop resume {self.record.loop} with a higher limit measures the gain first",
                     ) from error
                 finally:
                     control.commands.sweep()
                     control.update(phase=phase, note=note)
-                return Audit(
-                    first=control.state.baseline,
-                    last=control.state.incumbent,
-                    matter=audit_matter(control),
-                    pairs=pairs,
-                    complete=complete,
-                )
 
     def _begin(self) -> Sealed:
         """See to it that the loop can begin or go on, and that what it rests on is in its first commit."""

@@ -11,12 +11,12 @@ from tenward.judges import PanelSpec, load_spec
 from tenward.loop._fields import named
 from tenward.loop._paths import PathPatterns
 from tenward.loop._places import place, placed
-from tenward.loop._programs import commands_of
+from tenward.loop._programs import commands_of, program_of, simple_commands, words_of
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from pathlib import Path
 
     from tenward.loop._definition import LoopSpec
@@ -43,7 +43,7 @@ class EvaluatorFiles:
     dataset: Path | None
     card: Path | None
     programs: tuple[Path, ...]
-    """Files of the repository that a command names, and the prompt, where they may not be edited."""
+    """Files of the repository that a command names, and the prompt, where they are not the artefact."""
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -55,6 +55,11 @@ class EvaluatorFiles:
     def inside(self) -> tuple[str, ...]:
         """Those of the repository, as paths from its top; they are read from the base commit."""
         return tuple(path.relative_to(self.top).as_posix() for path in self.all if path.is_relative_to(self.top))
+
+    @property
+    def sealed_programs(self) -> tuple[str, ...]:
+        """Those of them that a command names, which no pattern of ``edit`` makes editable."""
+        return tuple(path.relative_to(self.top).as_posix() for path in self.programs)
 
     @property
     def outside(self) -> tuple[Path, ...]:
@@ -77,20 +82,21 @@ def evaluator_files(
         UnknownNameError: A rubric, judge or data set is nowhere to be found.
         DocumentError: One of them says something it may not.
         UsageError: A model that writes is a panel, or does not go together with its judge file.
-        LoopError: ``edit`` matches one of the files, ``ideas.from`` the cases, the rubric or a judge,
-            ``keep.never_lower`` names no criterion of the rubric, or there is no such prompt.
+        LoopError: ``edit`` matches one of the files, or names one that is run for the score or a check;
+            ``ideas.from`` matches the cases, the rubric or a judge, ``keep.never_lower`` names no criterion of the
+            rubric, or there is no such prompt.
     """
     top = top.resolve()
     library = library or Library.discover(top)
     rubric_path = dataset_path = card_path = None
-    commands = [words for _, words in commands_of(spec)]
+    commands = list(commands_of(spec))
     judges: dict[Path, None] = {}
     if spec.score.rubric is not None:
         with placed(spec, "score", "rubric"):
             rubric_path = library.find("rubrics", named(spec.score.rubric, top)).resolve()
         rubric = Rubric.load(named(spec.score.rubric, top), library=library)
         _check_criteria(spec, rubric)
-        commands += [gate.run.split() for gate in rubric.gates if gate.run is not None]
+        commands += [("score.rubric", gate.run.split()) for gate in rubric.gates if gate.run is not None]
         for part, name in (
             ("score", spec.score.judge or "local"),
             ("confirm", spec.confirm.judge if spec.confirm else None),
@@ -122,6 +128,8 @@ def evaluator_files(
         programs=_programs(spec, commands, top, committed),
     )
     for path in found.inside:
+        if path in found.sealed_programs:
+            continue
         if pattern := _matching(spec.edit, path):
             raise LoopError(
                 f"{place(spec, 'edit')}: found '{pattern}', which matches {path}, "
@@ -181,22 +189,48 @@ def _card(dataset: Path) -> Path:
 
 
 def _programs(
-    spec: LoopSpec, commands: Sequence[Sequence[str]], top: Path, committed: Container[str]
+    spec: LoopSpec, commands: Sequence[tuple[str, Sequence[str]]], top: Path, committed: Container[str]
 ) -> tuple[Path, ...]:
-    """Files that are named in commands; what may be edited is the artefact and not the evaluator."""
+    """Files that are named in commands; one that ``edit`` names without a wildcard is the artefact.
+
+    Raises:
+        LoopError: What ``edit`` names is run for the score or for a check.
+    """
     editable = PathPatterns(spec.edit)
-    words = [word.rpartition("=")[2].strip("'\"") for command in commands for word in command]
-    # A proposer runs among the committed files; what it is given by a path from the root lies elsewhere.
-    words += [word for word in spec.propose.command or () if not word.startswith("/")]
-    if spec.produce is not None and spec.produce.prompt is not None:
-        words.append(spec.produce.prompt)
+    prompt = None if spec.produce is None else spec.produce.prompt
+    artefact = {pattern for pattern in spec.edit if not set("*?[") & set(pattern)}
+    if prompt is not None and editable.match(prompt):
+        artefact.add(prompt)
     found: dict[Path, None] = {}
+    for field, words in commands:
+        for command in simple_commands(words):
+            for path in _known(words_of(command), top, committed):
+                if path.relative_to(top).as_posix() not in artefact:
+                    found[path] = None
+            if field == "produce.command":
+                continue
+            for path in _known(program_of(command), top, committed):
+                if (name := path.relative_to(top).as_posix()) in artefact:
+                    what = "check" if field.endswith(".run") else "scorer"
+                    raise LoopError(
+                        f"{place(spec, 'edit')}: the {what} {name} may change: "
+                        f"found it in edit, expected it sealed, since {field} runs it",
+                        hint="take it out of edit; if it is what is to be improved, measure it from another file",
+                    )
+    # A proposer runs among the committed files; what it is given by a path from the root lies elsewhere.
+    others = [word for word in spec.propose.command or () if not word.startswith("/")]
+    for path in _known([*others, *([] if prompt is None else [prompt])], top, committed):
+        if not editable.match(path.relative_to(top).as_posix()):
+            found[path] = None
+    return tuple(found)
+
+
+def _known(words: Sequence[str], top: Path, committed: Container[str]) -> Iterator[Path]:
+    """The files of the repository among some words."""
     for word in words:
         path = (top / word).resolve() if word and len(word) < 4096 and "\0" not in word else top
         try:
-            known = path.is_relative_to(top) and (path.is_file() or path.relative_to(top).as_posix() in committed)
+            if path.is_relative_to(top) and (path.is_file() or path.relative_to(top).as_posix() in committed):
+                yield path
         except OSError:  # too long for a name
             continue
-        if known and not editable.match(path.relative_to(top).as_posix()):
-            found[path] = None
-    return tuple(found)

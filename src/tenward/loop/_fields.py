@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 _JUDGE_NAME = re.compile(r"[^/]+(/v[0-9]+)?|.*\.ya?ml")
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
+# A redirection begins a word, so that an argument such as x>=1 or a=<b> is one.
+_OF_A_SHELL = re.compile(r"\|\|?|&&|;|(?:^|\s)(?:[0-9]|&)?(?:>>?|<)(?:&[0-9])?|\s&(?=\s|$)")
 # What a judge file says about reading scores has no meaning for a model that writes.
 _OF_READING = {"about", "anchors", "ask", "explain", "max_tokens", "probe", "read", "samples"}
 
@@ -70,11 +73,19 @@ def _split(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return shlex.split(value)
+        words = shlex.split(value)
     except ValueError as error:
         raise FieldError(
             found=repr(value), expected=f"a command ({error})", hint="balance its quotes, or write it as a list"
         ) from error
+    operator = _OF_A_SHELL.search(_QUOTED.sub("_", value))
+    if operator is not None or words[:1] == ["cd"]:
+        raise FieldError(
+            found=f"'{operator.group().strip() if operator is not None else 'cd'}' in {value!r}",
+            expected="a program and its arguments; commands run without a shell",
+            hint="write sh -c '…', or quote what is an argument",
+        )
+    return words
 
 
 def _startable(value: tuple[str, ...]) -> tuple[str, ...]:

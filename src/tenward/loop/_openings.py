@@ -7,7 +7,17 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tenward.decisions import Better, Decision, Pooled, PosteriorRace, RaceSettings, calibrate, headline, outlook
+from tenward.decisions import (
+    Better,
+    Decision,
+    NumberGain,
+    Pooled,
+    PosteriorRace,
+    RaceSettings,
+    calibrate,
+    headline,
+    outlook,
+)
 from tenward.errors import LoopError
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
@@ -22,7 +32,7 @@ from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read
 from tenward.loop._strictness import with_placebo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tenward.decisions import Calibration, DecisionRule
     from tenward.judges import Judge
@@ -179,9 +189,11 @@ async def prepare(
             pooled = pooled.after(Decision.from_json(dict(past.decision)).evidence)
     facts: dict[str, Any] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
     if found is not None:
-        facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(found.lines)}
-    lines = found.lines if found is not None else ()
-    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, lines, anyway=anyway)
+        lines = found.lines if bench.scored_by_judge else _number_lines(found, abs(bench.factor(first.mean)))
+        facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
+    if not bench.scored_by_judge:
+        facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
+    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway)
     warnings = list(control.state.warnings)
     if facts.get("smallest_gain", 0.0) is None:
         warnings.append(f"it was started although it would see nothing: {facts['lines'][-1]}")
@@ -232,8 +244,8 @@ async def _try_evaluator(control: Control, first: Incumbent) -> None:
         if tried.value is not None and not tried.crashed:
             break
         if case == cases[-1]:
-            what = f"the evaluator fails on what the loop starts from, at case {case!r}"
-            raise BrokenEvaluatorError(what, tried.problem)
+            where = f", at case {case!r}" if control.spec.has_cases else ""
+            raise BrokenEvaluatorError(f"the evaluator fails on what the loop starts from{where}", tried.problem)
     await try_stages(control, control.state.incumbent, slot)
 
 
@@ -245,6 +257,11 @@ def _calibrated(first: Incumbent, bench: Bench) -> Calibration | None:
         row = [None if value is None else factor * value for passes in table.values() for value in passes]
         return calibrate({"number": row}) if len(row) > 1 else None
     return calibrate(table, corrected=first.corrected)
+
+
+def _number_lines(found: Calibration, factor: float) -> tuple[str, ...]:
+    """The noise of a number in its own unit; whatever judges do has no place in it."""
+    return (f"noise: sd {found.judge_sd / factor:.3g} of one measurement",)
 
 
 def _require_scores(incumbent: Incumbent, cases: list[str]) -> None:
@@ -315,7 +332,7 @@ async def measure_headline(control: Control, bench: Bench) -> None:
     facts: dict[str, object] = {"winner": state.incumbent, "baseline_mean": mean(values[0].values())}
     facts["winner_mean"] = mean(values[1].values())
     both = [case for case in cases if before[case] is not None and after[case] is not None]
-    if len(both) > 1:
+    if len(both) > 1 and bench.scored_by_judge:
         told = headline(before, after, bench.groups)
         facts |= {
             "gain": told.gain,
@@ -327,10 +344,36 @@ async def measure_headline(control: Control, bench: Bench) -> None:
             "text": told.text,
         }
     elif both:
-        gain = (after[both[0]] or 0.0) - (before[both[0]] or 0.0)
-        text = f"{facts['winner_mean']:g} after {facts['baseline_mean']:g}, measured once each"
-        facts |= {"gain": gain, "units": 1, "missing": len(cases) - 1, "confirmed": gain > 0, "text": text}
+        facts |= _number_facts(bench, before, after)
     control.update(headline=facts)
+
+
+def _number_facts(
+    bench: Bench, before: Mapping[str, float | None], after: Mapping[str, float | None]
+) -> dict[str, object]:
+    """The headline of a number: means of what both sides have, with an interval where there are repeats."""
+    both = [case for case, value in before.items() if value is not None and after[case] is not None]
+    told = NumberGain(
+        before=bench.sign * (mean(before[case] for case in both) or 0.0),
+        after=bench.sign * (mean(after[case] for case in both) or 0.0),
+        lower_is_better=bench.sign < 0,
+        repeats=len(both),
+        missing=len(before) - len(both),
+    )
+    if len(both) > 1:
+        found = headline(before, after, bench.groups)
+        told = replace(told, low=found.low, high=found.high)
+    return {
+        "baseline_mean": told.before,
+        "winner_mean": told.after,
+        "gain": told.gain,
+        "low": told.low,
+        "high": told.high,
+        "units": told.repeats,
+        "missing": told.missing,
+        "confirmed": told.confirmed,
+        "text": told.text,
+    }
 
 
 def _oriented(bench: Bench, value: float | None) -> float | None:

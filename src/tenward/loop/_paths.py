@@ -28,17 +28,22 @@ class PathPatterns:
     ``*``, ``?`` and ``[…]`` stay within one name, ``**`` stands for any number of folders, a final ``/`` for
     everything below. Case counts. A name that begins with a dot is matched like any other.
 
+    Args:
+        patterns: The patterns.
+        but: Paths that none of them matches.
+
     Raises:
         LoopError: A pattern is empty, absolute, or holds ``.``, ``..`` or an empty name.
     """
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], *, but: Iterable[str] = ()) -> None:
         self._patterns = [_split(pattern) for pattern in patterns]
+        self._but = frozenset(but)
 
     def match(self, path: str) -> bool:
         """Whether any of the patterns matches ``path``."""
         names = path.split("/")
-        return any(_matches(names, pattern) for pattern in self._patterns)
+        return path not in self._but and any(_matches(names, pattern) for pattern in self._patterns)
 
 
 def _split(pattern: str) -> list[str]:

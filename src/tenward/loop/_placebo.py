@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenward.loop._objects import ObjectWriter
-from tenward.loop._paths import PathPatterns
 from tenward.loop._trees import Entry
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Sequence
 
+    from tenward.loop._paths import PathPatterns
     from tenward.loop._record import LoopRecord
 
 __all__ = ["UNCHANGED", "damaged_text", "damaged_tree", "draw_placebo"]
@@ -52,7 +51,7 @@ def damaged_text(text: str, dice: random.Random) -> tuple[str, str]:
     return " ".join(words) + "\n", way
 
 
-def damaged_tree(record: LoopRecord, parent: str, editable: Sequence[str], dice: random.Random) -> tuple[str, str]:
+def damaged_tree(record: LoopRecord, parent: str, editable: PathPatterns, dice: random.Random) -> tuple[str, str]:
     """Do harm to every editable text of a commit; return the tree and what was done.
 
     Where there is nothing that can be harmed, the tree is the parent's own and the placebo is unchanged.
@@ -60,12 +59,11 @@ def damaged_tree(record: LoopRecord, parent: str, editable: Sequence[str], dice:
     Args:
         record: The loop.
         parent: The commit.
-        editable: Patterns of the paths that may change.
+        editable: The paths that may change.
         dice: Random numbers of this attempt.
     """
-    patterns = PathPatterns(editable)
     files = record.trees.listing(parent).files
-    paths = [path for path, entry in sorted(files.items()) if patterns.match(path) and entry.mode.startswith("100")]
+    paths = [path for path, entry in sorted(files.items()) if editable.match(path) and entry.mode.startswith("100")]
     writer = ObjectWriter(record.git)
     changes: dict[str, Entry | None] = {}
     done = UNCHANGED

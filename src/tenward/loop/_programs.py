@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shlex
 import shutil
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,15 @@ if TYPE_CHECKING:
 
     from tenward.loop._definition import LoopSpec
 
-__all__ = ["MissingProgram", "commands_of", "missing_programs"]
+__all__ = ["MissingProgram", "commands_of", "missing_programs", "program_of", "simple_commands", "words_of"]
 
 _INTERPRETER = re.compile(r"(ba|da|k|z)?sh|python[0-9.]*|node|ruby|perl|Rscript")
+_SHELL = re.compile(r"(ba|da|k|z)?sh")
+_OPERATOR = re.compile(r"[();<>|&]+")
+_GIVES_TEXT = re.compile("-[a-z]*c")
+# What stands before the program that matters: other programs, their options, durations, variables.
+_BEFORE = re.compile(r"env|exec|nice|nohup|time|timeout|uv|poetry|run|-.*|[0-9.]+[smhd]?|[A-Za-z_]\w*=.*")
+_TAKES_VALUE = {"-W", "-X"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +53,56 @@ def commands_of(spec: LoopSpec, *, proposer: bool = False) -> Iterator[tuple[str
         yield "score.number.command", spec.score.number.command
     if spec.produce is not None and spec.produce.command is not None:
         yield "produce.command", spec.produce.command
+
+
+def simple_commands(words: Sequence[str]) -> list[Sequence[str]]:
+    """The command itself, and each command of the text that a shell among its words is given with ``-c``."""
+    found: list[Sequence[str]] = [words]
+    shell = False
+    for at, word in enumerate(words):
+        if shell and _GIVES_TEXT.fullmatch(word) and at + 1 < len(words):
+            lexer = shlex.shlex(words[at + 1].replace("\n", ";"), posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            lexer.commenters = ""
+            part: list[str] = []
+            try:
+                tokens = list(lexer)
+            except ValueError:  # a quote without an end: the shell will say so
+                tokens = words[at + 1].split()
+            for token in [*tokens, ";"]:
+                if not _OPERATOR.fullmatch(token):
+                    part.append(token)
+                elif part and not {"<", ">"} & set(token):  # what is read or written is a word like others
+                    found += simple_commands(part)
+                    part = []
+            break
+        shell = shell or _SHELL.fullmatch(posixpath.basename(word)) is not None
+    return found
+
+
+def words_of(command: Sequence[str]) -> list[str]:
+    """What in a simple command may name a file: its words, what follows a ``=``, a module, the file of a test."""
+    words = [word.rpartition("=")[2].strip("'\"").partition("::")[0] for word in command]
+    for option, name in pairwise(command):
+        if option == "-m":
+            path = name.replace(".", "/")
+            words += [f"{path}.py", f"{path}/__main__.py"]
+    return words
+
+
+def program_of(command: Sequence[str]) -> list[str]:
+    """The words of a simple command that may name the file it runs: its program, its interpreter's script or module."""
+    at = next((at for at, word in enumerate(command) if not _BEFORE.fullmatch(word)), len(command))
+    if at == len(command) or not _INTERPRETER.fullmatch(posixpath.basename(command[at])):
+        return list(command[at : at + 1])
+    at += 1
+    while at < len(command) and command[at].startswith("-"):
+        if command[at] == "-m":
+            return words_of(command[at : at + 2])[2:]
+        if _GIVES_TEXT.fullmatch(command[at]):
+            return []
+        at += 2 if command[at] in _TAKES_VALUE else 1
+    return list(command[at : at + 1])
 
 
 def missing_programs(spec: LoopSpec, modes: Mapping[str, str]) -> tuple[MissingProgram, ...]:

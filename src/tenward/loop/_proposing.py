@@ -16,7 +16,6 @@ from tenward.loop._edits import write_files
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._ledger import Status
 from tenward.loop._objects import ObjectWriter
-from tenward.loop._paths import PathPatterns
 from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
 from tenward.loop._scores import cases_of
@@ -130,7 +129,7 @@ class Proposing:
         """The editable files of a tree that are UTF-8 text, by path."""
         if tree not in self._texts:
             record = self._control.record
-            patterns = PathPatterns(self._control.spec.edit)
+            patterns = self._control.editable
             files = record.trees.listing(tree).files
             paths = [path for path, entry in sorted(files.items()) if patterns.match(path) and entry.mode[:3] == "100"]
             texts: dict[str, str] = {}

@@ -50,6 +50,9 @@ class Sealed:
     hidden: tuple[str, ...]
     """Paths that a proposer finds missing in its slot: it hears of the evaluator in the brief, as far as it may."""
 
+    programs: tuple[str, ...]
+    """Paths that commands name, which stay as they are although a pattern of ``edit`` may match them."""
+
     cases: tuple[Case, ...]
     """Every case of the data set; one without texts where the artefact itself is judged."""
 
@@ -141,6 +144,7 @@ def seal(
         library=sealed,
         rubric=rubric,
         hidden=tuple(_name(path, files) for path in kinds if path is not None and path.is_relative_to(files.top)),
+        programs=files.sealed_programs,
         cases=cases,
         judge_file=judge_of(spec.score.judge or "local"),
         confirm_file=judge_of(spec.confirm.judge if spec.confirm else None),

@@ -16,7 +16,7 @@ from tenward.loop._trees import FILE, GITLINK, LINK, PROGRAM, Entry
 from tenward.loop._walk import Found, Stamp, TooManyError, open_folder, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tenward.loop._trees import Listing
 
@@ -29,6 +29,7 @@ class FaultKind(StrEnum):
     """Why a candidate is invalid."""
 
     OUTSIDE = "outside the editable paths"
+    SEALED = "sealed"
     SYMLINK = "symbolic link"
     SUBMODULE = "submodule"
     MODE = "changed mode"
@@ -111,7 +112,12 @@ class Candidate:
 
 
 def snapshot(
-    slot: Slot, editable: Sequence[str], *, leftovers: Sequence[str] = (), limits: Limits | None = None
+    slot: Slot,
+    editable: Sequence[str],
+    *,
+    leftovers: Sequence[str] = (),
+    sealed: Collection[str] = (),
+    limits: Limits | None = None,
 ) -> Candidate:
     """Read what has become of a slot since it was reset, and store the allowed changes in git.
 
@@ -124,6 +130,7 @@ def snapshot(
         slot: It must have been reset to the base.
         editable: Patterns of the paths that may change, as `PathPatterns` reads them.
         leftovers: Patterns of new files that are neither a change nor a fault, such as ``**/__pycache__/**``.
+        sealed: Paths that may not change although a pattern matches them.
         limits: How much there may be.
 
     Raises:
@@ -132,7 +139,7 @@ def snapshot(
     """
     if not slot.base:
         raise GitError(f"{slot.path}: the slot has no base", hint="reset it to a commit first")
-    reading = _Reading(slot, PathPatterns(editable), PathPatterns(leftovers), limits or Limits())
+    reading = _Reading(slot, PathPatterns(editable), PathPatterns(leftovers), sealed, limits or Limits())
     reading.read()
     writer = ObjectWriter(slot.git)
     changes: dict[str, Entry | None] = dict.fromkeys(reading.deleted)
@@ -160,6 +167,7 @@ class _Reading:
     slot: Slot
     editable: PathPatterns
     leftovers: PathPatterns
+    sealed: Collection[str]
     limits: Limits
     faults: list[Fault] = field(default_factory=list[Fault])
     written: dict[str, tuple[str, bytes]] = field(default_factory=dict[str, tuple[str, bytes]])
@@ -283,6 +291,8 @@ class _Reading:
         entry = self.files.get(path)
         if steers_git(path):
             self.fault(FaultKind.GIT, path)
+        elif path in self.sealed:
+            self.fault(FaultKind.SEALED, path, "was changed")
         elif not self.editable.match(path):
             self.fault(FaultKind.OUTSIDE, path, "new" if entry is None else "was changed")
         elif entry is not None and entry.mode == LINK:
@@ -319,6 +329,8 @@ class _Reading:
                 continue
             if steers_git(path):
                 self.fault(FaultKind.GIT, path, "was deleted")
+            elif path in self.sealed:
+                self.fault(FaultKind.SEALED, path, "was deleted")
             elif not self.editable.match(path):
                 self.fault(FaultKind.OUTSIDE, path, "was deleted")
             elif len(self.written) + len(self.deleted) >= self.limits.files:

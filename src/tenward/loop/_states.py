@@ -325,7 +325,7 @@ class LoopState:
 
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The latest calibration: ``cases``, ``mean``, ``judge_sd``, ``icc``, ``smallest_gain`` that is kept every second
-    time (of the default rule), and ``lines`` for people."""
+    time (of the default rule), ``goal`` (of a number: ``minimize`` or ``maximize``), and ``lines`` for people."""
 
     incumbent_score: float | None = None
     """The incumbent's mean on the dev cases in play, or its number; measured after it became the incumbent."""

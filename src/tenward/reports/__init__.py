@@ -4,7 +4,16 @@ from tenward.reports._audit_page import AuditPageView, BlindPair, render_audit
 from tenward.reports._compare_report import render_comparison
 from tenward.reports._comparison import CasePair, ComparisonView
 from tenward.reports._loop_report import render_loop
-from tenward.reports._loop_view import AttemptView, CheckView, GainView, LookView, LoopView, PlaceboView, StageView
+from tenward.reports._loop_view import (
+    AttemptView,
+    CheckView,
+    GainView,
+    LookView,
+    LoopView,
+    NumberGainView,
+    PlaceboView,
+    StageView,
+)
 from tenward.reports._run_report import render_run
 from tenward.reports._write import write_report
 
@@ -18,6 +27,7 @@ __all__ = [
     "GainView",
     "LookView",
     "LoopView",
+    "NumberGainView",
     "PlaceboView",
     "StageView",
     "render_audit",

@@ -12,7 +12,7 @@ from tenward.reports._staircase import staircase
 from tenward.reports._text import longest_for, shown
 
 if TYPE_CHECKING:
-    from tenward.reports._loop_view import AttemptView, LoopView
+    from tenward.reports._loop_view import AttemptView, LoopView, NumberGainView
 
 __all__ = ["render_loop"]
 
@@ -61,12 +61,26 @@ def render_loop(view: LoopView) -> str:
 
 def _headline(view: LoopView) -> str:
     """What the big number says, in a sentence."""
-    gain = view.gain
+    number_gain, gain = view.number_gain, view.gain
+    if number_gain is not None:
+        return _number_headline(number_gain)
     if gain is None and not any(attempt.state == "keep" for attempt in view.attempts):
         return "No attempt was kept, so there is no gain to measure"
     if gain is None:
-        return "The gain has not been measured on sealed cases"
+        where = " on sealed cases" if view.claimed is not None else ""
+        return f"The gain has not been measured{where}"
     if gain.confirmed:
+        return "Confirmed: the winner is better than what the loop began with"
+    return "Not confirmed: the interval contains 0, so the gain may be luck"
+
+
+def _number_headline(told: NumberGainView) -> str:
+    """Whether a number's gain is beyond its noise; nothing where each side was measured once."""
+    if told.gain <= 0:
+        return "No gain: the winner is no better than what the loop began with"
+    if told.confirmed is None:
+        return ""
+    if told.confirmed:
         return "Confirmed: the winner is better than what the loop began with"
     return "Not confirmed: the interval contains 0, so the gain may be luck"
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["AttemptView", "CheckView", "GainView", "LookView", "LoopView", "PlaceboView", "StageView"]
+__all__ = ["AttemptView", "CheckView", "GainView", "LookView", "LoopView", "NumberGainView", "PlaceboView", "StageView"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,26 @@ class GainView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NumberGainView:
+    """What a number loop began with against what it came to."""
+
+    words: str
+    """Such as ``better by 7.6``."""
+
+    change: str
+    """The same with both numbers and which way is better."""
+
+    basis: str
+    """How it was measured."""
+
+    gain: float
+    """Above 0 where the number became better."""
+
+    confirmed: bool | None = None
+    """Whether the whole interval is above 0; None where each side was measured once."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckView:
     """What a person said of first and last version, not knowing which was which."""
 
@@ -174,12 +194,16 @@ class LoopView:
     steps: Sequence[tuple[int, float]] = ()
     """The incumbent's height in the chart from an attempt on; the first entry is that of the baseline, at 0."""
 
-    more_is_better: bool = True
     decimals: int = 3
     """Of scores and differences."""
 
     attempts: Sequence[AttemptView] = ()
     gain: GainView | None = None
+    """None where the score is a number."""
+
+    number_gain: NumberGainView | None = None
+    """None where the score is a judge's, and where nothing was kept."""
+
     check: CheckView | None = None
     """A person's word on the gain; None where a person could not compare outputs."""
 
