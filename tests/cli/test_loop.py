@@ -24,6 +24,8 @@ from tenward.loop import (
     Spent,
     journal_path,
 )
+from tenward.testing import LangSmithFake
+from tenward.tracing import traces_folder
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
@@ -683,3 +685,25 @@ def test_gain_says_when_there_is_none(run: Run, bench: Bench) -> None:
     ended = run("loop", "gain", "digits")
     assert ended.returncode == 0
     assert "no attempt was kept" in ended.stdout
+
+
+def test_every_round_is_a_trace(run: Run, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds go to the local file, to LangSmith where a key is set, and from the file by a push; none twice."""
+    bench.answers(2, 3, 1, 4)
+    with LangSmithFake() as server:
+        monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_pt_0123456789")
+        monkeypatch.setenv("LANGSMITH_ENDPOINT", server.endpoint)
+        assert run("loop", "run", "digits", "--rounds", "3").returncode == 0
+        sent = {one["name"]: one for one in server.runs}
+        assert list(sent) == ["attempt 1", "attempt 2", "attempt 3"]
+        assert sent["attempt 1"]["outputs"]["status"] in ("keep", "discard")
+        assert all(one["session_name"].startswith("loop-digits-") for one in sent.values())
+        monkeypatch.delenv("LANGSMITH_API_KEY")
+        assert run("loop", "run", "digits", "--rounds", "1").returncode == 0
+        (path,) = traces_folder().glob("loop-digits-*.jsonl")
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [line["position"] for line in lines if line["kind"] == "trace"] == [1, 2, 3, 4]
+        assert len(server.runs) == 3
+        monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_pt_0123456789")
+        assert run("trace", "push", path.stem).returncode == 0
+        assert [one["name"] for one in server.runs] == [f"attempt {number}" for number in range(1, 5)]

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections import deque
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tenward.cli._loop_open import OpenedLoop, Row
-    from tenward.loop import AttemptState, LoopSpec, LoopState
+    from tenward.loop import AttemptState, Event, LoopSpec, LoopState
 
 __all__ = ["command"]
 
@@ -119,9 +120,11 @@ def run(
     import asyncio  # slow to import, and of no use to those who only look on
 
     from tenward.cli._loop_data import price_fault
+    from tenward.cli._loop_trace import LoopTrace
     from tenward.cli._loop_watch import Board, show_board
     from tenward.evaluation import Store
     from tenward.loop import Engine
+    from tenward.tracing import open_trace
 
     opened = open_loop(loop)
     opened.check_artefact()
@@ -136,7 +139,13 @@ def run(
     if (fault := price_fault(opened, spec)) is not None:
         raise fault
     board = Board(opened.name, plain=not lively())
-    with Store.open() as store:
+    with Store.open() as store, closing(open_trace()) as sink:
+        trace = LoopTrace(spec, opened.record, sink)
+
+        def tell(event: Event) -> None:
+            board.tell(event)
+            trace.listen(event)
+
         engine = Engine(
             spec,
             opened.record,
@@ -144,11 +153,12 @@ def run(
             top=opened.top,
             anyway=anyway,
             library=opened.library,
-            on_event=board.tell,
+            on_event=tell,
         )
         try:
             with show_board(board):
                 state = asyncio.run(engine.run(rounds))
+            trace.end(state)
         except KeyboardInterrupt:
             note(f"what was done is kept; tenward loop resume {loop} goes on from here")
             raise

@@ -6,7 +6,7 @@ from tenward.tracing._files import find_trace, read_trace, traces_folder
 from tenward.tracing._langsmith import LangSmithSink
 from tenward.tracing._open import open_trace
 from tenward.tracing._push import PushReport, push
-from tenward.tracing._records import Feedback, Record, RunEnd, RunStart, Span, Trace
+from tenward.tracing._records import Feedback, Record, RunEnd, RunStart, Span, Trace, TracedCase
 from tenward.tracing._settings import LangSmithSettings
 from tenward.tracing._sink import LocalSink, TraceSink
 
@@ -24,6 +24,7 @@ __all__ = [
     "Span",
     "Trace",
     "TraceSink",
+    "TracedCase",
     "find_trace",
     "open_trace",
     "pull_dataset",

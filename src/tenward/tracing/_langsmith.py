@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.evaluation import Result, RunRecord, Summary
-    from tenward.tracing._records import Record
+    from tenward.tracing._records import Record, RunEnd
     from tenward.tracing._settings import LangSmithSettings
 
 __all__ = ["CLOSE_SECONDS", "LangSmithSink", "to_stderr"]
@@ -82,8 +82,12 @@ class LangSmithSink:
 
     def begin_run(self, record: RunRecord) -> None:
         """Take note of the run; the thread starts with the first."""
-        self._run = record.id
-        self._put(start_of(record))
+        self.begin(start_of(record))
+
+    def begin(self, start: RunStart) -> None:
+        """Take note of what begins."""
+        self._run = start.run
+        self._put(start)
         if self._thread is None:
             # A daemon: a request that hangs must not keep the process alive.
             self._thread = threading.Thread(target=self._work, name="tenward-langsmith", daemon=True)
@@ -96,6 +100,10 @@ class LangSmithSink:
     def end_run(self, record: RunRecord, summary: Summary) -> None:
         """Queue the end of the run."""
         self._put(end_of(record, summary, self._clock()))
+
+    def put(self, record: Trace | RunEnd) -> None:
+        """Queue a record."""
+        self._put(record)
 
     def close(self, budget: float = CLOSE_SECONDS) -> None:
         """Send what is left, as far as that goes, and say what was not sent.

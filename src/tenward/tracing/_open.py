@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.evaluation import Result, RunRecord, Summary
+    from tenward.tracing._records import RunEnd, RunStart, Trace
     from tenward.tracing._sink import TraceSink
 
 __all__ = ["Guarded", "open_trace"]
@@ -74,6 +75,14 @@ class Guarded:
     def end_run(self, record: RunRecord, summary: Summary) -> None:
         """Pass the end of the run on."""
         self._each(lambda sink: sink.end_run(record, summary))
+
+    def begin(self, start: RunStart) -> None:
+        """Pass on what begins."""
+        self._each(lambda sink: sink.begin(start))
+
+    def put(self, record: Trace | RunEnd) -> None:
+        """Pass a record on."""
+        self._each(lambda sink: sink.put(record))
 
     def close(self) -> None:
         """Close every sink."""

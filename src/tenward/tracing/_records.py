@@ -24,6 +24,8 @@ class RunStart(_Data):
     run: str
     created: AwareDatetime
     dataset: str
+    """Empty for a loop: its traces are rounds, and no cases of a data set."""
+
     dataset_digest: str
     split: str
     cases: int | None

@@ -52,7 +52,7 @@ class Sender:
 
     @property
     def is_experiment(self) -> bool:
-        """Whether the server knows data sets; where it does not, plain traces without feedback are sent."""
+        """Whether it has a data set, and the server knows such; else plain traces without feedback are sent."""
         return self._experiment is not None
 
     def open(self) -> None:
@@ -62,6 +62,9 @@ class Sender:
             LangSmithError: So also the other methods.
         """
         if self._opened:
+            return
+        if not self._start.dataset:  # the rounds of a loop are no cases of a data set
+            self._opened = True
             return
         try:
             dataset = self._dataset()

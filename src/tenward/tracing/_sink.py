@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.evaluation import Result, RunRecord, Summary
-    from tenward.tracing._records import Record
+    from tenward.tracing._records import Record, RunEnd, RunStart, Trace
 
 __all__ = ["LocalSink", "TraceSink", "now"]
 
@@ -38,6 +38,14 @@ class TraceSink(Protocol):
 
     def end_run(self, record: RunRecord, summary: Summary) -> None:
         """The run is over, or stopped; ``record`` says which."""
+        ...
+
+    def begin(self, start: RunStart) -> None:
+        """What is recorded begins, where it is no evaluation: see :meth:`put`."""
+        ...
+
+    def put(self, record: Trace | RunEnd) -> None:
+        """A trace, or the end, of what :meth:`begin` began."""
         ...
 
     def close(self) -> None:
@@ -68,15 +76,19 @@ class LocalSink:
         Raises:
             OSError: It cannot be written; so also the other methods.
         """
+        self.begin(start_of(record))
+
+    def begin(self, start: RunStart) -> None:
+        """Open the file of what begins."""
         self.close()
         self._folder.mkdir(parents=True, exist_ok=True)
         ignore = self._folder / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n", encoding="utf-8")
-        self._file = (self._folder / f"{record.id}.jsonl").open("ab+")
+        self._file = (self._folder / f"{start.run}.jsonl").open("ab+")
         _cut_half_line(self._file)
-        self._run = record.id
-        self._write(start_of(record))
+        self._run = start.run
+        self._write(start)
 
     def result(self, position: int, result: Result) -> None:
         """Append a result."""
@@ -86,6 +98,10 @@ class LocalSink:
         """Append the end of the run and close its file."""
         self._write(end_of(record, summary, self._clock()))
         self.close()
+
+    def put(self, record: Trace | RunEnd) -> None:
+        """Append a record."""
+        self._write(record)
 
     def close(self) -> None:
         """Close the file, if one is open."""
