@@ -91,9 +91,9 @@ async def test_marks_of_the_file_itself_may_stay(server: StubServer, tmp_path: P
     assert proposal.files == {"a.md": old.replace("short", "brief")}
 
 
-def test_two_questions_are_planned_for_one_proposal(server: StubServer) -> None:
-    """What a proposal takes at most counts the question and the one that may follow, and longer is dearer."""
+def test_two_questions_and_a_retro_are_planned_for_one_attempt(server: StubServer) -> None:
+    """What an attempt takes at most counts the question, the one that may follow, and what was learned."""
     planned = llm(server).plan()
-    assert (planned.calls, planned.most_calls) == (2, 2)
+    assert (planned.calls, planned.most_calls) == (3, 3)
     assert planned.prompt_tokens > 2 * llm(server).brief_chars
     assert planned.worst_usd is None
