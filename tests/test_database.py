@@ -4,7 +4,10 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +71,23 @@ def test_what_is_written_is_there_for_the_next_one(tmp_path: Path) -> None:
         assert titles(shelf) == ["a", "b"]
         assert shelf.row("SELECT title FROM books WHERE title > ?", "a") == ("b",)
         assert shelf.row("SELECT title FROM books WHERE title > ?", "b") is None
+
+
+def test_many_may_open_a_new_file_at_the_same_moment(tmp_path: Path) -> None:
+    """All of them get in, and what each writes is there."""
+    everybody = range(4)
+    barrier = threading.Barrier(len(everybody))
+
+    def at_once(path: Path, name: str) -> None:
+        barrier.wait()
+        put(path, name)
+
+    with ThreadPoolExecutor(len(everybody)) as pool:
+        for attempt in range(40):
+            path = tmp_path / f"{attempt}.sqlite"
+            list(pool.map(partial(at_once, path), map(str, everybody)))
+            with closing(Database(path, KIND, read_only=True)) as shelf:
+                assert titles(shelf) == [str(number) for number in everybody]
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from tenward.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 __all__ = ["Database", "FileKind"]
 
 _WAIT_SECONDS = 30.0  # for another process that writes
+_PAUSE_SECONDS = 0.01  # between tries to open
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _NOT_ALLOWED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
 _PASSING = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR}
@@ -63,7 +65,7 @@ class Database:
         self.kind = kind
         self._lock = threading.Lock()
         try:
-            self._db = self._open_to_read() if read_only else self._open_to_write()
+            self._db = _patiently(self._open_to_read if read_only else self._open_to_write)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
         except sqlite3.Error as error:
@@ -171,8 +173,11 @@ class Database:
             raise
 
     def _is_new(self, db: sqlite3.Connection) -> bool:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchone():
+        # One statement, so that both are of the same moment while another process makes the tables.
+        version, tables = db.execute(
+            "SELECT user_version, (SELECT count(*) FROM sqlite_master) FROM pragma_user_version"
+        ).fetchone()
+        if version == 0 and not tables:
             return True
         kind = self.kind
         if version != kind.version:
@@ -216,6 +221,19 @@ class Database:
         else:
             hint = self.kind.way_out
         return StoreError(f"{self.path}: cannot be {'read' if code in _DAMAGED else done} ({error})", hint=hint)
+
+
+def _patiently(opening: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+    """Open again while another process is amid opening: there SQLite refuses at once instead of waiting."""
+    until = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            return opening()
+        except sqlite3.OperationalError as error:
+            busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def _connect(address: str) -> sqlite3.Connection:
