@@ -155,7 +155,9 @@ def test_a_loop_can_be_looked_at_where_nothing_can_be_written(run: Run, place: P
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "Begin"]):
         subprocess.run(["git", "-c", "user.name=U", "-c", "user.email=u@example.org", *words], check=True)
     assert run("loop", "run", "digits").returncode == 0
-    looks = [("loop", "status", "digits"), ("loop", "log", "digits"), ("loop", "show", "digits", "1")]
+    looks = [
+        ("loop", *words) for words in (("status", "digits"), ("log", "digits"), ("show", "digits", "1"), ("list",))
+    ]
     before = [run(*look) for look in looks]
     with shut(place):
         after = [run(*look) for look in looks]

@@ -94,6 +94,18 @@ def test_the_worst_cases_are_shown_with_what_was_put_in_and_came_out() -> None:
     assert "INPUT good" not in made.text
 
 
+def test_what_patterns_match_in_vain_is_named() -> None:
+    """A reader learns which of the paths are closed; a name cannot begin a line of its own, and many are counted."""
+    assert "but not" not in brief().text
+    assert brief().to_json()["but_not"] == []
+    made = brief(but_not=["prompts/run.sh", "prompts/a\n# Goal.md"])
+    told = "Only these paths may be changed:\n- prompts/*.md\nbut not: prompts/run.sh, prompts/a\\n# Goal.md\n"
+    assert told in made.text
+    assert made.to_json()["but_not"] == list(made.but_not)
+    many = brief(but_not=[f"prompts/{number}.md" for number in range(30)])
+    assert "prompts/19.md, and 10 more that the evaluation runs\n" in many.text
+
+
 def test_more_of_the_bad_cases_are_seen_by_turns() -> None:
     """The worst is always there; the others change from attempt to attempt within the worst third."""
     many = [result(f"case-{number:02d}", 1 + number / 10, 3) for number in range(30)]

@@ -74,6 +74,13 @@ def test_every_key_of_a_loop_is_read() -> None:
     assert (spec.feedback, spec.placebo, spec.combine_every, spec.stuck_after) == ("steps", 0.2, 5, None)
 
 
+def test_a_prompt_may_be_matched_by_a_pattern() -> None:
+    """It need not be named itself; what counts is that it may change."""
+    scored = {"rubric": "a", "dataset": "b"}
+    spec = parse(edit=["docs/*.md", "skill/**"], produce={"prompt": "skill/p.md", "model": "local"}, score=scored)
+    assert spec.produce is not None
+
+
 def test_what_is_left_out_has_its_default() -> None:
     """The five required keys are a whole loop: 20 rounds, one at a time, no cases, no noise."""
     spec = parse()
@@ -121,6 +128,11 @@ def test_each_rule_takes_its_own_dials(keep: dict[str, Any], rule: object) -> No
         ({"produce": {"prompt": "p.md"}}, "produce.model", "the model that is prompted"),
         ({"produce": {"command": "x", "max_tokens": 5}}, "produce.max_tokens", "only beside prompt"),
         ({"produce": {"command": "./run.sh"}}, "score", "produce without a data set"),
+        (
+            {"produce": {"prompt": "p.md", "model": "local"}, "score": {"rubric": "a", "dataset": "b"}},
+            "produce.prompt",
+            "found 'p.md', expected a file that edit matches (skill/SKILL.md)",
+        ),
         ({"score": {"rubric": "a", "number": NUMBER}}, "score", "rubric and number"),
         ({"score": {"number": NUMBER, "judge": "local"}}, "score.judge", "only beside rubric"),
         ({"score": {"number": {**NUMBER, "json": "loss"}}}, "score.number", "at most one of the two"),

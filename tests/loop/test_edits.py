@@ -85,6 +85,14 @@ def test_mixed_line_ends_elsewhere_stay(text: str) -> None:
     assert new == f"{text}\nnew{text}"
 
 
+def test_a_path_that_is_taken_out_of_the_patterns_stays() -> None:
+    """What an evaluation runs may not be edited though a pattern matches it."""
+    edits = [Edit(path=path, find=None, replace="two\n") for path in ("a.md", "run.md")]
+    applied = apply_edits({"a.md": "one\n"}, edits, ["*.md"], but_not=["run.md"])
+    assert applied.files == {"a.md": "two\n"}
+    assert applied.faults == ("run.md may not be edited",)
+
+
 def test_a_later_edit_sees_an_earlier_one() -> None:
     """Edits of one file build on each other."""
     edits = [Edit(path="a.md", find="one", replace="two"), Edit(path="a.md", find="two", replace="three")]

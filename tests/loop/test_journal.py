@@ -38,6 +38,7 @@ def test_what_was_written_is_read_by_another_process(tmp_path: Path) -> None:
         assert journal.scores("a1") == [score]
         assert [(one.attempt, one.phase) for one in journal.arrows()] == [(0, "running"), (1, "proposing")]
         assert journal.arrows(after=2) == []
+        assert journal.last_step() == journal.arrows()[-1].at
     assert told == [1, 2]
 
 
@@ -77,6 +78,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
             journal.write(loop=replace(LOOP, epoch=5), attempt=attempt(1), arrow=True)
         assert journal.loop() == LOOP
         assert journal.arrows() == []
+        assert journal.last_step() is None
 
 
 def test_files_that_are_no_journal_are_refused(tmp_path: Path) -> None:

@@ -265,6 +265,18 @@ def test_two_loops_in_one_repository_do_not_meet(lab: Lab) -> None:
     assert (other.attempts(), other.next_number(), other.incumbent) == ((), 1, lab.record.base)
 
 
+def test_all_loops_that_have_begun_are_found(lab: Lab) -> None:
+    """By name, and only where there is a base under a name that a loop can have."""
+    assert LoopRecord.find_all(lab.folder) == ()
+    for name in ("second", "first"):
+        lab.open(name).begin()
+    lab.git("update-ref", "refs/tenward/third/definition", "HEAD")
+    lab.git("update-ref", "refs/tenward/Odd/base", "HEAD")
+    found = LoopRecord.find_all(lab.folder / "skill")
+    assert [record.loop for record in found] == ["first", "second"]
+    assert found[0].base == lab.git("rev-parse", "HEAD")
+
+
 def test_beginning_twice_goes_on_from_the_incumbent(lab: Lab) -> None:
     """The user's HEAD may move on: a loop that has begun stays with its own base."""
     written = lab.record.write(lab.improved())

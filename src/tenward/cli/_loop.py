@@ -16,6 +16,7 @@ import click
 
 from tenward.cli._console import lively, note, print_json, print_page, say, working
 from tenward.cli._loop_audit import command as audit
+from tenward.cli._loop_list import command as list_loops
 from tenward.cli._loop_open import open_loop
 from tenward.cli._options import NumberRange
 from tenward.errors import LoopError, UsageError
@@ -62,6 +63,7 @@ def plan(loop: str, as_json: bool) -> int:
     from tenward.evaluation import Store
 
     opened = open_loop(loop)
+    opened.check_name()
     if not opened.loose_artefact:
         opened.check_artefact()
     with Store.open() as store:
@@ -124,9 +126,11 @@ def run(
     from tenward.cli._loop_watch import Board, show_board
     from tenward.evaluation import Store
     from tenward.loop import Engine
+    from tenward.loop.proposers import function_fault
     from tenward.tracing import open_trace
 
     opened = open_loop(loop)
+    opened.check_name()
     opened.check_artefact()
     if (holder := opened.holder) is not None:
         raise LoopError(
@@ -136,8 +140,9 @@ def run(
     for line in opened.notes:
         note(line)
     spec = _limited(opened.need_spec(), rounds=rounds, hours=hours, usd=usd, calls=calls, parallel=parallel)
-    if (fault := price_fault(opened, spec)) is not None:
-        raise fault
+    for fault in (price_fault(opened, spec), function_fault(spec, opened.top)):
+        if fault is not None:
+            raise fault
     board = Board(opened.name, plain=not lively())
     with Store.open() as store, closing(open_trace()) as sink:
         trace = LoopTrace(spec, opened.record, sink)
@@ -181,6 +186,8 @@ def resume(loop: str, **options: Any) -> int:
 def status(loop: str, as_json: bool) -> None:
     """Say how a loop stands."""
     opened = open_loop(loop)
+    if told := opened.name_clash:
+        note(f"{told}; they share the record that is told here")
     _tell(opened, opened.begun(), as_json=as_json)
 
 
@@ -311,6 +318,7 @@ def stop(loop: str, now: bool) -> None:
 
 
 command.add_command(audit)
+command.add_command(list_loops)
 
 
 @command.command("report", short_help="Write the HTML report of a loop.")

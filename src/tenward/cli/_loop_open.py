@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import sys
 from dataclasses import dataclass, replace
@@ -13,18 +12,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tenward.cli._loop_files import declared_name, loop_files, same_name
 from tenward.datasets import printable
 from tenward.errors import GitError, LoopError, UnknownNameError
 from tenward.guards import is_mapping
 from tenward.loop import Journal, LoopRecord
-from tenward.workspace import Library
+from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tenward.loop import Alarm, AttemptState, LoopSpec, LoopState
 
-_NAME = re.compile(r"^loop: ([a-z0-9][a-z0-9.-]*)(?:/v[0-9]+)?[ \t]*(?:#.*)?$", re.MULTILINE)
 # The engine looks for this file beside the journal before it opens an attempt.
 STOP_FILE = "stop"
 _NOTES_AT_ONCE = 500
@@ -74,6 +73,9 @@ class OpenedLoop:
     asked: str
     """The name or path that the user gave."""
 
+    wanted: str | Path
+    """What its library is asked for: the same, or the file where only what it says has that name."""
+
     source: Path | None
     """Its file; None where that is gone, but git still has its record."""
 
@@ -111,7 +113,31 @@ class OpenedLoop:
         sealed = sealed_definition(self.record, self.source, top)
         if sealed is not None or self.source is None:
             return sealed
-        return LoopSpec.load(self.asked, library=self.library)
+        spec = LoopSpec.load(self.wanted, library=self.library)
+        require_version(self.asked, spec.loop, self.source)
+        return spec
+
+    @property
+    def name_clash(self) -> str:
+        """That other files of the folder call their loop the same, and all of them; empty where none does."""
+        files = () if self.source is None else same_name(self.source, self.name, self.library)
+        if len(files) < 2:
+            return ""
+        told = ", ".join(self._from_top(path) for path in files)
+        return f"found the loop name '{self.name}' in {len(files)} files ({told}), expected it in one"
+
+    def _from_top(self, path: Path) -> str:
+        return path.relative_to(self.top).as_posix() if path.is_relative_to(self.top) else str(path)
+
+    def check_name(self) -> None:
+        """Refuse a file whose loop another file of the folder claims: git has one record per name.
+
+        Raises:
+            LoopError: There is such a file.
+        """
+        if told := self.name_clash:
+            hint = "give all but one another name; another version is not enough, since git keeps one record per name"
+            raise LoopError(told, hint=hint)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -294,31 +320,52 @@ def open_loop(asked: str) -> OpenedLoop:
         DocumentError: The file says something it may not.
         LoopError: There is no repository.
     """
-    library = Library.discover()
+    library, here = Library.discover(), Path.cwd()
     try:
-        source = library.find("loop", asked).resolve()
+        wanted = _wanted(asked, library)
     except UnknownNameError:
         record = _record_alone(asked)
         if record is None:
             raise
-        return OpenedLoop(name=asked, asked=asked, source=None, record=record, library=library, start=Path.cwd())
-    start = Path.cwd() if library.shipped in source.parents else source.parent
-    name = _name_in(source, asked, library)
+        return OpenedLoop(
+            name=asked, asked=asked, wanted=asked, source=None, record=record, library=library, start=here
+        )
+    source = library.find("loop", wanted).resolve()
+    start = here if library.shipped in source.parents else source.parent
+    name = declared_name(source) or _name_in(wanted, library)
     record = LoopRecord.open(start, name)
-    return OpenedLoop(name=name, asked=asked, source=source, record=record, library=library, start=start)
+    return OpenedLoop(name=name, asked=asked, wanted=wanted, source=source, record=record, library=library, start=start)
 
 
-def _name_in(source: Path, asked: str, library: Library) -> str:
-    """What the file calls its loop; the whole file is read only where that is not plain to see."""
+def _wanted(asked: str, library: Library) -> str | Path:
+    """What the library is asked for: the name or path itself, or a file that gives its loop the name.
+
+    Such a file of the workspace comes before a shipped one that is only called so.
+
+    Raises:
+        UnknownNameError: There is none.
+    """
+    name, _, version = asked.partition("/")
+    claimed: Path | None = None
+    if not version or (version[0] == "v" and version[1:].isdigit()):
+        files = [path for root in library.roots for path, other in loop_files(root).items() if name and other == name]
+        claimed = files[0] if files else None
     try:
-        text = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        text = ""
-    if plain := _NAME.search(text):
-        return plain[1]
+        found = library.find("loop", asked)
+    except UnknownNameError:
+        if claimed is None:
+            raise
+        return claimed
+    if claimed is None or library.is_workspace_s(found) or not library.is_workspace_s(claimed):
+        return asked
+    return claimed
+
+
+def _name_in(wanted: str | Path, library: Library) -> str:
+    """What a file calls its loop where that is not plain to see."""
     from tenward.loop import LoopSpec
 
-    return LoopSpec.load(asked, library=library).name
+    return LoopSpec.load(wanted, library=library).name
 
 
 def _record_alone(name: str) -> LoopRecord | None:

@@ -141,6 +141,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
 def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[str]]:
     """What is not committed as it is, and which commands cannot be started."""
     from tenward.loop import missing_programs, uncommitted
+    from tenward.loop.proposers import function_fault
 
     spec, begun = loop.need_spec(), bool(loop.record.base)
     loose = uncommitted(loop.record, loop.base, files)
@@ -156,8 +157,8 @@ def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[st
         loose_paths = [*(file.path for file in loose if not file.known), *loop.loose_artefact]
         modes |= {path: "100755" if os.access(loop.top / path, os.X_OK) else "100644" for path in loose_paths}
     errors = [f"{missing.told}; {missing.hint}" for missing in missing_programs(spec, modes)]
-    if (fault := price_fault(loop, spec)) is not None:
-        errors.append(f"{fault.message}; {fault.hint}")
+    faults = (function_fault(spec, loop.top), price_fault(loop, spec))
+    errors += [f"{fault.message}; {fault.hint}" for fault in faults if fault is not None]
     return notes, errors
 
 

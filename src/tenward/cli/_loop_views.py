@@ -33,6 +33,7 @@ __all__ = [
     "phase_words",
     "print_diff",
     "spent_line",
+    "standing",
     "status_style",
     "status_view",
 ]
@@ -60,6 +61,12 @@ def phase_words(state: LoopState) -> str:
     if phase not in _IDLE or not note:
         return phase
     return note if note.startswith(phase) else f"{phase}: {note}"
+
+
+def standing(state: LoopState, *, held: bool) -> str:
+    """What a loop is at; where no process holds it though it has not come to an end, that it was interrupted."""
+    words = phase_words(state)
+    return words if held or state.phase.value in _IDLE else f"interrupted while {words}"
 
 
 def duration(seconds: float) -> str:
@@ -152,15 +159,11 @@ def status_view(
 ) -> RenderableType:
     """How a loop stands; ``check`` is what a person said of its gain."""
     title = Text(state.loop, style="bold")
-    idle = state.phase.value in _IDLE
-    words = phase_words(state)
-    title.append(
-        f"   {words if holder or idle else f'interrupted while {words}'}", style="cyan" if holder else "yellow"
-    )
+    title.append(f"   {standing(state, held=holder is not None)}", style="cyan" if holder else "yellow")
     blocks: list[RenderableType] = [title]
     if holder is not None:
         blocks.append(indented(Text(f"run by process {holder.pid} on {holder.host} since {holder.since}"), by=2))
-    elif not idle:
+    elif state.phase.value not in _IDLE:
         blocks.append(indented(Text(f"nobody runs it now; {resume} goes on from here", style="yellow"), by=2))
     blocks += [indented(line, by=2) for line in (*gain_lines(state), *check)]
     blocks.append(indented(ends_line(state), by=2))

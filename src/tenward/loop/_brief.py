@@ -16,6 +16,7 @@ from tenward.loop._brief_text import (
     section_passages,
     section_plain,
     section_weakest,
+    tell_editable,
 )
 from tenward.loop._directions import direction
 
@@ -143,6 +144,9 @@ class Brief:
     editable: tuple[str, ...]
     """Patterns of the paths that may change."""
 
+    but_not: tuple[str, ...]
+    """Paths that a pattern matches and that may not change all the same, since the evaluation runs them."""
+
     files: Mapping[str, str]
     """Whole text per editable file that exists."""
 
@@ -179,6 +183,7 @@ class Brief:
             "number": self.number,
             "goal": self.goal,
             "editable": list(self.editable),
+            "but_not": list(self.but_not),
             "files": dict(self.files),
             "weakest": [asdict(one) for one in self.weakest],
             "cases": [asdict(one) for one in self.cases],
@@ -209,6 +214,7 @@ def build_brief(
     goal: str,
     editable: Sequence[str],
     files: Mapping[str, str],
+    but_not: Sequence[str] = (),
     results: Iterable[Result] = (),
     feedback: Feedback = "levels",
     measured: Measured | None = None,
@@ -226,6 +232,7 @@ def build_brief(
         goal: The loop's goal.
         editable: The loop's ``edit``.
         files: Text per editable file of the incumbent.
+        but_not: Paths that ``editable`` matches and that may not change all the same.
         results: The incumbent's results on dev cases, with words as far as the judge gave any.
         feedback: What may be told of the judge.
         measured: The incumbent's number, where the score is one.
@@ -257,7 +264,6 @@ def build_brief(
     nearest = tuple(past for past in near if past.number not in known)[: limits.nearest]
     ruled_out = book.ruled_out(limits.ruled_out) if book is not None else ()
     stuck = max(0, min(stuck, len(_STUCK) - 1))
-    may = "\n".join(f"- {pattern}" for pattern in editable)
     start = ""
     if not combine and not stuck:  # those say what to do this time
         failing = dict.fromkeys(fault for case in cases for fault in case.failed)
@@ -266,7 +272,7 @@ def build_brief(
         # Share of the whole that is a section's own, as far as it needs it; what is left over goes to the first ones.
         (
             0.08,
-            section_plain("Goal", f"{goal}\n\nOnly these paths may be changed:\n{may}" + (f"\n\n{use}" if use else "")),
+            section_plain("Goal", "\n\n".join(filter(None, [goal, tell_editable(editable, but_not), use]))),
         ),
         (0.45, section_files(files)),
         (0.08, section_passages(passages)),
@@ -290,6 +296,7 @@ def build_brief(
         number=number,
         goal=goal,
         editable=tuple(editable),
+        but_not=tuple(but_not),
         files=dict(files),
         shortened=frozenset(path for path, whole in files.items() if fence("file", whole or "(empty)") not in text),
         weakest=weakest,

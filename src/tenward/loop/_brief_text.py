@@ -28,9 +28,11 @@ __all__ = [
     "section_passages",
     "section_plain",
     "section_weakest",
+    "tell_editable",
 ]
 
 _LEAST = 60
+_MOST_FIXED = 20
 _BETWEEN = "\n\n"
 _MARK = re.compile(r"</?[\w-]+ ([0-9a-f]{16})>")
 
@@ -136,6 +138,17 @@ def fit_sections(sections: Sequence[tuple[float, Section]], limit: int) -> str:
 def section_plain(title: str, text: str) -> Section:
     """Words of ours or of the loop's file."""
     return Section(title=title, lead=text, items=())
+
+
+def tell_editable(editable: Sequence[str], but_not: Sequence[str]) -> str:
+    """What may be changed: the patterns, and the paths that they match in vain."""
+    may = "\n".join(f"- {pattern}" for pattern in editable)
+    told = f"Only these paths may be changed:\n{may}"
+    if not but_not:
+        return told
+    named = ", ".join(map(_line, but_not[:_MOST_FIXED]))
+    more = len(but_not) - _MOST_FIXED
+    return f"{told}\nbut not: {named}" + (f", and {more} more that the evaluation runs" if more > 0 else "")
 
 
 def section_files(files: Mapping[str, str]) -> Section:

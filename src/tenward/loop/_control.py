@@ -95,6 +95,12 @@ class Control:
         return PathPatterns(self.spec.edit, but=self.sealed.programs)
 
     @property
+    def fixed(self) -> tuple[str, ...]:
+        """What ``edit`` matches and may not change all the same: files that commands name."""
+        patterns = PathPatterns(self.spec.edit)
+        return tuple(path for path in self.sealed.programs if patterns.match(path))
+
+    @property
     def exact(self) -> bool:
         """Whether judging twice gave the very same scores, so that what is in the cache need not be asked again."""
         found = self.state.calibration

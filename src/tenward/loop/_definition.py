@@ -18,9 +18,12 @@ from tenward.loop._fields import (
     Seconds,
     Text,
     Variable,
+    exactly_one,
+    only_beside,
     unlike,
 )
 from tenward.loop._keep import AlarmsSpec, Keep
+from tenward.loop._paths import PathPatterns
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
@@ -43,22 +46,6 @@ __all__ = [
 ]
 
 _PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-
-
-def _exactly_one(part: Document, *names: str, hint: str = "") -> str:
-    """The one of these fields that is given; raises FieldError for none or several."""
-    given = [name for name in names if getattr(part, name) is not None]
-    if len(given) != 1:
-        raise FieldError(
-            found=" and ".join(given) or "none of them", expected=f"exactly one of {', '.join(names)}", hint=hint
-        )
-    return given[0]
-
-
-def _only_beside(part: Document, owner: str, *names: str) -> None:
-    for name in names:
-        if name in part.model_fields_set and getattr(part, owner) is None:
-            raise FieldError(name, found=f"{name} without {owner}", expected=f"{name} only beside {owner}")
 
 
 class ProposeSpec(Document):
@@ -84,7 +71,7 @@ class ProposeSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> ProposeSpec:
-        way = _exactly_one(self, "llm", "command", "python", hint="such as propose: {llm: local}")
+        way = exactly_one(self, "llm", "command", "python", hint="such as propose: {llm: local}")
         if self.python is not None and not _PYTHON.fullmatch(self.python):
             expected, hint = "package.module:function", "such as my_ideas.propose:main"
             raise FieldError("python", found=repr(self.python), expected=expected, hint=hint)
@@ -107,7 +94,8 @@ class ProduceSpec(Document):
     """How the artefact makes an output for a case. Exactly one of ``prompt`` and ``command``."""
 
     prompt: Pattern | None = None
-    """File that is sent as it stands, with the case's input in place of ``{input}``, or after it where it has none."""
+    """File, one that ``edit`` matches, which is sent as it stands, with the case's input in place of ``{input}``, or
+    after it where it has none."""
 
     model: ModelRef | None = None
     """The model that is prompted."""
@@ -127,9 +115,9 @@ class ProduceSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> ProduceSpec:
-        _exactly_one(self, "prompt", "command", hint="leave produce out where the artefact itself is judged")
-        _only_beside(self, "prompt", "model", "max_tokens", "temperature")
-        _only_beside(self, "command", "timeout")
+        exactly_one(self, "prompt", "command", hint="leave produce out where the artefact itself is judged")
+        only_beside(self, "prompt", "model", "max_tokens", "temperature")
+        only_beside(self, "command", "timeout")
         if self.prompt is not None and self.model is None:
             raise FieldError("model", found="nothing", expected="the model that is prompted", hint="such as local")
         return self
@@ -190,8 +178,8 @@ class ScoreSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> ScoreSpec:
-        _exactly_one(self, "rubric", "number", hint="such as score: {rubric: skill, dataset: skill-tasks}")
-        _only_beside(self, "rubric", "judge", "dataset")
+        exactly_one(self, "rubric", "number", hint="such as score: {rubric: skill, dataset: skill-tasks}")
+        only_beside(self, "rubric", "judge", "dataset")
         return self
 
 
@@ -218,8 +206,8 @@ class StageSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> StageSpec:
-        _exactly_one(self, "run", "cases", "number", hint="write one list entry per stage")
-        _only_beside(self, "run", "timeout")
+        exactly_one(self, "run", "cases", "number", hint="write one list entry per stage")
+        only_beside(self, "run", "timeout")
         return self
 
 
@@ -393,7 +381,8 @@ class LoopSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> LoopSpec:
-        raise_faults([*self._propose_faults(), *self._score_faults(), *self._stage_faults(), *self._keep_faults()])
+        faults = [*self._propose_faults(), *self._produce_faults(), *self._score_faults()]
+        raise_faults([*faults, *self._stage_faults(), *self._keep_faults()])
         return self
 
     def _propose_faults(self) -> Iterator[FieldError]:
@@ -401,6 +390,18 @@ class LoopSpec(Document):
             found = f"sentence, where {', '.join(self.edit)} may change"
             expected = "one file ending in .md or .txt, and a score that is no number"
             yield FieldError("propose", "change", found=found, expected=expected, hint="write change: files")
+
+    def _produce_faults(self) -> Iterator[FieldError]:
+        prompt = None if self.produce is None else self.produce.prompt
+        # Outputs are made from this file alone: where it stays as it is, no change can make a difference.
+        if prompt is not None and not PathPatterns(self.edit).match(prompt):
+            yield FieldError(
+                "produce",
+                "prompt",
+                found=f"'{prompt}'",
+                expected=f"a file that edit matches ({', '.join(self.edit)})",
+                hint="add it to edit; where outputs are made from other files, use a produce command that reads those",
+            )
 
     def _score_faults(self) -> Iterator[FieldError]:
         if self.produce is not None and not self.has_cases:

@@ -77,7 +77,12 @@ class Applied:
 
 
 def apply_edits(
-    files: Mapping[str, str], edits: Sequence[Edit], editable: Sequence[str], *, limits: Limits | None = None
+    files: Mapping[str, str],
+    edits: Sequence[Edit],
+    editable: Sequence[str],
+    *,
+    but_not: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> Applied:
     r"""Apply edits in their order; a later one sees what an earlier one made.
 
@@ -88,13 +93,14 @@ def apply_edits(
         files: Text per path, of the files that exist; read with their line ends as they are.
         edits: What to change.
         editable: Patterns of the paths that may change, as :class:`tenward.loop.PathPatterns` reads them.
+        but_not: Paths that may not change although one of them matches.
         limits: How large a file, and all changed ones together, may become.
 
     Raises:
         LoopError: A pattern of ``editable`` is none.
     """
     limits = limits or Limits()
-    patterns = PathPatterns(editable)
+    patterns = PathPatterns(editable, but=but_not)
     changed: dict[str, str] = {}
     faults: list[str] = []
     if not edits:

@@ -43,7 +43,7 @@ class EvaluatorFiles:
     dataset: Path | None
     card: Path | None
     programs: tuple[Path, ...]
-    """Files of the repository that a command names, and the prompt, where they are not the artefact."""
+    """Files of the repository that a command names, where they are not the artefact."""
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -199,7 +199,7 @@ def _programs(
     editable = PathPatterns(spec.edit)
     prompt = None if spec.produce is None else spec.produce.prompt
     artefact = {pattern for pattern in spec.edit if not set("*?[") & set(pattern)}
-    if prompt is not None and editable.match(prompt):
+    if prompt is not None:
         artefact.add(prompt)
     found: dict[Path, None] = {}
     for field, words in commands:
@@ -219,7 +219,7 @@ def _programs(
                     )
     # A proposer runs among the committed files; what it is given by a path from the root lies elsewhere.
     others = [word for word in spec.propose.command or () if not word.startswith("/")]
-    for path in _known([*others, *([] if prompt is None else [prompt])], top, committed):
+    for path in _known(others, top, committed):
         if not editable.match(path.relative_to(top).as_posix()):
             found[path] = None
     return tuple(found)

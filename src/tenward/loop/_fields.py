@@ -28,7 +28,9 @@ __all__ = [
     "Seconds",
     "Text",
     "Variable",
+    "exactly_one",
     "named",
+    "only_beside",
     "split_names",
     "unlike",
 ]
@@ -108,6 +110,23 @@ def _variable(value: str) -> str:
 
 
 Variable = Annotated[str, AfterValidator(_variable)]
+
+
+def exactly_one(part: Document, *names: str, hint: str = "") -> str:
+    """The one of these fields that is given; raises FieldError for none or several."""
+    given = [name for name in names if getattr(part, name) is not None]
+    if len(given) != 1:
+        raise FieldError(
+            found=" and ".join(given) or "none of them", expected=f"exactly one of {', '.join(names)}", hint=hint
+        )
+    return given[0]
+
+
+def only_beside(part: Document, owner: str, *names: str) -> None:
+    """Raise FieldError where one of these fields is given without its owner."""
+    for name in names:
+        if name in part.model_fields_set and getattr(part, owner) is None:
+            raise FieldError(name, found=f"{name} without {owner}", expected=f"{name} only beside {owner}")
 
 
 def named(name: str, top: Path | None) -> str | Path:

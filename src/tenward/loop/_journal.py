@@ -224,6 +224,11 @@ class Journal:
         """The highest number of an attempt; 0 if there is none."""
         return int(self._db.rows("SELECT COALESCE(MAX(number), 0) FROM attempts")[0][0])
 
+    def last_step(self) -> datetime | None:
+        """When the latest step was announced, in UTC; None before the first."""
+        row = self._db.row("SELECT at FROM arrows ORDER BY id DESC LIMIT 1")
+        return None if row is None else datetime.fromisoformat(row[0])
+
     def scores(self, subject: str) -> list[CaseScore]:
         """All scores of a subject, by case and pass."""
         rows = self._db.rows("SELECT score FROM scores WHERE subject = ? ORDER BY case_id, pass", subject)

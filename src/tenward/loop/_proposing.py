@@ -236,6 +236,7 @@ class Proposing:
             number=attempt.number,
             goal=spec.goal,
             editable=spec.edit,
+            but_not=self._control.fixed,
             files=self.texts_of(attempt.parent),
             results=self._results(incumbent),
             feedback=spec.feedback,

@@ -136,6 +136,19 @@ class LoopRecord:
             )
         return cls(Git.discover(start), loop)
 
+    @classmethod
+    def find_all(cls, start: Path) -> tuple[LoopRecord, ...]:
+        """The records of all loops that have begun in the repository around a folder, by name.
+
+        Raises:
+            LoopError: There is no repository, or the platform is not POSIX.
+            GitError: Git cannot be run.
+        """
+        git = cls.open(start, "any").git
+        refs = git.must("for-each-ref", "--format=%(refname)", "refs/tenward/*/base").out.decode("utf-8", "replace")
+        names = [ref.split("/")[2] for ref in refs.splitlines()]
+        return tuple(cls(git, name) for name in names if _LOOP.fullmatch(name))
+
     @contextmanager
     def locked(self) -> Generator[None, None, None]:
         """Hold the loop for the time of the block, after finishing what a killed process had begun.

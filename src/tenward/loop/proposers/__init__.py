@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
+from tenward.loop.proposers._lookup import function_fault
 from tenward.loop.proposers._make import make_proposer, model_proposer
 from tenward.loop.proposers._proposal import Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
@@ -17,6 +18,7 @@ __all__ = [
     "Proposer",
     "PythonProposer",
     "SentenceProposer",
+    "function_fault",
     "make_proposer",
     "model_proposer",
     "write_retro",

@@ -219,7 +219,7 @@ class LlmProposer:
         edits = _edits(answer, path, brief)
         if copied := _copied_marks(edits, brief):
             return idea, {}, copied
-        applied = apply_edits(brief.files, edits, brief.editable, limits=self._limits)
+        applied = apply_edits(brief.files, edits, brief.editable, but_not=brief.but_not, limits=self._limits)
         return idea, dict(applied.files), applied.faults
 
 

@@ -108,7 +108,7 @@ class PythonProposer:
             return _end("invalid", ended, faults=(str(error),))
         if edits is None:
             return _end("edited", ended, idea=idea, in_place=True)
-        applied = apply_edits(brief.files, edits, brief.editable, limits=self._limits)
+        applied = apply_edits(brief.files, edits, brief.editable, but_not=brief.but_not, limits=self._limits)
         if applied.faults:
             return _end("invalid", ended, idea=idea, faults=applied.faults)
         return _end("edited", ended, idea=idea, files=applied.files)
