@@ -163,7 +163,7 @@ class _Loop:
             self.looks += 1
             began = time.perf_counter()
             race.tell(differences)
-        self.state = self.state.after(step.evidence)
+        self.state = self.state.after(step)
         self.seconds += time.perf_counter() - began
         if step.outcome == "keep":
             self.incumbent = candidate

@@ -135,7 +135,7 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 
 NAIVE = Contender(name="strictly greater", rule=Better())
-EARLIER = RaceSettings(in_play=30, first_look=4, prior=Prior(leaks=(0.25,)))
+EARLIER = RaceSettings(in_play=30, first_look=4, prior=Prior(leaks=(0.25,), leap=0.0))
 TENWARD = Contender(
     name="wary corrected race", rule=PosteriorRace(), in_play=20, sealed=120, careful=True, corrected=True
 )

@@ -184,5 +184,5 @@ class _Climb:
             self.calls += len(new)
             race.tell([scores[item] - self._incumbent_score(item, step.split) for item in new])
             reached[step.split] = step.units
-        self._state = self._state.after(step.evidence)
+        self._state = self._state.after(step)
         return step.outcome == "keep"

@@ -8,11 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenward.decisions import Decision, Evidence, Pooled, RaceSettings, Sample
+from tenward.decisions import Decision, Evidence, Leaps, Pooled, RaceSettings, Sample
 from tenward.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def ended(evidence: Evidence, leaps: Leaps | None = None) -> Decision:
+    """A race that ended with that evidence."""
+    return Decision(
+        outcome="discard", reason="", effect=0.0, low=None, high=None, p_better=None, evidence=evidence, leaps=leaps
+    )
+
 
 DIFFERENCES = st.lists(st.floats(-1, 1), max_size=40)
 
@@ -39,7 +47,7 @@ def test_the_first_guess_of_the_variance() -> None:
 def test_every_candidate_teaches_the_variance() -> None:
     """Squares and degrees of freedom of dev and sealed add up; sealed leans on dev with 20 observations."""
     state = Pooled(dev_squares=0.6, dev_freedom=20.0)
-    after = state.after(state.weigh([0.0, 0.2], [0.1, 0.1, 0.4]))
+    after = state.after(ended(state.weigh([0.0, 0.2], [0.1, 0.1, 0.4])))
     assert after.dev_squares == pytest.approx(0.62)
     assert after.sealed_squares == pytest.approx(0.06)
     assert (after.dev_freedom, after.sealed_freedom) == (21.0, 2.0)
@@ -50,14 +58,29 @@ def test_every_candidate_teaches_the_variance() -> None:
 def test_fewer_than_two_differences_teach_nothing(differences: list[float]) -> None:
     """One difference or none has no spread to learn from."""
     state = Pooled.initial(0.01)
-    assert state.after(state.weigh(differences, differences)) == state
+    after = state.after(ended(state.weigh(differences, differences)))
+    assert (after.dev_variance, after.sealed_variance) == (state.dev_variance, state.sealed_variance)
+
+
+def test_every_candidate_teaches_how_often_effects_are_large() -> None:
+    """A first guess worth 100 candidates, then their mean probability; never more than a fifth."""
+    state = Pooled.initial(0.01)
+    assert (state.leaps.gain, state.leaps.fooling) == pytest.approx((1e-5, 1e-5))
+    evidence = state.weigh([0.4], [0.1])
+    assert evidence.leaps == state.leaps
+    after = state.after(ended(evidence, leaps=Leaps(gain=0.05, fooling=0.9)))
+    assert (after.leaps.gain, after.leaps.fooling) == pytest.approx((0.051 / 101, 0.901 / 101))
+    assert state.after(ended(evidence)).leaps.fooling == pytest.approx(0.001 / 101)
+    for _ in range(1000):
+        state = state.after(ended(evidence, leaps=Leaps(gain=1.0, fooling=1.0)))
+    assert state.leaps == Leaps(gain=0.2, fooling=0.2)
 
 
 def test_old_noise_fades_beyond_three_thousand() -> None:
     """Degrees of freedom stop at 3,000, and scaling back leaves the variance as it is."""
     state = Pooled(dev_squares=90.0, dev_freedom=2999.0)
     noisy = [1.0, -1.0, 1.0, -1.0]
-    after = state.after(state.weigh(noisy, []))
+    after = state.after(ended(state.weigh(noisy, [])))
     assert after.dev_freedom == 3000.0
     assert after.dev_squares == pytest.approx(94.0 * 3000 / 3002)
 
@@ -67,7 +90,7 @@ def test_a_judge_without_noise_keeps_a_variance_above_zero() -> None:
     state = Pooled.initial(0.0)
     same = state.weigh([0.0] * 30, [0.0] * 120)
     for _ in range(10_000):
-        state = state.after(same)
+        state = state.after(ended(same))
     assert state.dev_variance > 0
     assert state.sealed_variance > 0
 
@@ -93,7 +116,7 @@ def test_json_keeps_every_bit(dev: list[float], sealed: list[float], judge_varia
     state = Pooled.initial(judge_variance)
     evidence = state.weigh(dev, sealed)
     assert Evidence.from_json(json.loads(json.dumps(evidence.to_json()))) == evidence
-    after = state.after(evidence)
+    after = state.after(ended(evidence, leaps=Leaps(gain=0.2, fooling=0.3)))
     assert Pooled.from_json(json.loads(json.dumps(after.to_json()))) == after
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenward.decisions import Evidence, Posterior, Prior, RaceSettings, Sample, posterior
+from tenward.decisions import Evidence, Leaps, Posterior, Prior, RaceSettings, Sample, posterior
 
 if TYPE_CHECKING:
     import random
@@ -21,14 +21,22 @@ VARIANCES = st.floats(1e-4, 0.3)
 
 
 def seen(
-    n: int, mean: float, m: int = 0, sealed_mean: float = 0.0, *, v: float = 0.0316, v2: float | None = None
+    n: int,
+    mean: float,
+    m: int = 0,
+    sealed_mean: float = 0.0,
+    *,
+    v: float = 0.0316,
+    v2: float | None = None,
+    leaps: float = 0.0,
 ) -> Evidence:
-    """Return evidence with the means of n dev and m sealed units."""
+    """Return evidence with the means of n dev and m sealed units, where that share of proposals leaps, and seems to."""
     return Evidence(
         dev=Sample(n=n, mean=mean, squares=0.0),
         sealed=Sample(n=m, mean=sealed_mean, squares=0.0),
         dev_variance=v,
         sealed_variance=v if v2 is None else v2,
+        leaps=Leaps(gain=leaps, fooling=leaps),
     )
 
 
@@ -82,6 +90,23 @@ def test_a_sealed_judge_that_may_share_more_of_the_weakness_is_believed_less() -
     assert posterior(seen(30, 0.10), DEFAULTS).better == pytest.approx(posterior(seen(30, 0.10), EXACT).better)
 
 
+def test_a_great_leap_is_believed_where_both_splits_see_it() -> None:
+    """One that sealed cases show whole is a gain; of one that they show a part of, most is bought."""
+    there = posterior(seen(9, 0.4, 20, 0.4, leaps=1e-5), DEFAULTS)
+    assert (there.better, there.leaps.gain) == pytest.approx((1.0, 1.0), abs=0.01)
+    assert there.mean == pytest.approx(0.4, abs=0.02)
+    half = posterior(seen(9, 0.4, 20, 0.2, leaps=1e-5), DEFAULTS)
+    assert half.leaps.fooling > 0.5
+    unaware = posterior(seen(9, 0.4, 20, 0.2), DEFAULTS)
+    assert unaware.better > 0.99, "without leaps nothing but a gain explains so much"
+
+
+def test_the_more_proposals_were_bought_the_less_is_believed() -> None:
+    """The same evidence in a loop that has met such proposals."""
+    beliefs = [posterior(seen(9, 0.3, 20, 0.07, leaps=share), DEFAULTS).better for share in (0.0, 1e-5, 1e-3)]
+    assert beliefs == sorted(beliefs, reverse=True)
+
+
 def test_a_leak_that_is_named_twice_is_twice_as_likely() -> None:
     """Only the shares of leaks count: the same one named twice changes nothing, in no order."""
     evidence = seen(20, 0.08, 60, 0.03)
@@ -103,15 +128,19 @@ def test_without_evidence_the_prior_stands() -> None:
 
 
 @settings(deadline=None)
-@given(n=COUNTS, mean=MEANS, m=COUNTS, sealed_mean=MEANS, v=VARIANCES, v2=VARIANCES)
-def test_probabilities_hang_together(n: int, mean: float, m: int, sealed_mean: float, v: float, v2: float) -> None:
+@given(n=COUNTS, mean=MEANS, m=COUNTS, sealed_mean=MEANS, v=VARIANCES, v2=VARIANCES, leaps=st.floats(0, 0.2))
+def test_probabilities_hang_together(
+    n: int, mean: float, m: int, sealed_mean: float, v: float, v2: float, leaps: float
+) -> None:
     """Shares lie in 0 to 1 and in order, and the interval holds what it should, whatever was seen."""
-    belief = posterior(seen(n, mean, m, sealed_mean, v=v, v2=v2), DEFAULTS)
+    belief = posterior(seen(n, mean, m, sealed_mean, v=v, v2=v2, leaps=leaps), DEFAULTS)
+    assert 0.0 <= belief.leaps.gain <= belief.better + 1e-12
+    assert 0.0 <= belief.leaps.fooling <= belief.fooling + 1e-12
     assert 0.0 <= belief.worthwhile <= belief.better <= 1.0
     assert 0.0 <= belief.fooling <= 1.0 - belief.better + 1e-12
     assert belief.low <= belief.high
     assert belief.low > -0.1
-    assert belief.high < 0.2
+    assert belief.high <= 0.6
 
 
 @settings(deadline=None)

@@ -22,7 +22,7 @@ from tenward.decisions._better import Better
 from tenward.decisions._betting import BettingRace
 from tenward.decisions._calibration import Calibration, calibrate
 from tenward.decisions._case_effects import CaseEffects
-from tenward.decisions._evidence import Evidence, Sample
+from tenward.decisions._evidence import Evidence, Leaps, Sample
 from tenward.decisions._floors import Floor, FloorFinding, check_floor
 from tenward.decisions._headline import Headline, headline
 from tenward.decisions._human_check import FEWEST_ANSWERS, HumanCheck, human_check
@@ -53,6 +53,7 @@ __all__ = [
     "FloorFinding",
     "Headline",
     "HumanCheck",
+    "Leaps",
     "Look",
     "NumberGain",
     "Outcome",

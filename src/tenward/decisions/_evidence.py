@@ -11,7 +11,7 @@ from tenward.decisions._records import fields, number, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LEAST_VARIANCE", "Evidence", "Sample"]
+__all__ = ["LEAST_VARIANCE", "Evidence", "Leaps", "Sample"]
 
 # A judge that never varies must not end in a division by zero. A spread of 0.00003 is far below any score step.
 LEAST_VARIANCE = 1e-9
@@ -64,8 +64,36 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Leaps:
+    """Effects far larger than usual: shares of proposals, or probabilities of one candidate."""
+
+    gain: float = 0.0
+    """True gains. 0 to 1."""
+
+    fooling: float = 0.0
+    """Losses that the dev judge takes for such gains. 0 to 1."""
+
+    def to_json(self) -> dict[str, object]:
+        """Plain numbers; JSON keeps every bit of them."""
+        return {"gain": self.gain, "fooling": self.fooling}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            UsageError: The value is damaged.
+        """
+        part = fields(value, of="leaps", names=("gain", "fooling"))
+        return cls(
+            gain=number(part["gain"], of="leaps.gain", least=0.0),
+            fooling=number(part["fooling"], of="leaps.fooling", least=0.0),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """The differences of one candidate so far, and the variances they were weighed with."""
+    """The differences of one candidate so far, and what earlier candidates taught, by which they were weighed."""
 
     dev: Sample
     sealed: Sample
@@ -77,6 +105,9 @@ class Evidence:
     sealed_variance: float
     """The same for a sealed unit, whose judge may be another."""
 
+    leaps: Leaps = Leaps()
+    """Shares of proposals with large effects. They are not part of the prior, because they are learned."""
+
     def to_json(self) -> dict[str, object]:
         """Plain numbers; JSON keeps every bit of them."""
         return {
@@ -84,6 +115,7 @@ class Evidence:
             "sealed": self.sealed.to_json(),
             "dev_variance": self.dev_variance,
             "sealed_variance": self.sealed_variance,
+            "leaps": self.leaps.to_json(),
         }
 
     @classmethod
@@ -93,10 +125,11 @@ class Evidence:
         Raises:
             UsageError: The value is damaged.
         """
-        part = fields(value, of="evidence", names=("dev", "sealed", "dev_variance", "sealed_variance"))
+        part = fields(value, of="evidence", names=("dev", "sealed", "dev_variance", "sealed_variance", "leaps"))
         return cls(
             dev=Sample.from_json(part["dev"]),
             sealed=Sample.from_json(part["sealed"]),
             dev_variance=number(part["dev_variance"], of="evidence.dev_variance", least=LEAST_VARIANCE),
             sealed_variance=number(part["sealed_variance"], of="evidence.sealed_variance", least=LEAST_VARIANCE),
+            leaps=Leaps.from_json(part["leaps"]),
         )

@@ -1,9 +1,9 @@
 """How likely a candidate is better, given its differences and what is believed about proposals.
 
-The prior is laid out on atoms: 24 quantiles of each of its parts, 72 in all for one way of fooling the sealed judge.
-The likelihood of a mean of n differences is normal, so four numbers of evidence and two variances fix the answer. Plain
-floats throughout: the sum runs in one fixed order, and the same evidence gives the same bits wherever it is computed
-again.
+The prior is laid out on atoms: 24 quantiles of each of its parts, where every way of fooling the judges is a part, and
+one for each size of a large effect. The likelihood of a mean of n differences is normal, so four numbers of evidence,
+two variances and the shares of large effects fix the answer. Plain floats throughout: the sum runs in one fixed order,
+and the same evidence gives the same bits wherever it is computed again.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from operator import add
+from operator import mul
 from typing import TYPE_CHECKING
+
+from tenward.decisions._evidence import Leaps
 
 if TYPE_CHECKING:
     from tenward.decisions._evidence import Evidence
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Posterior", "posterior"]
 
-_ATOMS = 24
+_QUANTILES = 24
 _TAIL = 0.05
 
 
@@ -47,57 +49,92 @@ class Posterior:
     fooling: float
     """P(the candidate is worse and fools the dev judge)."""
 
+    leaps: Leaps
+    """P(a large gain), part of ``better``, and P(fooling by a large shift), part of ``fooling``."""
 
-@lru_cache(maxsize=16)
-def _layout(prior: Prior) -> tuple[tuple[float, ...], tuple[tuple[float, float, float], ...]]:
-    """Return the effects in rising order, and per atom its log weight and what dev and sealed see of it.
 
-    The atoms come as losses from the largest to the smallest, gains from the smallest to the largest, and, for each
-    leak, fooling losses from the largest to the smallest; the effects leave out those, which repeat the losses.
-    """
-    sizes = [-math.log1p(-(j - 0.5) / _ATOMS) for j in range(1, _ATOMS + 1)]
-    losses = [-prior.loss * size for size in reversed(sizes)]
-    gains = [prior.gain * size for size in sizes]
-    bad = math.log((1.0 - prior.good - prior.fooling) / _ATOMS)
-    good = math.log(prior.good / _ATOMS)
-    atoms = [(bad, effect, effect) for effect in losses]
-    atoms += [(good, effect, effect) for effect in gains]
-    for leak in sorted(set(prior.leaks)):
-        share = prior.fooling * prior.leaks.count(leak) / len(prior.leaks)
-        fooling = math.log(share / _ATOMS) if share > 0 else -math.inf
-        atoms += [(fooling, effect + prior.shift, effect + leak * prior.shift) for effect in losses]
-    return (*losses, *gains), tuple(atoms)
+@dataclass(frozen=True, kw_only=True)
+class _Atoms:
+    """The prior as points: plain losses, gains, and losses that fool the judges, those with a large shift last."""
+
+    points: tuple[tuple[float, float, float], ...]
+    """Log weight, and what dev and sealed see, of each."""
+
+    effects: tuple[float, ...]
+    """The true effect of each."""
+
+    rising: tuple[int, ...]
+    """The points in the order of their effects."""
+
+    gains: slice
+    large: slice
+    """Part of ``gains``."""
+
+    fooling: slice
+    strong: slice
+    """Part of ``fooling``."""
+
+
+@lru_cache(maxsize=64)
+def _atoms(prior: Prior, leaps: Leaps) -> _Atoms:
+    """Lay out the prior, with those shares of large effects."""
+    sizes = [-math.log1p(-(j - 0.5) / _QUANTILES) for j in range(1, _QUANTILES + 1)]
+    losses = [-prior.loss * size for size in sizes]
+    bad = 1.0 - prior.good - prior.fooling - leaps.gain - leaps.fooling
+    parts = [(bad, 0.0, 0.0, losses), (prior.good, 0.0, 0.0, [prior.gain * size for size in sizes])]
+    parts.append((leaps.gain, 0.0, 0.0, list(prior.leap_gains)))
+    fooled = [(prior.fooling, prior.shift, losses)]
+    fooled += [(leaps.fooling / len(prior.leap_shifts), shift, [-prior.loss]) for shift in prior.leap_shifts]
+    for share, shift, some in fooled:
+        ways = [(prior.leaks.count(leak) / len(prior.leaks), leak) for leak in sorted(set(prior.leaks))]
+        parts += [(share * weight, shift, leak * shift, some) for weight, leak in ways]
+    effects = tuple(effect for *_, some in parts for effect in some)
+    points = tuple(
+        (math.log(share) - math.log(len(some)) if share > 0 else -math.inf, effect + dev, effect + sealed)
+        for share, dev, sealed, some in parts
+        for effect in some
+    )
+    gains, large = _QUANTILES, 2 * _QUANTILES
+    fooling = large + len(prior.leap_gains)
+    return _Atoms(
+        points=points,
+        effects=effects,
+        rising=tuple(sorted(range(len(effects)), key=effects.__getitem__)),
+        gains=slice(gains, fooling),
+        large=slice(large, fooling),
+        fooling=slice(fooling, None),
+        strong=slice(fooling + len(set(prior.leaks)) * _QUANTILES, None),
+    )
 
 
 def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
     """Weigh the prior with the evidence.
 
     Args:
-        evidence: Means and numbers of differences, and their variances.
+        evidence: Means and numbers of differences, their variances, and how often effects are large.
         settings: The prior, and what counts as worthwhile.
     """
-    effects, atoms = _layout(settings.prior)
+    atoms = _atoms(settings.prior, evidence.leaps)
     at_dev, at_sealed = evidence.dev.mean, evidence.sealed.mean
     dev = evidence.dev.n / (2.0 * evidence.dev_variance)
     sealed = evidence.sealed.n / (2.0 * evidence.sealed_variance)
     logs = [
         log - dev * (at_dev - seen_dev) ** 2 - sealed * (at_sealed - seen_sealed) ** 2
-        for log, seen_dev, seen_sealed in atoms
+        for log, seen_dev, seen_sealed in atoms.points
     ]
     top = max(logs)
     weights = [math.exp(log - top) for log in logs]
-    losses, gains = weights[:_ATOMS], weights[_ATOMS : 2 * _ATOMS]
-    fooling = [sum(weights[at::_ATOMS]) for at in range(2 * _ATOMS, 3 * _ATOMS)]
     whole = sum(weights)
-    shares = [*map(add, losses, fooling), *gains]
-    levels = list(accumulate(shares))
+    levels = list(accumulate(weights[at] for at in atoms.rising))
     return Posterior(
-        better=sum(gains) / whole,
-        worthwhile=sum(w for w, effect in zip(shares, effects, strict=True) if effect > settings.worthwhile) / whole,
-        mean=sum(w * effect for w, effect in zip(shares, effects, strict=True)) / whole,
-        low=effects[_first(levels, _TAIL)],
-        high=effects[_first(levels, 1.0 - _TAIL)],
-        fooling=sum(fooling) / whole,
+        better=sum(weights[atoms.gains]) / whole,
+        worthwhile=sum(w for w, effect in zip(weights, atoms.effects, strict=True) if effect > settings.worthwhile)
+        / whole,
+        mean=sum(map(mul, weights, atoms.effects)) / whole,
+        low=atoms.effects[atoms.rising[_first(levels, _TAIL)]],
+        high=atoms.effects[atoms.rising[_first(levels, 1.0 - _TAIL)]],
+        fooling=sum(weights[atoms.fooling]) / whole,
+        leaps=Leaps(gain=sum(weights[atoms.large]) / whole, fooling=sum(weights[atoms.strong]) / whole),
     )
 
 

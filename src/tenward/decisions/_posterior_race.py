@@ -92,4 +92,5 @@ class PosteriorRace:
             high=belief.high,
             p_better=belief.better,
             fooling=belief.fooling if sight.split == "sealed" else None,
+            leaps=belief.leaps if sight.split == "sealed" else None,
         )

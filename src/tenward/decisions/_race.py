@@ -13,6 +13,7 @@ from tenward.decisions._rule import Decision, Look, Outcome, Split
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tenward.decisions._evidence import Leaps
     from tenward.decisions._pooled import Pooled
 
 __all__ = ["Reading", "Sight", "Step", "SteppedRace"]
@@ -56,6 +57,7 @@ class Reading:
     high: float | None
     p_better: float | None = None
     fooling: float | None = None
+    leaps: Leaps | None = None
 
 
 class SteppedRace:
@@ -68,7 +70,7 @@ class SteppedRace:
     Args:
         read: The rule: a pure function of what is seen.
         looks: Units at each look, rising, at least one on dev; sealed looks for a rule that ever says ``ask``.
-        state: Variances to weigh the differences with.
+        state: What earlier candidates taught, to weigh the differences with.
         floors: Criteria that may not be lowered, judged on the split that decides.
         noun: What a unit is called.
 
@@ -137,6 +139,7 @@ class SteppedRace:
                 high=reading.high,
                 p_better=reading.p_better,
                 fooling=reading.fooling,
+                leaps=reading.leaps,
                 evidence=sight.evidence,
                 floors=tuple(finding.text for finding in findings),
             )

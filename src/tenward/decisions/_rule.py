@@ -5,7 +5,7 @@
     race = rule.start(state, dev=30, sealed=120)
     while isinstance(step := race.next(), Look):
         race.tell(differences_of_the_next(step.units, step.split))
-    state = state.after(step.evidence)          # whatever the end
+    state = state.after(step)          # whatever the end
 
 The same state and the same differences give the same decision, so a killed loop tells a new race what it had told the
 old one and goes on from there.
@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from tenward.decisions._evidence import Evidence
+from tenward.decisions._evidence import Evidence, Leaps
 from tenward.decisions._records import fields, number
 from tenward.errors import UsageError
 from tenward.guards import is_list
@@ -66,7 +66,7 @@ class Decision:
     """P(effect > 0); None for rules that do not state it."""
 
     evidence: Evidence
-    """What it rests on; :meth:`Pooled.after` learns from it."""
+    """What it rests on."""
 
     floors: tuple[str, ...] = ()
     """What was found of each floor when the whole was good enough to keep; empty when it never was."""
@@ -74,6 +74,9 @@ class Decision:
     fooling: float | None = None
     """P(worse, and the dev judge takes it for better); None where no sealed unit was judged, and for rules that do not
     state it."""
+
+    leaps: Leaps | None = None
+    """P(a large gain) and P(what only seems one), for :meth:`Pooled.after` to learn from; None where ``fooling`` is."""
 
     def to_json(self) -> dict[str, object]:
         """Plain values; JSON keeps every bit of the numbers."""
@@ -85,6 +88,7 @@ class Decision:
             "high": self.high,
             "p_better": self.p_better,
             "fooling": self.fooling,
+            "leaps": None if self.leaps is None else self.leaps.to_json(),
             "evidence": self.evidence.to_json(),
             "floors": list(self.floors),
         }
@@ -96,7 +100,7 @@ class Decision:
         Raises:
             UsageError: The value is damaged.
         """
-        names = ("outcome", "reason", "effect", "low", "high", "p_better", "fooling", "evidence", "floors")
+        names = ("outcome", "reason", "effect", "low", "high", "p_better", "fooling", "leaps", "evidence", "floors")
         part = fields(value, of="decision", names=names)
         floors, reason = part["floors"], part["reason"]
         if not is_list(floors) or not isinstance(reason, str):
@@ -112,6 +116,7 @@ class Decision:
             high=_optional(part["high"], of="decision.high"),
             p_better=_optional(part["p_better"], of="decision.p_better"),
             fooling=_optional(part["fooling"], of="decision.fooling"),
+            leaps=None if part["leaps"] is None else Leaps.from_json(part["leaps"]),
             evidence=Evidence.from_json(part["evidence"]),
             floors=tuple(str(floor) for floor in floors),
         )

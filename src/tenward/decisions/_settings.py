@@ -38,9 +38,15 @@ class Prior:
         loss: Mean size of a loss.
         fooling: Share of losses that the dev judge takes for something better. 0 trusts the dev judge.
         shift: How much higher the dev judge sees them.
-        leaks: Shares of that shift which the judge of the sealed cases may see too, each 0 to 1 and as likely as the
+        leaks: Shares of a shift which the judge of the sealed cases may see too, each 0 to 1 and as likely as the
             others; name one twice to make it twice as likely. The default guards against a sealed judge that shares
             half of the weakness: of its keeps about 4 % are false, instead of 9 with ``(0.25,)``.
+        leap: Share of gains far beyond ``gain``, and as many losses that the dev judge takes for such: a first guess
+            only, since :class:`Pooled` learns either share from candidates that met sealed cases. With the default they
+            cost next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
+            judge outright.
+        leap_gains: How large those gains are, each as likely as the others.
+        leap_shifts: How much higher the dev judge sees those losses.
 
     Raises:
         UsageError: A number is out of its range.
@@ -52,6 +58,9 @@ class Prior:
     fooling: float = 0.05
     shift: float = 0.08
     leaks: tuple[float, ...] = (0.25, 0.25, 0.5)
+    leap: float = 1e-5
+    leap_gains: tuple[float, ...] = (0.15, 0.2, 0.3, 0.4, 0.6)
+    leap_shifts: tuple[float, ...] = (0.2, 0.4)
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
@@ -60,8 +69,16 @@ class Prior:
         if not 0.0 <= self.fooling < 1.0 - self.good:
             hint = "shares of gains, losses and fooling proposals add up to 1, and losses need a share too"
             raise _refuse("prior.fooling", self.fooling, f"0 or more and below {1.0 - self.good:g}", hint)
+        most = (1.0 - self.good - self.fooling) / 2
+        if not 0.0 <= self.leap < most:
+            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.00001 is the default")
         if not 0.0 <= self.shift < math.inf:
             raise _refuse("prior.shift", self.shift, "0 or more", "0.08 is a typical shift")
+        for name, sizes in (("leap_gains", self.leap_gains), ("leap_shifts", self.leap_shifts)):
+            if not sizes:
+                raise UsageError(f"prior.{name}: found none, expected one or more", hint="leave it out for the default")
+            for size in sizes:
+                _check_positive(f"prior.{name}", size, hint="0.2 is twenty points in a hundred")
         if not self.leaks:
             raise UsageError("prior.leaks: found none, expected one or more", hint="(0.25, 0.25, 0.5) is the default")
         for leak in self.leaks:

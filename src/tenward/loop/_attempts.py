@@ -372,7 +372,7 @@ class Attempts:
         counts[attempt.status.value] = counts.get(attempt.status.value, 0) + 1
         pooled = state.pooled
         if decision is not None:
-            pooled = Pooled.from_json(dict(pooled)).after(decision.evidence).to_json()
+            pooled = Pooled.from_json(dict(pooled)).after(decision).to_json()
         control.state = replace(state, counts=counts, pooled=pooled)
         if attempt.status is Status.KEEP and decision is not None:
             control.state = replace(

@@ -186,7 +186,7 @@ async def prepare(
     pooled = Pooled.initial(variance, settings=settings if isinstance(settings, RaceSettings) else None)
     for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
         if past.decision is not None and not past.open and not past.placebo:
-            pooled = pooled.after(Decision.from_json(dict(past.decision)).evidence)
+            pooled = pooled.after(Decision.from_json(dict(past.decision)))
     facts: dict[str, Any] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
     if found is not None:
         lines = found.lines if bench.scored_by_judge else _number_lines(found, abs(bench.factor(first.mean)))
