@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "run"]
 
 _EXACT = 1e-9
+_APART = 2.5  # as the alarm `dev-only` of a loop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class _Loop:
         found = calibrate({str(at): [float(one[at]) for one in two] for at in range(len(self.in_play))})
         self.dev_passes = passes(found.judge_sd, corrected=self.contender.corrected)
         self.sealed_passes = passes(found.judge_sd, split="sealed")
-        self.state = Pooled.initial(found.judge_variance)
+        self.state = Pooled.initial(found.judge_variance, settings=getattr(self.contender.rule, "settings", None))
         self.judge_variance = found.judge_variance
         more = [self._judge(self.incumbent.dev[self.in_play]) for _ in range(self.dev_passes - 2)]
         self.dev[self.in_play] = np.mean([*two, *more], axis=0)
@@ -165,6 +166,8 @@ class _Loop:
             race.tell(differences)
         self.state = self.state.after(step)
         self.seconds += time.perf_counter() - began
+        if step.outcome == "keep" and self.contender.alarmed and step.evidence.gap > _APART:
+            step = replace(step, outcome="undecided")
         if step.outcome == "keep":
             self.incumbent = candidate
             if self.contender.careful:

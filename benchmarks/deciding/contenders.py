@@ -33,6 +33,7 @@ class Contender:
             scores are thrown away, and new dev cases are drawn after a keep. Else a winner's scores are those to beat.
         corrected: Dev differences are corrected by what earlier candidates showed of the incumbent's stored scores.
         beside: The incumbent is judged again beside each candidate on dev.
+        alarmed: A gain that the sealed cases do not see is not kept, as by the alarm `dev-only` of a loop.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Contender:
     careful: bool = False
     corrected: bool = False
     beside: bool = False
+    alarmed: bool = False
 
 
 def _reading(step: Step, why: str, sight: Sight) -> Reading:
@@ -137,7 +139,13 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 NAIVE = Contender(name="strictly greater", rule=Better())
 EARLIER = RaceSettings(in_play=30, first_look=4, prior=Prior(leaks=(0.25,), leap=0.0))
 TENWARD = Contender(
-    name="wary corrected race", rule=PosteriorRace(), in_play=20, sealed=120, careful=True, corrected=True
+    name="wary corrected race",
+    rule=PosteriorRace(),
+    in_play=20,
+    sealed=120,
+    careful=True,
+    corrected=True,
+    alarmed=True,
 )
 CONTENDERS = (
     NAIVE,
@@ -154,6 +162,12 @@ CONTENDERS = (
         sealed=120,
         careful=True,
         corrected=True,
+    ),
+    replace(
+        TENWARD,
+        name="the same without leaps",
+        rule=PosteriorRace(settings=RaceSettings(prior=Prior(leap=0.0))),
+        alarmed=False,
     ),
     TENWARD,
 )

@@ -126,7 +126,8 @@ class _Climb:
         self._first = self.incumbent
         self.keeps = self.false_keeps = self.calls = self.candidates = 0
         self._stored: dict[int, float] = {}
-        self._state = Pooled.initial(0.0)
+        self._settings = getattr(way.rule, "settings", None)
+        self._state = Pooled.initial(0.0, settings=self._settings)
         self._wanted: dict[Split, int] = {"dev": 1, "sealed": 1}
         if way.careful:
             self._calibrate()
@@ -135,7 +136,7 @@ class _Climb:
         table = {str(item): self._matrix.passes[self.incumbent][item][:2] for item in self._dev}
         if any(len(row) > 1 for row in table.values()):
             found = calibrate(table)
-            self._state = Pooled.initial(found.judge_variance)
+            self._state = Pooled.initial(found.judge_variance, settings=self._settings)
             self._wanted = {"dev": passes(found.judge_sd), "sealed": passes(found.judge_sd, split="sealed")}
 
     @property

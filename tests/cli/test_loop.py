@@ -582,7 +582,7 @@ def state(**changes: Any) -> LoopState:
             "units": 80,
             "confirmed": True,
             "winner": "b" * 40,
-            "text": "confirmed: +0.050 (95 % interval +0.020 to +0.080) on 80 sealed units",
+            "text": "confirmed: +0.050 (95 % interval +0.020 to +0.080) on 80 sealed cases",
         },
         "note": "budget: $1.25 of $1.25 are spent",
     }
@@ -597,7 +597,7 @@ def test_status_tells_the_confirmed_gain_from_what_was_claimed(run: Run, bench: 
     told = run("loop", "status", "digits").stdout
     for part in (
         "stopped: budget: $1.25 of $1.25 are spent",
-        "gain confirmed: +0.050 (95 % interval +0.020 to +0.080) on 80 sealed units",
+        "gain confirmed: +0.050 (95 % interval +0.020 to +0.080) on 80 sealed cases",
         "the running sum of what 2 keeps claimed was +0.0900",
         "placebos: 0 of 5 kept, at most 45%",
         "judge noise: sd 0.041 a pass on 30 cases",

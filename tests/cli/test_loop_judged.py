@@ -72,7 +72,7 @@ def test_a_judged_loop_is_planned_run_confirmed_and_reported(run: Run, repositor
     assert "attempt 1: kept: " in ended.stderr
     assert "attempt 2: discarded" in ended.stderr
     assert "judge noise: sd 0.000" in ended.stderr
-    assert "gain confirmed: +0.400 (95 % interval +0.400 to +0.400) on 15 sealed units" in ended.stdout
+    assert "gain confirmed: +0.400 (95 % interval +0.400 to +0.400) on 15 sealed cases" in ended.stdout
     assert "known after the calibration" not in run("loop", "plan", "answers").stdout
     shown = run("loop", "show", "answers", "1").stdout
     assert "dev    to   4" in shown
@@ -80,7 +80,7 @@ def test_a_judged_loop_is_planned_run_confirmed_and_reported(run: Run, repositor
     assert run("loop", "report", "answers", "-o", "out.html").returncode == 0
     page = (repository / "out.html").read_text(encoding="utf-8")
     assert "unknown (a model without a price)" in page
-    for part in ("Confirmed: the winner is better", "+0.400", "15 sealed units", "rubrics/mine.yaml", "judge noise"):
+    for part in ("Confirmed: the winner is better", "+0.400", "15 sealed cases", "rubrics/mine.yaml", "judge noise"):
         assert part in page
 
 

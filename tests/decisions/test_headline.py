@@ -24,7 +24,7 @@ def test_the_interval_is_students_t() -> None:
     assert found.low == pytest.approx(0.3 - 4.30265 * 0.152753, abs=1e-5)
     assert found.high == pytest.approx(0.3 + 4.30265 * 0.152753, abs=1e-5)
     assert not found.confirmed
-    assert found.text == "not confirmed: +0.300 (95 % interval -0.357 to +0.957) on 3 sealed units"
+    assert found.text == "not confirmed: +0.300 (95 % interval -0.357 to +0.957) on 3 sealed cases"
 
 
 @pytest.mark.parametrize(("units", "t"), [(2, 12.7062), (11, 2.2281), (31, 2.0423), (120, 1.9801), (3001, 1.96)])
@@ -44,7 +44,7 @@ def test_a_confirmed_gain_says_so() -> None:
     assert found.confirmed
     assert (found.units, found.missing) == (4, 1)
     assert found.text.startswith("confirmed: +0.205 (95 % interval ")
-    assert found.text.endswith("on 4 sealed units; 1 more without a verdict on both sides")
+    assert found.text.endswith("on 4 sealed cases; 1 more without a verdict on both sides")
     assert headline({**baseline, "case-10": 0.5}, winner).missing == 2
 
 
@@ -71,7 +71,7 @@ def test_exchanging_baseline_and_winner_turns_the_interval_round(scores: list[tu
 
 def test_one_unit_is_not_enough() -> None:
     """A single unit has no interval, so there is no headline."""
-    with pytest.raises(UsageError, match=r"found 1 sealed units .* expected at least 2"):
+    with pytest.raises(UsageError, match=r"found 1 sealed cases .* expected at least 2"):
         headline({"a": 0.5, "b": None}, {"a": 0.7, "b": 0.7})
 
 

@@ -668,3 +668,16 @@ async def test_the_gain_can_be_asked_for_at_any_time(lab: Lab) -> None:
     asked = judge.judged
     assert (await lab.engine(spec, change, judge).measure_gain()).headline == measured.headline
     assert judge.judged == asked
+
+
+async def test_no_gain_can_be_measured_as_well(lab: Lab) -> None:
+    """Where nothing was kept and somebody asks, the same version is judged twice: an interval around 0."""
+    judge = SimulatedJudge(quality, noise=0.1, seed=3)
+    engine = lab.engine(lab.fill().spec("budget: {rounds: 1}"), lambda brief, _: to(0.1, brief.number), judge)
+    ended = await engine.run()
+    assert (ended.headline, ended.counts.get("keep")) == ({}, None)
+    measured = await engine.measure_gain()
+    assert measured.headline["low"] < 0 < measured.headline["high"]
+    assert measured.headline["winner"] == measured.baseline
+    assert measured.headline["confirmed"] is False
+    assert measured.headline["text"].startswith("no gain, as nothing was kept; the same version judged twice: ")

@@ -155,7 +155,7 @@ def data_of(page: str) -> dict[str, Any]:
 def test_the_confirmed_gain_and_the_claims_are_told_apart() -> None:
     """The big number is the one from sealed cases, with its interval; the sum of claims is named as no result."""
     text = text_of(render_loop(sample()))
-    assert "Gain, winner − baseline +0.051 95 % interval +0.021 to +0.081 on 80 sealed units" in text
+    assert "Gain, winner − baseline +0.051 95 % interval +0.021 to +0.081 on 80 sealed cases" in text
     assert "Confirmed: the winner is better than what the loop began with." in text
     assert "Sum of what the keeps claimed: +0.070 . It is not a result" in text
 
@@ -212,7 +212,7 @@ def test_a_repeated_number_says_whether_it_is_confirmed(gain: float, confirmed: 
     assert told in text
     assert "on 5 fresh repeats" in text
     assert "no proposer saw" not in text
-    assert "sealed unit" not in text
+    assert "80 sealed cases" not in text
 
 
 def test_every_attempt_is_a_row_with_its_end() -> None:

@@ -197,7 +197,8 @@ def status(loop: str, as_json: bool) -> None:
 def gain(loop: str, as_json: bool) -> None:
     """Measure the gain of a loop at rest: its first and its present version, judged afresh on all sealed cases.
 
-    A loop that comes to its end does this by itself.
+    A loop that comes to its end does this by itself. Where nothing was kept, the same version is judged twice, which
+    shows what judging alone makes of no gain.
     """
     import asyncio
 
@@ -207,10 +208,9 @@ def gain(loop: str, as_json: bool) -> None:
     opened = open_loop(loop)
     state = opened.begun()
     opened.require_rest()
-    if state.incumbent != state.baseline:
-        with Store.open() as store, working("measuring the gain"):
-            engine = Engine(opened.need_spec(), opened.record, store, top=opened.top, library=opened.library)
-            state = asyncio.run(engine.measure_gain())
+    with Store.open() as store, working("measuring the gain"):
+        engine = Engine(opened.need_spec(), opened.record, store, top=opened.top, library=opened.library)
+        state = asyncio.run(engine.measure_gain())
     _tell(open_loop(loop), state, as_json=as_json)
 
 

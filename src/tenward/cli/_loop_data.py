@@ -65,7 +65,7 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         steps=chart.steps,
         decimals=4 if by_number else 3,
         attempts=[_attempt(attempt, chart, diffs, loop=state.loop) for attempt in attempts],
-        gain=None if by_number else _gain(state.headline),
+        gain=None if by_number else _gain(state),
         number_gain=_number_gain(state, incumbent_score, goal=goal) if by_number else None,
         check=check_view(loop, state),
         claimed=None if by_number else state.claimed,
@@ -190,7 +190,8 @@ def _decided(attempt: AttemptState, name: str) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _gain(headline: Mapping[str, Any]) -> GainView | None:
+def _gain(state: LoopState) -> GainView | None:
+    headline: Mapping[str, Any] = state.headline
     if not headline or any(headline.get(name) is None for name in ("gain", "low", "high", "units")):
         return None
     return GainView(
@@ -200,6 +201,8 @@ def _gain(headline: Mapping[str, Any]) -> GainView | None:
         units=int(headline["units"]),
         confirmed=bool(headline.get("confirmed")),
         text=str(headline.get("text", "")),
+        noun=str(headline.get("noun", "case")),
+        same=headline.get("winner") == state.baseline,
     )
 
 

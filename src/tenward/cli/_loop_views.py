@@ -100,7 +100,7 @@ def gain_lines(state: LoopState) -> list[Text]:
         if head.get("winner") not in (None, state.incumbent):
             lines.append(Text("of an earlier incumbent; it is measured anew when the loop ends", style="dim"))
     kept = state.counts.get("keep", 0)
-    if not kept and state.phase == "ended":
+    if not kept and not head and state.phase == "ended":
         lines.append(Text("no attempt was kept", style="bold"))
     if state.baseline_score is not None:
         lines.append(_dev_line(state, by_number=by_number))

@@ -108,6 +108,14 @@ class Evidence:
     leaps: Leaps = Leaps()
     """Shares of proposals with large effects. They are not part of the prior, because they are learned."""
 
+    @property
+    def gap(self) -> float:
+        """How much less the sealed units show than the dev units, in standard errors; 0 where either is missing."""
+        if not self.dev.n or not self.sealed.n:
+            return 0.0
+        error = math.sqrt(self.dev_variance / self.dev.n + self.sealed_variance / self.sealed.n)
+        return (self.dev.mean - self.sealed.mean) / error
+
     def to_json(self) -> dict[str, object]:
         """Plain numbers; JSON keeps every bit of them."""
         return {

@@ -29,6 +29,9 @@ class Headline:
     missing: int
     """Units without one."""
 
+    noun: str = "case"
+    """What a unit is called."""
+
     @property
     def confirmed(self) -> bool:
         """Whether the whole interval lies above 0."""
@@ -37,16 +40,22 @@ class Headline:
     @property
     def text(self) -> str:
         """One line for people."""
+        return f"{'confirmed' if self.confirmed else 'not confirmed'}: {self.found}"
+
+    @property
+    def found(self) -> str:
+        """What was found, without a verdict."""
         missing = f"; {self.missing} more without a verdict on both sides" if self.missing else ""
-        verdict = "confirmed" if self.confirmed else "not confirmed"
         interval = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        return f"{verdict}: {self.gain:+.3f} ({interval}) on {self.units} sealed units{missing}"
+        return f"{self.gain:+.3f} ({interval}) on {self.units} sealed {self.noun}s{missing}"
 
 
 def headline(
     baseline: Mapping[str, float | None],
     winner: Mapping[str, float | None],
     groups: Mapping[str, str] | None = None,
+    *,
+    noun: str = "case",
 ) -> Headline:
     """Compare the first and the last incumbent on sealed cases.
 
@@ -57,6 +66,7 @@ def headline(
         baseline: Score by case id; None where there is no verdict.
         winner: The same for the winner.
         groups: Group by case id, for cases that have one.
+        noun: What a unit is called: ``case`` or ``group``.
 
     Raises:
         UsageError: Fewer than two units have a score on both sides.
@@ -64,9 +74,9 @@ def headline(
     sample = Sample.of(unit_differences(winner, baseline, groups))
     if sample.n < 2:
         raise UsageError(
-            f"headline: found {sample.n} sealed units with a score on both sides, expected at least 2",
+            f"headline: found {sample.n} sealed {noun}s with a score on both sides, expected at least 2",
             hint="judge the baseline and the winner on the same sealed cases",
         )
     low, high = t_interval(sample, 0.95)
     units = len(group_units([*winner, *baseline], groups))
-    return Headline(gain=sample.mean, low=low, high=high, units=sample.n, missing=units - sample.n)
+    return Headline(gain=sample.mean, low=low, high=high, units=sample.n, missing=units - sample.n, noun=noun)

@@ -59,7 +59,7 @@ class Prior:
     shift: float = 0.08
     leaks: tuple[float, ...] = (0.25, 0.25, 0.5)
     leap: float = 1e-5
-    leap_gains: tuple[float, ...] = (0.15, 0.2, 0.3, 0.4, 0.6)
+    leap_gains: tuple[float, ...] = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
     leap_shifts: tuple[float, ...] = (0.2, 0.4)
 
     def __post_init__(self) -> None:

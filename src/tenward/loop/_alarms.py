@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from tenward.datasets import Case
-    from tenward.decisions import Decision, Evidence
+    from tenward.decisions import Decision
     from tenward.loop._journal import CaseScore
     from tenward.rubrics import Rubric
 
@@ -88,20 +87,11 @@ def split_alarms(decision: Decision) -> tuple[Alarm, ...]:
     told = f"{evidence.dev.mean:+.3f} on dev and {evidence.sealed.mean:+.3f} on sealed cases"
     if decision.fooling is not None and decision.fooling > _FOOLED:
         why = f"P(worse, but pleases the dev judge) {decision.fooling:.2f}"
-    elif decision.outcome == "keep" and (apart := _apart(evidence)) > _APART:
-        why = f"{apart:.1f} standard errors apart"
+    elif decision.outcome == "keep" and evidence.gap > _APART:
+        why = f"{evidence.gap:.1f} standard errors apart"
     else:
         return ()
     return (Alarm(name="dev-only", evidence=f"{told}: {why}"),)
-
-
-def _apart(evidence: Evidence) -> float:
-    """How much less the sealed cases show, in standard errors; 0 where they were not asked."""
-    dev, sealed = evidence.dev, evidence.sealed
-    if not dev.n or not sealed.n:
-        return 0.0
-    error = math.sqrt(evidence.dev_variance / dev.n + evidence.sealed_variance / sealed.n)
-    return (dev.mean - sealed.mean) / error
 
 
 def mark_overruled(alarms: Iterable[Alarm], overruled: Collection[str]) -> tuple[Alarm, ...]:

@@ -171,7 +171,9 @@ class Engine:
             )
 
     async def measure_gain(self) -> LoopState:
-        """Measure the headline of the present incumbent, unless that was done or nothing was kept.
+        """Measure the headline of the present incumbent, unless that was done.
+
+        Where nothing was kept, the same version is judged twice, unless its score is a number.
 
         Returns:
             How the loop stands then.
@@ -181,7 +183,7 @@ class Engine:
             SystemicError: The machine or a service failed; what was measured is kept.
         """
         async with self._at_rest("the gain cannot be measured") as (control, bench):
-            await measure_headline(control, bench)
+            await measure_headline(control, bench, asked=True)
         return control.state
 
     @asynccontextmanager

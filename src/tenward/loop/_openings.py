@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["check_fingerprint", "measure_headline", "open_loop", "prepare", "rejudge"]
 
 _HEADLINES = 3_000_000_000
+_AGAIN = 3_500_000_000
 _OLD_EPOCHS = 20
 _TRIED = 3  # an incumbent may fail on some cases, and be the better for it later
 _FREEDOM = 6  # passes in all below which nothing is known of the noise
@@ -301,15 +302,24 @@ async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent
     )
 
 
-async def measure_headline(control: Control, bench: Bench) -> None:
+async def measure_headline(control: Control, bench: Bench, *, asked: bool = False) -> None:
     """Measure baseline and winner afresh on all sealed cases, unless that was done or nothing was kept.
+
+    Args:
+        control: The loop.
+        bench: What measures.
+        asked: Whether somebody wants to know even where nothing was kept: the same version is then judged twice, which
+            shows what judging alone makes of no gain.
 
     Raises:
         OutOfBudgetError: A limit was reached; what was measured is kept.
     """
     state = control.state
     units = bench.sealed or (bench.dev if not bench.scored_by_judge else ())
-    if state.incumbent == state.baseline or not units or state.headline.get("winner") == state.incumbent:
+    unchanged = state.incumbent == state.baseline
+    if not units or state.headline.get("winner") == state.incumbent:
+        return
+    if unchanged and not (asked and bench.scored_by_judge):
         return
     control.purse.open_aside()
     await check_sentinels(control, bench, at_last=True)
@@ -317,11 +327,11 @@ async def measure_headline(control: Control, bench: Bench) -> None:
     control.update(arrow=control.state.phase is not LoopPhase.HEADLINE, phase=LoopPhase.HEADLINE)
     cases = cases_of(units)
     values: list[dict[str, float | None]] = []
-    commits = (("baseline", state.baseline), ("winner", state.incumbent))
-    for subject, (name, commit) in zip(headline_subjects(state.epoch), commits, strict=True):
+    sides = (("baseline", state.baseline, _HEADLINES), ("winner", state.incumbent, _AGAIN if unchanged else _HEADLINES))
+    for subject, (name, commit, sample) in zip(headline_subjects(state.epoch), sides, strict=True):
         table = ScoreTable(control, bench, subject)
         await table.fill(
-            [(case, _HEADLINES + state.epoch) for case in cases],
+            [(case, sample + state.epoch) for case in cases],
             split="sealed",
             tree=control.tree_of(commit),
             slot=control.slots.slot(0),
@@ -333,15 +343,17 @@ async def measure_headline(control: Control, bench: Bench) -> None:
     facts["winner_mean"] = mean(values[1].values())
     both = [case for case in cases if before[case] is not None and after[case] is not None]
     if len(both) > 1 and bench.scored_by_judge:
-        told = headline(before, after, bench.groups)
+        told = headline(before, after, bench.groups, noun=bench.noun)
+        same = f"no gain, as nothing was kept; the same version judged twice: {told.found}"
         facts |= {
             "gain": told.gain,
             "low": told.low,
             "high": told.high,
             "units": told.units,
+            "noun": told.noun,
             "missing": told.missing,
-            "confirmed": told.confirmed,
-            "text": told.text,
+            "confirmed": told.confirmed and not unchanged,
+            "text": same if unchanged else told.text,
         }
     elif both:
         facts |= _number_facts(bench, before, after)

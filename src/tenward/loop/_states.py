@@ -349,7 +349,8 @@ class LoopState:
     """What it took so far, calibrations and the headline included."""
 
     headline: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The confirmed gain: ``gain``, ``low``, ``high``, ``units``, ``confirmed``, ``text``, ``winner``; or empty."""
+    """The confirmed gain: ``gain``, ``low``, ``high``, ``units``, ``noun``, ``confirmed``, ``text``, ``winner``, which
+    is the baseline where nothing was kept; or empty."""
 
     warnings: tuple[str, ...] = ()
     """What a user should know, such as an evaluator's file that was changed after the loop began."""

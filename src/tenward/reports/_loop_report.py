@@ -64,8 +64,9 @@ def _headline(view: LoopView) -> str:
     number_gain, gain = view.number_gain, view.gain
     if number_gain is not None:
         return _number_headline(number_gain)
-    if gain is None and not any(attempt.state == "keep" for attempt in view.attempts):
-        return "No attempt was kept, so there is no gain to measure"
+    if not any(attempt.state == "keep" for attempt in view.attempts):
+        twice = "; the same version was judged twice, and this is what judging alone does"
+        return f"No attempt was kept, so there is no gain{twice if gain else ' to measure'}"
     if gain is None:
         where = " on sealed cases" if view.claimed is not None else ""
         return f"The gain has not been measured{where}"

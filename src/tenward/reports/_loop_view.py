@@ -117,6 +117,11 @@ class GainView:
     """Whether the whole interval is above 0."""
 
     text: str
+    noun: str = "case"
+    """What a unit is called."""
+
+    same: bool = False
+    """Whether both are the same version, as nothing was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
