@@ -1,6 +1,7 @@
 """Decision rules in a simulated world, or over recorded scores: true gain, false keeps and calls. No network.
 
 Run: python benchmarks/decisions.py [table] [--rows main|all|NAME …] [--runs 200] [--json] [--plot PATH] [--quick]
+     python benchmarks/decisions.py dial [--rows NAME …] [--runs 100] [--json] [--quick]
      python benchmarks/decisions.py replay FILE [--dev 30] [--orders 400] [--json]
 
 The rules are those of ``tenward.decisions``, and so are calibration, learning and headline. Only the world is made up.
@@ -15,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deciding.contenders import CONTENDERS, TENWARD
+from deciding.dial import print_dial, turn
 from deciding.matrix import read_matrix
 from deciding.plot import draw
 from deciding.replay import replay
@@ -37,6 +39,12 @@ def main() -> None:
     table.add_argument("--plot", type=Path, help="write a picture (SVG) of three rows")
     table.add_argument("--quick", action="store_true", help="a smoke run: 2 runs of 600 calls")
     table.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    dial = commands.add_parser("dial", help="the dial `drop`, by what a proposal costs")
+    dial.add_argument("--rows", nargs="+", default=list(SHOWN), help="names of rows")
+    dial.add_argument("--runs", type=int, default=100, help="runs a price and place of the dial")
+    dial.add_argument("--first-seed", type=int, default=100_000)
+    dial.add_argument("--quick", action="store_true", help="a smoke run: 2 runs at one price")
+    dial.add_argument("--json", action="store_true", help="print JSON and nothing else")
     again = commands.add_parser("replay", help="recorded scores; the format is in benchmarks/README.md")
     again.add_argument("file", type=Path)
     again.add_argument("--dev", type=int, default=30, help="items of the dev split; the others are sealed")
@@ -50,6 +58,8 @@ def main() -> None:
     options = parser.parse_args(words)
     if options.command == "replay":
         _replay(options)
+    elif options.command == "dial":
+        _dial(options)
     else:
         _table(options)
 
@@ -78,6 +88,17 @@ def _table(options: argparse.Namespace) -> None:
         print(f"\n{TENWARD.name}: {cost:.3f} ms inside the rule per look")
     if options.plot:
         options.plot.write_text(draw(told, [row for row in SHOWN if row in rows], TENWARD.name), encoding="utf-8")
+
+
+def _dial(options: argparse.Namespace) -> None:
+    if unknown := [row for row in options.rows if row not in ROWS]:
+        raise SystemExit(f"--rows: found {unknown[0]!r}; expected some of: {'; '.join(ROWS)}")
+    quick = {"runs": 2, "ratios": (100.0,)} if options.quick else {"runs": options.runs}
+    results = turn(options.rows, first_seed=options.first_seed, **quick)
+    if options.json:
+        print(json.dumps([asdict(one) for one in results], indent=1))
+    else:
+        print_dial(results)
 
 
 def _replay(options: argparse.Namespace) -> None:

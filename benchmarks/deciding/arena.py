@@ -182,10 +182,18 @@ class _Loop:
         return step
 
 
-def run(contender: Contender, world: World, *, calls: int, seed: int, proposals: int | None = None) -> Run:
+def run(
+    contender: Contender,
+    world: World,
+    *,
+    calls: float,
+    seed: int,
+    proposals: int | None = None,
+    each: float = 0.0,
+) -> Run:
     """Let a contender spend its calls; the last candidate may run over. Or let it meet so many proposals.
 
-    The same contender, world and seed give the same run.
+    A proposal costs ``each`` calls before it is judged. The same contender, world and seed give the same run.
     """
     dice = np.random.default_rng(seed)
     loop = _Loop(contender, world, dice)
@@ -196,7 +204,8 @@ def run(contender: Contender, world: World, *, calls: int, seed: int, proposals:
     def goes_on() -> bool:
         if proposals is not None:
             return candidates < proposals
-        return loop.spent["base"] + loop.spent["dev"] + loop.spent["sealed"] < calls
+        judged = loop.spent["base"] + loop.spent["dev"] + loop.spent["sealed"]
+        return judged + each * candidates < calls
 
     while goes_on():
         candidates += 1

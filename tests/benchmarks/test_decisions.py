@@ -46,6 +46,15 @@ def test_same_seeds_give_the_same_table() -> None:
     assert told(*words)["results"] != told(*words, "--first-seed", "5")["results"]
 
 
+def test_a_dear_proposal_buys_fewer_candidates_and_longer_looks() -> None:
+    """Turning the dial down at one price of proposals spends more on each of fewer candidates."""
+    results = told("dial", "--quick", "--rows", "judge .12, cases .10")
+    assert [one["drop"] for one in results] == [0.05, 0.03, 0.02, 0.01, 0.005]
+    met = [one["candidates"] for one in results]
+    assert met == sorted(met, reverse=True)
+    assert all(one["candidates"] * one["ratio"] < one["budget"] + one["ratio"] for one in results)
+
+
 def test_unknown_row_is_refused_with_the_known_ones() -> None:
     """A row that is not there ends the run with the names of those that are."""
     done = call("--rows", "nowhere")

@@ -649,6 +649,43 @@ async def test_a_proposer_that_only_crashes_stops_the_loop(lab: Lab) -> None:
     assert state.counts["discard"] == 2
 
 
+async def test_placebos_come_evenly(lab: Lab) -> None:
+    """One in four: three of twelve attempts, copies and damage in turn, at places that follow from the seed alone."""
+    spec = lab.fill(6, 6).spec("budget: {rounds: 12}", placebo=0.25)
+    await lab.engine(spec, lambda brief, _: to(0.3, brief.number)).run()
+    found = {attempt.number: attempt.placebo for attempt in lab.attempts() if attempt.placebo}
+    assert [(number - 1) // 4 for number in found] == [0, 1, 2]
+    kinds = [kind == "unchanged" for kind in found.values()]
+    assert kinds in ([True, False, True], [False, True, False])
+
+
+async def test_dear_proposals_turn_the_dial(lab: Lab) -> None:
+    """After five attempts the loop knows that proposals take a minute and cases nothing; a restart knows it too."""
+    now = [0.0]
+
+    def change(brief: Any, _: Path) -> dict[str, str]:
+        now[0] += 60.0
+        return to(0.3, brief.number)
+
+    spec = lab.fill(6, 6).spec("budget: {rounds: 7}")
+    await lab.engine(spec, change, clock=lambda: now[0]).run(rounds=6)
+    await lab.engine(spec, change, clock=lambda: now[0]).run()
+    assert [attempt.drop for attempt in lab.attempts()] == [*[None] * 5, 0.01, 0.01]
+
+
+async def test_a_dial_that_the_file_sets_stays(lab: Lab) -> None:
+    """Whatever proposals cost."""
+    now = [0.0]
+
+    def change(brief: Any, _: Path) -> dict[str, str]:
+        now[0] += 60.0
+        return to(0.3, brief.number)
+
+    spec = lab.fill(6, 6).spec("budget: {rounds: 6}\nkeep: {drop: 0.03}")
+    await lab.engine(spec, change, clock=lambda: now[0]).run()
+    assert [attempt.drop for attempt in lab.attempts()] == [None] * 6
+
+
 async def test_the_gain_can_be_asked_for_at_any_time(lab: Lab) -> None:
     """A loop that was stopped measures its gain on request, once, and stands as before."""
     spec = lab.fill().spec("budget: {rounds: 14}")

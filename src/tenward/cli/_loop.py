@@ -59,7 +59,8 @@ def plan(loop: str, as_json: bool) -> int:
 
     What is not committed yet is a note, and what a run could never do is an error: exit code 2. A run refuses both.
     """
-    from tenward.cli._loop_plan import make_plan, plan_data, plan_page
+    from tenward.cli._loop_plan import make_plan, plan_data
+    from tenward.cli._loop_plan_view import plan_page
     from tenward.evaluation import Store
 
     opened = open_loop(loop)

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.text import Text
-
-from tenward.cli._layout import hanging
-from tenward.cli._loop_data import price_fault, scored_by
+from tenward.cli._loop_data import price_fault
 from tenward.cli._loop_judges import shared_weakness
-from tenward.cli._loop_views import duration, one_line
-from tenward.cli._views import cost_of
-from tenward.datasets import printable
 from tenward.errors import UsageError
 from tenward.loop import PathPatterns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.console import RenderableType
-
     from tenward.cli._loop_open import OpenedLoop
     from tenward.evaluation import Producer, Store
     from tenward.judges import PlannedCalls
     from tenward.loop import EvaluatorFiles, LoopSpec, LoopState
 
-__all__ = ["LoopPlan", "make_plan", "plan_data", "plan_page"]
+__all__ = ["LoopPlan", "make_plan", "plan_data"]
 
 _TRIED = 5  # cases that stand for all
-_LABEL = 15
-_LONGEST = 1_000
 _ASKED = 3  # two questions, and the retro
 
 
@@ -86,6 +76,12 @@ class LoopPlan:
     seconds_per_attempt: float | None
     """Likewise; None before the first attempt."""
 
+    drop: float | None
+    """What the dial ``drop`` of the race stands at; None for a rule without it."""
+
+    cost_ratio: float | None
+    """What an attempt costs before its race, over what a judged case costs; None before it is known."""
+
     shared_weakness: str
     """That the judges of dev and sealed cases share their weaknesses; empty where they are of different families."""
 
@@ -133,6 +129,8 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         proposer_tokens=_tokens(asked),
         seconds_per_case=spent.seconds / spent.judged if spent is not None and spent.judged else None,
         seconds_per_attempt=spent.seconds / spent.rounds if spent is not None and spent.rounds else None,
+        drop=_drop(spec, state),
+        cost_ratio=None if state is None else state.costs.ratio(spec.budget, parallel=spec.parallel),
         shared_weakness=shared_weakness(loop),
         outlook=_outlook(spec, state, dev, sealed),
     )
@@ -270,6 +268,17 @@ def _producer(spec: LoopSpec, loop: OpenedLoop) -> Producer | None:
         raise UsageError(f"{produce.prompt}: {error.message}", hint=error.hint) from error
 
 
+def _drop(spec: LoopSpec, state: LoopState | None) -> float | None:
+    from tenward.decisions import PosteriorRace
+    from tenward.loop import Costs, set_drop
+
+    rule = spec.rule
+    if not isinstance(rule, PosteriorRace):
+        return None
+    found = set_drop(Costs() if state is None else state.costs, spec)
+    return rule.settings.drop if found is None else found
+
+
 def _outlook(spec: LoopSpec, state: LoopState | None, dev: int, sealed: int) -> Sequence[str]:
     from tenward.decisions import Better, Pooled, PosteriorRace, outlook
 
@@ -292,96 +301,10 @@ def _outlook(spec: LoopSpec, state: LoopState | None, dev: int, sealed: int) -> 
     return found.lines[:1]
 
 
-def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
-    """The plan, for a person."""
-    spec = loop.need_spec()
-    title = Text(spec.loop, style="bold")
-    title.append("   plan; nothing was asked and nothing was changed", style="dim")
-    blocks: list[RenderableType] = [title]
-
-    def part(label: str, text: Text | str) -> None:
-        blocks.append(hanging(Text(label, style="dim"), text, indent=2, width=_LABEL))
-
-    part("goal", one_line(spec.goal, longest=600))
-    part("may change", Text("\n".join(plan.may_change) or "nothing", style="bold"))
-    part("proposes", _proposes(spec, plan))
-    if spec.produce is not None:
-        part("makes outputs", spec.produce.prompt or " ".join(spec.produce.command or ()))
-    part("scored by", scored_by(spec))
-    for stage in spec.stages:
-        if stage.number is not None:
-            part("stage", f"{' '.join(stage.number.command)} ({stage.number.goal})")
-        else:
-            part("stage", f"cases: {stage.cases}" if stage.cases is not None else " ".join(stage.run or ()))
-    part("kept by", _keep_words(spec))
-    hashes = [f"{digest}  {printable(path)}" for path, digest in plan.sealed.items()]
-    part("sealed", "\n".join(hashes) or "the command alone")
-    for error in plan.errors:
-        part("error", Text(one_line(error, longest=_LONGEST), style="red"))
-    for told in (*plan.notes, *[plan.shared_weakness] * bool(plan.shared_weakness)):
-        part("note", Text(one_line(told, longest=_LONGEST), style="yellow"))
-    part("budget", _budget(spec))
-    if spec.has_cases:
-        noun = f"{plan.dev} dev and {plan.sealed_units} sealed units"
-        part("cases", f"{noun}; an attempt meets {plan.in_play} dev at most, few meet sealed ones")
-    if bounds := _bounds(spec, plan, 1):
-        part("an attempt", f"at most {bounds}")
-    rounds = spec.budget.rounds
-    if rounds is not None and (bounds := _bounds(spec, plan, rounds)):
-        part(f"{rounds} attempts", f"at most {bounds}; usually a small part")
-    part("time", _time(plan, spec))
-    for line in plan.outlook:
-        part("outlook", line)
-    if spec.has_cases and not plan.outlook:
-        part("outlook", "known after the calibration, which is the first thing that a run does")
-    return Group(*blocks)
-
-
-def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:
-    propose = spec.propose
-    if propose.llm is not None:
-        asked = f"{plan.proposer_calls} calls and {plan.proposer_tokens:,} tokens"
-        return f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt"
-    return " ".join(propose.command) if propose.command is not None else str(propose.python)
-
-
-def _keep_words(spec: LoopSpec) -> str:
-    rule = {"race": "a race of posterior odds, confirmed on sealed cases", "better": "a better number"}
-    told = rule.get(spec.rule_name, f"rule {spec.rule_name}")
-    floors = ", ".join(f"{name} by more than {margin:g}" for name, margin in spec.keep.never_lower.items())
-    return f"{told}; never lowers {floors}" if floors else told
-
-
-def _budget(spec: LoopSpec) -> str:
-    budget = spec.budget
-    told = {"rounds": "{:,} rounds", "hours": "{:g} hours", "usd": "${:g}", "calls": "{:,} calls"}
-    limits = [(form, getattr(budget, name)) for name, form in told.items()]
-    parts = [form.format(limit) for form, limit in limits if limit is not None]
-    side = f", {spec.parallel} attempts side by side" if spec.parallel > 1 else ""
-    return (", ".join(parts) or "no limit") + side
-
-
-def _bounds(spec: LoopSpec, plan: LoopPlan, rounds: int) -> str:
-    """What so many attempts take at most; empty where that is not known, or nothing."""
-    parts = [f"{rounds * plan.round_cases:,} cases judged"] if spec.has_cases else []
-    if plan.round_calls and plan.round_tokens is not None:
-        price = "price unknown" if plan.round_usd is None else cost_of(rounds * plan.round_usd)
-        parts += [f"{rounds * plan.round_calls:,} calls", f"{rounds * plan.round_tokens:,} tokens", price]
-    return ", ".join(parts)
-
-
-def _time(plan: LoopPlan, spec: LoopSpec) -> str:
-    if plan.round_seconds is not None:
-        bound = f"at most {duration(plan.round_seconds)} an attempt, by the time-outs"
-        so_far = plan.seconds_per_attempt
-        return bound if so_far is None else f"{duration(so_far)} an attempt so far; {bound}"
-    if plan.seconds_per_case is None:
-        return "not known before the first case" if spec.has_cases else "not known before the first attempt"
-    longest = duration(plan.seconds_per_case * plan.round_cases)
-    return f"{plan.seconds_per_case:.1f} s a case so far: {longest} an attempt at most"
-
-
 def plan_data(loop: OpenedLoop, plan: LoopPlan) -> dict[str, Any]:
     """The plan as JSON-ready data."""
     spec = loop.need_spec()
-    return {"loop": spec.loop, "budget": spec.budget.model_dump(), "parallel": spec.parallel, **asdict(plan)}
+    data = {"loop": spec.loop, "budget": spec.budget.model_dump(), "parallel": spec.parallel, **asdict(plan)}
+    if plan.cost_ratio == math.inf:
+        data["cost_ratio"] = None  # JSON has no infinity
+    return data

@@ -22,6 +22,7 @@ from tenward.decisions._better import Better
 from tenward.decisions._betting import BettingRace
 from tenward.decisions._calibration import Calibration, calibrate
 from tenward.decisions._case_effects import CaseEffects
+from tenward.decisions._dial import patience
 from tenward.decisions._evidence import Evidence, Leaps, Sample
 from tenward.decisions._floors import Floor, FloorFinding, check_floor
 from tenward.decisions._headline import Headline, headline
@@ -79,6 +80,7 @@ __all__ = [
     "looks",
     "outlook",
     "passes",
+    "patience",
     "posterior",
     "unit_differences",
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tenward.loop._seal import sealed_hashes
     from tenward.loop._slots import Slot, Slots
     from tenward.loop._snapshot import Candidate, Change, Fault, FaultKind, Limits, snapshot
+    from tenward.loop._spent import Costs, Spent
     from tenward.loop._states import (
         AttemptEvent,
         AttemptState,
@@ -34,11 +35,11 @@ if TYPE_CHECKING:
         PlaceboTally,
         ProgressEvent,
         SentinelState,
-        Spent,
         StageState,
         read_state,
         write_state,
     )
+    from tenward.loop._strictness import set_drop
 
 __all__ = [
     "STATE_NOTE",
@@ -52,6 +53,7 @@ __all__ = [
     "AuditScores",
     "Candidate",
     "Change",
+    "Costs",
     "Draft",
     "Engine",
     "EvaluatorFiles",
@@ -89,6 +91,7 @@ __all__ = [
     "read_state",
     "sealed_definition",
     "sealed_hashes",
+    "set_drop",
     "snapshot",
     "uncommitted",
     "write_audit",
@@ -112,6 +115,7 @@ _HOMES = {
     "_seal": ("sealed_hashes",),
     "_slots": ("Slot", "Slots"),
     "_snapshot": ("Candidate", "Change", "Fault", "FaultKind", "Limits", "snapshot"),
+    "_spent": ("Costs", "Spent"),
     "_states": (
         "AttemptEvent",
         "AttemptState",
@@ -124,11 +128,11 @@ _HOMES = {
         "PlaceboTally",
         "ProgressEvent",
         "SentinelState",
-        "Spent",
         "StageState",
         "read_state",
         "write_state",
     ),
+    "_strictness": ("set_drop",),
 }
 
 

@@ -21,8 +21,8 @@ from tenward.loop._retro import template_retro, trend_of
 from tenward.loop._sentinels import drift_alarms
 from tenward.loop._snapshot import snapshot
 from tenward.loop._stages import run_stage
-from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase, Spent
-from tenward.loop._strictness import stricter, with_placebo
+from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase
+from tenward.loop._strictness import set_drop, with_dials, with_placebo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,7 +98,10 @@ class Attempts:
         async def step() -> AttemptState:
             before = self._control.purse.spent
             now = await steps[attempt.phase](attempt, slot)
-            now = replace(now, spent=now.spent + _between(before, self._control.purse.spent))
+            took = replace(self._control.purse.spent - before, rounds=0)
+            if attempt.phase is Phase.RACING:
+                now = replace(now, racing=now.racing + took)
+            now = replace(now, spent=now.spent + took)
             return self._control.go(now, forget=[] if now.open else [f"a{now.number}"])
 
         while attempt.open:
@@ -187,7 +190,7 @@ class Attempts:
         self._control.purse.check()
         duel = self._duel(attempt, slot)
         try:
-            verdicts = await duel.decide(stricter(self._rule, attempt.sure), self._floors)
+            verdicts = await duel.decide(with_dials(self._rule, sure=attempt.sure, drop=attempt.drop), self._floors)
         except CandidateCrashedError as error:
             return self._crashed(attempt, str(error))
         except IncumbentMovedError:
@@ -253,7 +256,8 @@ class Attempts:
         """What is known for a race against the incumbent of an epoch, as facts of an attempt."""
         state = self._control.state
         effects = dict(state.effects) if epoch == state.epoch else {}
-        return {"pooled": dict(state.pooled), "effects": effects, "sure": state.placebos.sure}
+        drop = set_drop(state.costs, self._control.spec)
+        return {"pooled": dict(state.pooled), "effects": effects, "sure": state.placebos.sure, "drop": drop}
 
     # -- ending --------------------------------------------------------------------------------------------------
 
@@ -370,10 +374,11 @@ class Attempts:
             return closed
         counts = dict(state.counts)
         counts[attempt.status.value] = counts.get(attempt.status.value, 0) + 1
-        pooled = state.pooled
+        pooled, costs = state.pooled, state.costs
         if decision is not None:
             pooled = Pooled.from_json(dict(pooled)).after(decision).to_json()
-        control.state = replace(state, counts=counts, pooled=pooled)
+            costs = costs.after(attempt.spent, attempt.racing)
+        control.state = replace(state, counts=counts, pooled=pooled, costs=costs)
         if attempt.status is Status.KEEP and decision is not None:
             control.state = replace(
                 control.state,
@@ -405,13 +410,3 @@ def _after(state: LoopState, attempt: AttemptState) -> Mapping[str, Any]:
 def ascii_path(path: str) -> str:
     """A path that can be written as UTF-8, whatever bytes it holds."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _between(before: Spent, after: Spent) -> Spent:
-    """What was spent from one moment to another; with attempts side by side, theirs as well."""
-    return Spent(
-        seconds=after.seconds - before.seconds,
-        judged=after.judged - before.judged,
-        calls=after.calls - before.calls,
-        usd=after.usd - before.usd,
-    )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tenward.judges import Budget, Calls, Limiter, lend_calls, refusals
-from tenward.loop._states import Spent
+from tenward.loop._spent import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -378,6 +378,12 @@ class Engine:
                 hint="mend it, then run the loop again: it goes on where it stopped",
             )
 
+    def _placebo(self, control: Control, number: int) -> str:
+        # A number that comes out the same each time is never taken for a better one, whatever the copy.
+        if self.spec.score.number is not None and control.state.calibration.get("judge_sd") == 0:
+            return ""
+        return draw_placebo(number, self.spec.placebo, control.dice)
+
     async def _open(self, control: Control, ready: Callable[[], Awaitable[None]]) -> AttemptState | None:
         """Open an attempt at the incumbent, once that is judged; None where no more are wanted."""
         async with control.opening_turn:
@@ -405,6 +411,6 @@ class Engine:
                 parent=control.state.incumbent,
                 epoch=control.state.epoch,
                 began=datetime.now(UTC),
-                placebo=draw_placebo(control.dice("placebo", number), self.spec.placebo),
+                placebo=self._placebo(control, number),
             )
             return control.go(attempt, phase=LoopPhase.RUNNING)

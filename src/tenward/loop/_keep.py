@@ -56,7 +56,8 @@ class Keep(Document):
     """``race`` and ``betting``: the effect worth looking for, on the 0 to 1 scale of values; 0.03."""
 
     drop: _Share | None = None
-    """``race``: discard on dev cases when P(effect above worthwhile) falls below it; 0.05."""
+    """``race``: discard on dev cases when P(effect above worthwhile) falls below it: 0.05 is thrifty with judging,
+    0.01 thorough. Left out, the loop sets it by what a proposal costs beside a judged case."""
 
     ask: _Share | None = None
     """``race``: go on to the sealed cases when P(better) reaches it on dev; 0.5."""

@@ -135,6 +135,8 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: Decis
             kept = decision is not None and decision.outcome == "keep"
             state = with_placebo(state, attempt.placebo, kept=kept, rule=rule)
             continue
+        if decision is not None:
+            state = replace(state, costs=state.costs.after(attempt.spent, attempt.racing))
         counts[one.status.value] = counts.get(one.status.value, 0) + 1
         if one.status is Status.KEEP and decision is not None:
             state = replace(state, claimed=state.claimed + decision.effect)

@@ -9,6 +9,7 @@ from tenward.loop._trees import Entry
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
 
     from tenward.loop._paths import PathPatterns
     from tenward.loop._record import LoopRecord
@@ -18,16 +19,24 @@ __all__ = ["UNCHANGED", "damaged_text", "damaged_tree", "draw_placebo"]
 UNCHANGED = "unchanged"
 
 
-def draw_placebo(dice: random.Random, share: float) -> str:
+def draw_placebo(number: int, share: float, dice: Callable[..., random.Random]) -> str:
     """Decide whether an attempt is a placebo: empty, ``unchanged`` or ``damaged``.
 
+    One comes in every ``1 / share`` attempts, at a place that nobody can foresee, and every other one is damaged.
+
     Args:
-        dice: Random numbers of this attempt.
-        share: Share of placebos, half of them damaged; 0 to 1.
+        number: The attempt, from 1.
+        share: Share of placebos, 0 to 0.5.
+        dice: Random numbers by what they are for.
     """
-    if dice.random() >= share:
+    if share <= 0:
         return ""
-    return UNCHANGED if dice.random() < 0.5 else "damaged"
+    reached = int(number * share)
+    for nth in (reached - 1, reached):
+        if nth >= 0 and int((nth + dice("placebo", nth).random()) / share) + 1 == number:
+            first = int(dice("first placebo").random() < 0.5)
+            return UNCHANGED if nth % 2 == first else "damaged"
+    return ""
 
 
 def damaged_text(text: str, dice: random.Random) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from tenward.loop._objects import ObjectWriter
 from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
 from tenward.loop._scores import cases_of
-from tenward.loop._states import Spent
+from tenward.loop._spent import Spent
 from tenward.loop.proposers import LlmProposer, write_retro
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tenward.loop._alarm_names import Alarm  # noqa: TC001 - as above
 from tenward.loop._ledger import Status  # noqa: TC001 - as above
+from tenward.loop._spent import Costs, Spent
 from tenward.loop._tally import PlaceboTally, SentinelState
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ __all__ = [
     "PlaceboTally",
     "ProgressEvent",
     "SentinelState",
-    "Spent",
     "StageState",
     "read_state",
     "write_state",
@@ -154,35 +154,6 @@ class LookState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent:
-    """What was used up."""
-
-    rounds: int = 0
-    """Attempts that were opened."""
-
-    seconds: float = 0.0
-    """Wall time; of a loop, of all its processes together."""
-
-    judged: int = 0
-    """Cases judged: one pass of the judge over one case."""
-
-    calls: int = 0
-    """Calls of models, by judges, producers and proposers; what came from the cache is none."""
-
-    usd: float = 0.0
-    """US dollars, as far as prices are known."""
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(
-            rounds=self.rounds + other.rounds,
-            seconds=self.seconds + other.seconds,
-            judged=self.judged + other.judged,
-            calls=self.calls + other.calls,
-            usd=self.usd + other.usd,
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class AttemptState:
     """Everything known of one attempt."""
 
@@ -267,11 +238,17 @@ class AttemptState:
     spent: Spent = field(default_factory=Spent)
     """What it took."""
 
+    racing: Spent = field(default_factory=Spent)
+    """The part of that which its race took."""
+
     alarms: tuple[Alarm, ...] = ()
     """What made the gain look bought, or the judge look moved; any that is not overruled stands against a keep."""
 
     sure: float | None = None
     """What P(better) a keep took when the race began, where placebos had tightened the loop; None as its file says."""
+
+    drop: float | None = None
+    """What the dial ``drop`` stood at when the race began, where the loop sets it; None as its file says."""
 
     retro: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Why it won or lost and what to try next, as data of a retro; empty while it is open."""
@@ -347,6 +324,9 @@ class LoopState:
 
     spent: Spent = field(default_factory=Spent)
     """What it took so far, calibrations and the headline included."""
+
+    costs: Costs = field(default_factory=Costs)
+    """What proposals cost beside judging, by which the dial ``drop`` is set."""
 
     headline: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The confirmed gain: ``gain``, ``low``, ``high``, ``units``, ``noun``, ``confirmed``, ``text``, ``winner``, which

@@ -1,24 +1,36 @@
-"""How placebos that were kept make a loop stricter than its file asks for."""
+"""How a loop turns the dials of its rule: by placebos that were kept, and by what proposals cost."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tenward.decisions import PosteriorRace
+from tenward.decisions import PosteriorRace, patience
 
 if TYPE_CHECKING:
     from tenward.decisions import DecisionRule
+    from tenward.loop._definition import LoopSpec
+    from tenward.loop._spent import Costs
     from tenward.loop._states import LoopState
 
-__all__ = ["stricter", "with_placebo"]
+__all__ = ["set_drop", "with_dials", "with_placebo"]
 
 
-def stricter(rule: DecisionRule, sure: float | None) -> DecisionRule:
-    """The rule with another P(better) for a keep; itself where that is None, or where it has no such dial."""
-    if sure is None or not isinstance(rule, PosteriorRace):
+def with_dials(rule: DecisionRule, *, sure: float | None, drop: float | None) -> DecisionRule:
+    """The rule with other dials; one that is None stays, and a rule without such dials is itself."""
+    if not isinstance(rule, PosteriorRace):
         return rule
-    return replace(rule, settings=replace(rule.settings, sure=sure))
+    old = rule.settings
+    new = replace(old, sure=old.sure if sure is None else sure, drop=old.drop if drop is None else drop)
+    return replace(rule, settings=new)
+
+
+def set_drop(costs: Costs, spec: LoopSpec) -> float | None:
+    """What ``drop`` should stand at, by what proposals cost; None where the file sets it, or nothing is known yet."""
+    if spec.keep.drop is not None or not isinstance(spec.rule, PosteriorRace):
+        return None
+    ratio = costs.ratio(spec.budget, parallel=spec.parallel)
+    return None if ratio is None else patience(ratio)
 
 
 def with_placebo(state: LoopState, placebo: str, *, kept: bool, rule: DecisionRule) -> LoopState:
