@@ -71,16 +71,16 @@ class Found:
     def holds(self) -> bool:
         """Whether it kept next to nothing, and claims nothing that is confirmed."""
         told = self.state.headline
-        covers = not told or float(told.get("low", 0.0)) <= 0 <= float(told.get("high", 0.0))
+        covers = float(told["low"]) <= 0 <= float(told["high"])
         return self.state.counts.get("keep", 0) <= MOST_KEEPS and covers
 
     @property
     def line(self) -> str:
         """The figures in a line."""
         state, told = self.state, self.state.headline
-        headline = "none, as nothing was kept"
-        if told:
-            headline = f"{told['gain']:+.4f} ({told['low']:+.4f} to {told['high']:+.4f})"
+        headline = f"{told['gain']:+.4f} ({told['low']:+.4f} to {told['high']:+.4f})"
+        if not state.counts.get("keep"):
+            headline += " of the same version judged twice"
         placebos = f"{state.placebos.kept} of {state.placebos.all}, at most {state.placebos.at_most:.3f}"
         if state.counts.get("keep"):
             headline += f", after claims of {state.claimed:+.3f}"
@@ -148,7 +148,8 @@ def run(judge: str, attempts: int, seed: int, noise: float, rule: str) -> Found:
                 proposer=ScriptedProposer(neutral),
                 judge=SimulatedJudge(lambda _: 0.5, noise=noise, seed=seed) if judge == "stub" else None,
             )
-            state = asyncio.run(engine.run())
+            asyncio.run(engine.run())
+            state = asyncio.run(engine.measure_gain())
         return Found(seed=seed, state=state, seconds=time.perf_counter() - began)
 
 

@@ -599,7 +599,7 @@ def test_status_tells_the_confirmed_gain_from_what_was_claimed(run: Run, bench: 
         "stopped: budget: $1.25 of $1.25 are spent",
         "gain confirmed: +0.050 (95 % interval +0.020 to +0.080) on 80 sealed cases",
         "the running sum of what 2 keeps claimed was +0.0900",
-        "placebos: 0 of 5 kept, at most 45%",
+        "placebos: 0 of 5 kept, true share at most 45%",
         "judge noise: sd 0.041 a pass on 30 cases",
         "15 rounds · 67 min · 420 cases judged · 2,100 calls · $1.2500",
     ):

@@ -143,7 +143,9 @@ def ends_line(state: LoopState) -> Text:
         line.append("no attempt has ended yet", style="dim")
     tally = state.placebos
     if tally.all:
-        line.append(f"   placebos: {tally.kept} of {tally.all} kept, at most {tally.at_most:.0%}", style="dim")
+        line.append(
+            f"   placebos: {tally.kept} of {tally.all} kept, true share at most {tally.at_most:.0%}", style="dim"
+        )
     if tally.sure is not None:
         line.append(f"   tightened: a keep takes P(better) {tally.sure:g}", style="yellow")
     return line

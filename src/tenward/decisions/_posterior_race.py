@@ -83,7 +83,10 @@ class PosteriorRace:
             if belief.better >= ask:
                 step, why = "ask", better
             elif belief.worthwhile < settings.drop:
-                step, why = "discard", f"P(gain above {settings.worthwhile:g}) {belief.worthwhile:.3f}"
+                step = "discard"
+                why = (
+                    f"P(gain above {settings.worthwhile:g}) {belief.worthwhile:.3f}, {settings.drop:g} needed to go on"
+                )
         return Reading(
             step=step,
             why=why,

@@ -214,7 +214,7 @@ class Attempts:
             attempt = replace(attempt, alarms=self._alarms(attempt, duel, decision))
             blocking = [alarm for alarm in attempt.alarms if not alarm.overruled]
             if status is Status.KEEP and blocking:
-                status, reason = Status.UNDECIDED, f"undecided: alarm {blocking[0].text}; {reason}"
+                status, reason = Status.UNDECIDED, f"undecided: alarm {blocking[0].text}; otherwise {reason}"
         if status is Status.KEEP and attempt.placebo:
             status, reason = Status.DISCARD, f"a placebo that would have been {reason}"
         return self._end(attempt, status, reason, duel)
