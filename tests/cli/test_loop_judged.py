@@ -67,6 +67,11 @@ def test_a_judged_loop_is_planned_run_confirmed_and_reported(run: Run, repositor
     plan = json.loads(run("loop", "plan", "answers", "--json").stdout)
     assert (plan["dev"], plan["sealed_units"], plan["round_cases"]) == (10, 15, 8 + 2 * 12)
     assert {"rubrics/mine.yaml", "judges/stated.yaml", "datasets/questions.jsonl"} <= set(plan["sealed"])
+    assert (plan["drop"], plan["cost_ratio"]) == (0.05, None)
+    patience = (
+        "drop 0.05 (0.05 thrifty with judging, 0.01 thorough) until five attempts have shown what a proposal costs"
+    )
+    assert patience in " ".join(run("loop", "plan", "answers").stdout.split())
     ended = run("loop", "run", "answers", "--rounds", "2")
     assert ended.returncode == 0, ended.stderr
     assert "attempt 1: kept: " in ended.stderr

@@ -419,6 +419,14 @@ async def test_a_number_with_repeats_is_confirmed_on_fresh_ones(lab: Lab) -> Non
     assert list(state.calibration["lines"]) == ["noise: sd 0 of one measurement"]
 
 
+async def test_a_number_without_noise_gets_no_placebos(lab: Lab) -> None:
+    """It comes out the same each time, so a copy of it is never better."""
+    lab.fill(files={"measure.sh": MEASURE, "params.sh": "LOSS=3.0\n"})
+    spec = lab.spec("budget: {rounds: 4}", score=NUMBER, edit="params.sh", placebo=0.5)
+    await lab.engine(spec, lambda brief, _: {"params.sh": f"LOSS={3 + brief.number}\n"}).run()
+    assert [attempt.placebo for attempt in lab.attempts()] == [""] * 4
+
+
 async def test_cheaper_numbers_come_first(lab: Lab) -> None:
     """What is worse at a cheap measurement never reaches the dear one."""
     cheap = "#!/bin/sh\n. ./params.sh\necho $CHEAP\n"
