@@ -130,7 +130,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         seconds_per_case=spent.seconds / spent.judged if spent is not None and spent.judged else None,
         seconds_per_attempt=spent.seconds / spent.rounds if spent is not None and spent.rounds else None,
         drop=_drop(spec, state),
-        cost_ratio=None if state is None else state.costs.ratio(spec.budget, parallel=spec.parallel),
+        cost_ratio=None if state is None else state.costs.ratio(spec),
         shared_weakness=shared_weakness(loop),
         outlook=_outlook(spec, state, dev, sealed),
     )

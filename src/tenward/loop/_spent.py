@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from tenward.loop._definition import BudgetSpec
+    from tenward.loop._definition import LoopSpec
 
 __all__ = ["Costs", "Spent"]
 
@@ -81,24 +81,26 @@ class Costs:
             racing=self.racing + racing,
         )
 
-    def ratio(self, budget: BudgetSpec, *, parallel: int = 1) -> float | None:
+    def ratio(self, spec: LoopSpec) -> float | None:
         """What an attempt costs before its race, over what one judged case costs in it.
 
-        Counted in what runs out: dollars or calls where they are limited, else seconds. With attempts side by side
-        always seconds, since what a model took is then not known attempt by attempt.
+        Counted in what runs out: dollars or calls where they are limited, else seconds. Seconds as well where nobody
+        knows what a command or a function pays for its proposals, and with attempts side by side, since what a model
+        took is then not known attempt by attempt.
 
         Args:
-            budget: The limits.
-            parallel: Attempts side by side.
+            spec: The loop.
 
         Returns:
             0 or more, also infinite where judging costs nothing; None before five attempts.
         """
         if self.attempts < _ENOUGH or not self.racing.judged:
             return None
-        if parallel == 1 and budget.usd is not None:
+        budget, alone = spec.budget, spec.parallel == 1
+        billed = spec.propose.llm is not None or self.before.usd > 0
+        if alone and billed and budget.usd is not None:
             before, racing = self.before.usd, self.racing.usd
-        elif parallel == 1 and budget.calls is not None:
+        elif alone and billed and budget.calls is not None:
             before, racing = float(self.before.calls), float(self.racing.calls)
         else:
             before, racing = self.before.seconds, self.racing.seconds

@@ -29,7 +29,7 @@ def set_drop(costs: Costs, spec: LoopSpec) -> float | None:
     """What ``drop`` should stand at, by what proposals cost; None where the file sets it, or nothing is known yet."""
     if spec.keep.drop is not None or not isinstance(spec.rule, PosteriorRace):
         return None
-    ratio = costs.ratio(spec.budget, parallel=spec.parallel)
+    ratio = costs.ratio(spec)
     return None if ratio is None else patience(ratio)
 
 
