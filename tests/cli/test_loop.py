@@ -610,6 +610,23 @@ def test_status_tells_the_confirmed_gain_from_what_was_claimed(run: Run, bench: 
     assert "2 keeps claimed +0.0900 in sum; that is no result before it is confirmed on sealed cases" in told
 
 
+@pytest.mark.parametrize(
+    ("incumbent", "told"),
+    [
+        ("a" * 40, "of an earlier incumbent; nothing is kept now\n"),
+        ("c" * 40, "of an earlier incumbent; it is measured anew when the loop ends\n"),
+    ],
+)
+def test_a_gain_of_an_earlier_incumbent_is_not_that_of_the_present_one(
+    run: Run, bench: Bench, incumbent: str, told: str
+) -> None:
+    """Where the branch was set back, or a later keep is not measured yet, the status says of which one the gain is."""
+    bench.record.begin()
+    with bench.journal() as journal:
+        journal.write(loop=state(incumbent=incumbent))
+    assert told in run("loop", "status", "digits").stdout
+
+
 def test_a_number_is_told_from_where_to_where(run: Run, bench: Bench) -> None:
     """Status and its JSON say the same of the last measurement, and nothing of judges or sealed cases."""
     bench.answers(3, 2)

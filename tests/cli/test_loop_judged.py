@@ -65,7 +65,7 @@ def repository(workspace: Path, server: StubServer) -> Path:
 def test_a_judged_loop_is_planned_run_confirmed_and_reported(run: Run, repository: Path) -> None:
     """From the plan to the report: bounds, calibration, a keep, a discard, and a gain from sealed cases."""
     plan = json.loads(run("loop", "plan", "answers", "--json").stdout)
-    assert (plan["dev"], plan["sealed_units"], plan["round_cases"]) == (10, 15, 8 + 2 * 12)
+    assert (plan["dev"], plan["sealed_units"], plan["round_cases"]) == (10, 15, 8 + 3 * 12)
     assert {"rubrics/mine.yaml", "judges/stated.yaml", "datasets/questions.jsonl"} <= set(plan["sealed"])
     assert (plan["drop"], plan["cost_ratio"]) == (0.05, None)
     patience = (
@@ -87,6 +87,20 @@ def test_a_judged_loop_is_planned_run_confirmed_and_reported(run: Run, repositor
     assert "unknown (a model without a price)" in page
     for part in ("Confirmed: the winner is better", "+0.400", "15 sealed cases", "rubrics/mine.yaml", "judge noise"):
         assert part in page
+
+
+def test_a_branch_that_was_set_back_has_no_confirmed_gain(run: Run, repository: Path) -> None:
+    """The winner's gain is told as that of an earlier incumbent, by the status and by the report."""
+    assert "gain confirmed: +0.400" in run("loop", "run", "answers", "--rounds", "1").stdout
+    subprocess.run(["git", "update-ref", "refs/heads/tenward/answers", "HEAD"], cwd=repository, check=True)
+    ended = run("loop", "run", "answers", "--rounds", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "of an earlier incumbent; nothing is kept now" in run("loop", "status", "answers").stdout
+    assert run("loop", "report", "answers", "-o", "out.html").returncode == 0
+    page = (repository / "out.html").read_text(encoding="utf-8")
+    assert "The gain has not been measured for the present incumbent." in page
+    assert "An earlier incumbent was measured: +0.400" in page
+    assert "Confirmed: the winner is better" not in page
 
 
 def test_a_limit_on_the_command_line_stops_the_loop_and_can_be_raised(run: Run, repository: Path) -> None:

@@ -120,6 +120,7 @@ def test_json_keeps_every_bit(dev: list[float], sealed: list[float], judge_varia
     assert Pooled.from_json(json.loads(json.dumps(after.to_json()))) == after
 
 
+HUGE = 10**400
 GOOD_EVIDENCE = Pooled.initial(0.01).weigh([0.1, 0.2], []).to_json()
 GOOD_DECISION = Decision(
     outcome="keep",
@@ -151,10 +152,20 @@ def test_a_decision_comes_back_from_json() -> None:
         (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": -1, "mean": 0.0, "squares": 0.0}}),
         (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": True, "mean": 0.0, "squares": 0.0}}),
         (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": 1, "mean": True, "squares": 0.0}}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": HUGE, "mean": 0.0, "squares": 0.0}}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": 1, "mean": -HUGE, "squares": 0.0}}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "dev_variance": HUGE}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "leaps": {"gain": 1.5, "fooling": 0.0}}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "leaps": {"gain": 0.0, "fooling": 2}}),
         (Decision.from_json, {**GOOD_DECISION.to_json(), "outcome": "kept"}),
         (Decision.from_json, {**GOOD_DECISION.to_json(), "reason": 3}),
         (Decision.from_json, {**GOOD_DECISION.to_json(), "floors": "accuracy holds"}),
         (Decision.from_json, {**GOOD_DECISION.to_json(), "effect": None}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "effect": 100**3000}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "p_better": 1.01}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "p_better": -0.01}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "fooling": HUGE}),
+        (Decision.from_json, {**GOOD_DECISION.to_json(), "fooling": 7}),
     ],
 )
 def test_a_damaged_record_is_refused(read: Callable[[object], object], value: object) -> None:

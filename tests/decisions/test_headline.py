@@ -48,6 +48,15 @@ def test_a_confirmed_gain_says_so() -> None:
     assert headline({**baseline, "case-10": 0.5}, winner).missing == 2
 
 
+@pytest.mark.parametrize(("winner", "confirmed"), [(0.1 + 0.2, False), (0.3001, True)])
+def test_rounding_is_no_gain(winner: float, confirmed: bool) -> None:
+    """Scores that differ by the rounding of a float alone are no confirmed gain; the smallest true step is."""
+    found = headline(by_case([0.3] * 5), by_case([winner] * 5))
+    assert found.low > 0
+    assert found.confirmed is confirmed
+    assert found.text.startswith("confirmed: " if confirmed else "not confirmed: ")
+
+
 def test_groups_count_once() -> None:
     """Forty cases of two sources are two units, with the wide interval that two units deserve."""
     baseline = by_case([0.5] * 40)

@@ -51,7 +51,7 @@ def test_a_judge_that_repeats_itself_has_settings_of_its_own() -> None:
         (lambda: Prior(shift=-0.1), "prior.shift"),
         (lambda: Prior(leap=0.5), "prior.leap"),
         (lambda: Prior(leap_gains=(0.2, 0.0)), "prior.leap_gains"),
-        (lambda: Prior(leap_shifts=()), "prior.leap_shifts"),
+        (lambda: Prior(leap_gains=()), "prior.leap_gains"),
         (lambda: Prior(leaks=(0.25, 1.5)), "prior.leaks"),
         (lambda: Prior(leaks=()), "prior.leaks"),
         (lambda: RaceSettings(first_look=0), "first_look"),

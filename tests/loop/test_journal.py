@@ -130,3 +130,18 @@ def test_the_bound_on_placebos_is_exact() -> None:
     assert PlaceboTally(unchanged=5, damaged=5).at_most == pytest.approx(1 - 0.05**0.1)
     assert PlaceboTally(unchanged=20, unchanged_kept=1).at_most == pytest.approx(0.2161, abs=1e-4)
     assert Status.KEEP.value == "keep"
+
+
+@pytest.mark.parametrize(
+    ("kept", "of", "bound"),
+    [
+        (1, 3, 0.8646496),
+        (9, 10, 0.9948838),
+        (10, 10, 1.0),
+        (100, 200, 0.5603590),
+        (0, 20_000, 1 - 0.05 ** (1 / 20_000)),
+    ],
+)
+def test_the_bound_is_that_of_clopper_and_pearson(kept: int, of: int, bound: float) -> None:
+    """The one-sided 95 % bounds of tables, of few placebos and of very many."""
+    assert PlaceboTally(unchanged=of, unchanged_kept=kept).at_most == pytest.approx(bound, rel=1e-6)

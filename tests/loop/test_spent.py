@@ -29,9 +29,12 @@ def loop(budget: str, propose: str = MODEL, parallel: int = 1) -> LoopSpec:
     ("budget", "ratio"), [("{usd: 5}", 100.0), ("{calls: 500}", 1.0), ("{hours: 3}", 40.0), ("{rounds: 9}", 40.0)]
 )
 def test_costs_are_counted_in_what_runs_out(budget: str, ratio: float) -> None:
-    """Dollars or calls where they are limited, else seconds: of an attempt before its race, over those of a case."""
+    """Dollars or calls where they are limited, else seconds: of an attempt before its race, over those of a case.
+
+    Of attempts side by side nobody knows which took what.
+    """
     assert costs(5).ratio(loop(budget)) == pytest.approx(ratio)
-    assert costs(5).ratio(loop(budget, parallel=2)) == pytest.approx(40.0)
+    assert costs(5).ratio(loop(budget, parallel=2)) is None
 
 
 def test_a_command_without_a_bill_is_counted_in_seconds() -> None:

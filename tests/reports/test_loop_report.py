@@ -177,6 +177,17 @@ def test_a_gain_that_is_not_confirmed_says_so(gain: GainView | None, told: str) 
     assert "Confirmed:" not in text
 
 
+def test_a_gain_of_an_earlier_incumbent_is_told_apart() -> None:
+    """What was measured of another version is a note, and not the big number, whether or not anything is kept now."""
+    gain = GainView(gain=0.051, low=0.021, high=0.081, units=80, confirmed=True, text="", earlier=True)
+    everything = sample().attempts
+    for attempts in (everything[:0], everything):
+        text = text_of(render_loop(sample(gain=gain, attempts=attempts)))
+        assert "Gain, winner − baseline – The gain has not been measured for the present incumbent." in text
+        assert "An earlier incumbent was measured: +0.051, 95 % interval +0.021 to +0.081 on 80 sealed cases." in text
+        assert "Confirmed:" not in text
+
+
 def test_a_loop_that_kept_nothing_says_so() -> None:
     """Where there is no keep there is no gain, and the page does not leave that to be guessed."""
     view = sample(gain=None)

@@ -107,7 +107,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     settings = getattr(spec.rule, "settings", spec.rule)
     in_play = min(dev, int(getattr(settings, "in_play", dev) or dev))
     most_sealed = min(sealed, int(getattr(settings, "sealed", sealed) or sealed))
-    cases = in_play + 2 * most_sealed
+    cases = in_play + (1 + _sealed_passes(state)) * most_sealed
     planned, tried = _one_case(spec, loop, store) if spec.has_cases else (None, 1)
     asked = _proposing(spec, loop)
     whole = _whole(planned, cases / tried, asked) if planned is not None or spec.score.number is not None else None
@@ -266,6 +266,13 @@ def _producer(spec: LoopSpec, loop: OpenedLoop) -> Producer | None:
         ) from error
     except UsageError as error:
         raise UsageError(f"{produce.prompt}: {error.message}", hint=error.hint) from error
+
+
+def _sealed_passes(state: LoopState | None) -> int:
+    """How often the incumbent is judged on a sealed case, at most."""
+    from tenward.decisions import passes
+
+    return passes(1.0 if state is None else float(state.calibration.get("judge_sd", 1.0)), split="sealed")
 
 
 def _drop(spec: LoopSpec, state: LoopState | None) -> float | None:

@@ -130,10 +130,12 @@ def _patience(spec: LoopSpec, plan: LoopPlan) -> str:
     told = f"drop {plan.drop:g} (0.05 thrifty with judging, 0.01 thorough)"
     if spec.keep.drop is not None:
         return f"{told}, as the file says"
+    if spec.parallel > 1:
+        return f"{told}; set it yourself: of attempts side by side nobody knows what each costs"
     if plan.cost_ratio is None:
         return f"{told} until five attempts have shown what a proposal costs"
     if plan.cost_ratio < 1:
-        return f"{told}: a proposal costs less than judging one case"
+        return f"{told}: proposals take less than a second, or cost less than judging one case"
     if plan.cost_ratio == float("inf"):
         return f"{told}: judging costs nothing beside a proposal"
     return f"{told}: a proposal costs as much as judging {plan.cost_ratio:,.0f} cases"

@@ -98,7 +98,9 @@ def gain_lines(state: LoopState) -> list[Text]:
         line.append(told, style="bold green" if good else "yellow")
         lines.append(line)
         if head.get("winner") not in (None, state.incumbent):
-            lines.append(Text("of an earlier incumbent; it is measured anew when the loop ends", style="dim"))
+            unchanged = state.incumbent == state.baseline
+            rest = "nothing is kept now" if unchanged else "it is measured anew when the loop ends"
+            lines.append(Text(f"of an earlier incumbent; {rest}", style="dim"))
     kept = state.counts.get("keep", 0)
     if not kept and not head and state.phase == "ended":
         lines.append(Text("no attempt was kept", style="bold"))
@@ -111,7 +113,10 @@ def gain_lines(state: LoopState) -> list[Text]:
         lines.append(Text(f"{claims}; that is no result before it is confirmed on sealed cases", style="dim"))
     elif kept:
         lines.append(
-            Text(f"the running sum of what {kept} keeps claimed was {state.claimed:+.{_DIGITS}f}", style="dim")
+            Text(
+                f"the running sum of what {kept} keep{'s' * (kept != 1)} claimed was {state.claimed:+.{_DIGITS}f}",
+                style="dim",
+            )
         )
     return lines
 

@@ -32,6 +32,8 @@ __all__ = ["CaseEffects"]
 
 # How far the mean of proposals may be from what the prior expects. It bounds what a shared shift is taken for.
 _EXPECTED_SD = 0.02
+# A candidate that lost or gained more says that much of itself, not of the incumbent.
+_MOST_LEARNED = 0.1
 _HINT = "restore the record from its backup, or start the loop afresh"
 
 
@@ -96,13 +98,18 @@ class CaseEffects:
     def after(self, differences: Mapping[str, float]) -> Self:
         """Learn from one candidate that was not kept, however far it came.
 
+        What it gained or lost beyond 0.1 of what is expected is left out: broken and bought candidates would else shift
+        what all units share.
+
         Args:
             differences: All it showed on dev units, by unit, *not* corrected.
         """
         totals = dict(self.totals)
+        mean = math.fsum(differences.values()) / max(1, len(differences))
+        beyond = mean - min(max(mean, self.expected - _MOST_LEARNED), self.expected + _MOST_LEARNED)
         for unit, difference in differences.items():
             count, total = totals.get(unit, (0, 0.0))
-            totals[unit] = (count + 1, total + difference)
+            totals[unit] = (count + 1, total + difference - beyond)
         return replace(self, totals=totals)
 
     def _offsets(self, units: Mapping[str, float] | list[str], variance: float) -> dict[str, float]:

@@ -11,10 +11,13 @@ from tenward.decisions._records import fields, number, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LEAST_VARIANCE", "Evidence", "Leaps", "Sample"]
+__all__ = ["LEAST_VARIANCE", "MOST_PROBABLE", "Evidence", "Leaps", "Sample"]
 
 # A judge that never varies must not end in a division by zero. A spread of 0.00003 is far below any score step.
 LEAST_VARIANCE = 1e-9
+
+# A probability is the quotient of two sums, and may come out above 1 by rounding.
+MOST_PROBABLE = 1.0 + 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +89,8 @@ class Leaps:
         """
         part = fields(value, of="leaps", names=("gain", "fooling"))
         return cls(
-            gain=number(part["gain"], of="leaps.gain", least=0.0),
-            fooling=number(part["fooling"], of="leaps.fooling", least=0.0),
+            gain=number(part["gain"], of="leaps.gain", least=0.0, most=MOST_PROBABLE),
+            fooling=number(part["fooling"], of="leaps.fooling", least=0.0, most=MOST_PROBABLE),
         )
 
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Headline", "headline"]
 
+# Scores that people call equal, such as 0.1 + 0.2 and 0.3, differ by rounding, alike in each unit: an interval without
+# width, a hair above 0. No scale has steps as small as this.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
@@ -34,8 +38,8 @@ class Headline:
 
     @property
     def confirmed(self) -> bool:
-        """Whether the whole interval lies above 0."""
-        return self.low > 0
+        """Whether the whole interval lies above 0, by more than rounding."""
+        return self.low > _ROUNDING
 
     @property
     def text(self) -> str:

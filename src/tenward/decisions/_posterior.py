@@ -84,7 +84,8 @@ def _atoms(prior: Prior, leaps: Leaps) -> _Atoms:
     parts = [(bad, 0.0, 0.0, losses), (prior.good, 0.0, 0.0, [prior.gain * size for size in sizes])]
     parts.append((leaps.gain, 0.0, 0.0, list(prior.leap_gains)))
     fooled = [(prior.fooling, prior.shift, losses)]
-    fooled += [(leaps.fooling / len(prior.leap_shifts), shift, [-prior.loss]) for shift in prior.leap_shifts]
+    # On dev such a loss looks just like a gain of that size, so that no size is for either alone.
+    fooled += [(leaps.fooling / len(prior.leap_gains), gain + prior.loss, [-prior.loss]) for gain in prior.leap_gains]
     for share, shift, some in fooled:
         ways = [(prior.leaks.count(leak) / len(prior.leaks), leak) for leak in sorted(set(prior.leaks))]
         parts += [(share * weight, shift, leak * shift, some) for weight, leak in ways]
@@ -114,7 +115,7 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
         evidence: Means and numbers of differences, their variances, and how often effects are large.
         settings: The prior, and what counts as worthwhile.
     """
-    atoms = _atoms(settings.prior, evidence.leaps)
+    atoms = _atoms(settings.prior, evidence.leaps if evidence.sealed.n else _as_on_dev(evidence.leaps))
     at_dev, at_sealed = evidence.dev.mean, evidence.sealed.mean
     dev = evidence.dev.n / (2.0 * evidence.dev_variance)
     sealed = evidence.sealed.n / (2.0 * evidence.sealed_variance)
@@ -136,6 +137,15 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
         fooling=sum(weights[atoms.fooling]) / whole,
         leaps=Leaps(gain=sum(weights[atoms.large]) / whole, fooling=sum(weights[atoms.strong]) / whole),
     )
+
+
+def _as_on_dev(leaps: Leaps) -> Leaps:
+    """Where only dev has been asked, a great gain is no rarer than what seems one.
+
+    Dev cannot tell the two apart. Were a loop that has met foolers to drop every leap on dev, no sealed case would ever
+    teach it otherwise.
+    """
+    return Leaps(gain=max(leaps.gain, leaps.fooling), fooling=leaps.fooling)
 
 
 def _first(levels: list[float], share: float) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fields", "number", "whole"]
 
+_MOST_WHOLE = 2**53  # beyond it a float, which counts end up in, does not tell neighbours apart
 _HINT = "restore the record from its backup, or start the loop afresh"
 
 
@@ -28,24 +29,44 @@ def fields(value: object, *, of: str, names: Sequence[str]) -> dict[str, object]
     return {str(name): part for name, part in value.items()}
 
 
-def number(value: object, *, of: str, least: float = -math.inf) -> float:
-    """Return a finite number of at least ``least``.
+def number(value: object, *, of: str, least: float = -math.inf, most: float = math.inf) -> float:
+    """Return a finite number of at least ``least`` and at most ``most``.
 
     Raises:
         UsageError: It is anything else, truth values included.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
-        bound = "" if least == -math.inf else f" of at least {least:g}"
-        raise UsageError(f"{of}: found {value!r}, expected a finite number{bound}", hint=_HINT)
-    return float(value)
+    found = _float(value)
+    if not math.isfinite(found) or not least <= found <= most:
+        bounds = [f"at least {least:g}"] * (least > -math.inf) + [f"at most {most:g}"] * (most < math.inf)
+        bound = f" of {' and '.join(bounds)}" if bounds else ""
+        raise UsageError(f"{of}: found {_shown(value)}, expected a finite number{bound}", hint=_HINT)
+    return found
 
 
 def whole(value: object, *, of: str) -> int:
-    """Return a whole number of at least 0.
+    """Return a whole number from 0 to 2 to the power of 53.
 
     Raises:
         UsageError: It is anything else, truth values included.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UsageError(f"{of}: found {value!r}, expected a whole number of at least 0", hint=_HINT)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_WHOLE:
+        bounds = f"at least 0 and at most {_MOST_WHOLE:,}"
+        raise UsageError(f"{of}: found {_shown(value)}, expected a whole number of {bounds}", hint=_HINT)
     return value
+
+
+def _float(value: object) -> float:
+    """The value as a float; NaN where it is no number, infinite where it is one beyond all floats."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _shown(value: object) -> str:
+    """The value as Python writes it; of a whole number beyond all floats, how long it is."""
+    if isinstance(value, int) and math.isinf(_float(value)):
+        return f"a whole number of {value.bit_length():,} bits"
+    return repr(value)

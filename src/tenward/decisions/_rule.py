@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from tenward.decisions._evidence import Evidence, Leaps
+from tenward.decisions._evidence import MOST_PROBABLE, Evidence, Leaps
 from tenward.decisions._records import fields, number
 from tenward.errors import UsageError
 from tenward.guards import is_list
@@ -114,8 +114,8 @@ class Decision:
             effect=number(part["effect"], of="decision.effect"),
             low=_optional(part["low"], of="decision.low"),
             high=_optional(part["high"], of="decision.high"),
-            p_better=_optional(part["p_better"], of="decision.p_better"),
-            fooling=_optional(part["fooling"], of="decision.fooling"),
+            p_better=_probability(part["p_better"], of="decision.p_better"),
+            fooling=_probability(part["fooling"], of="decision.fooling"),
             leaps=None if part["leaps"] is None else Leaps.from_json(part["leaps"]),
             evidence=Evidence.from_json(part["evidence"]),
             floors=tuple(str(floor) for floor in floors),
@@ -134,6 +134,10 @@ def _outcome(value: object) -> Outcome:
 
 def _optional(value: object, *, of: str) -> float | None:
     return None if value is None else number(value, of=of)
+
+
+def _probability(value: object, *, of: str) -> float | None:
+    return None if value is None else number(value, of=of, least=0.0, most=MOST_PROBABLE)
 
 
 class Race(Protocol):

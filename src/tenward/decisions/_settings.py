@@ -41,12 +41,11 @@ class Prior:
         leaks: Shares of a shift which the judge of the sealed cases may see too, each 0 to 1 and as likely as the
             others; name one twice to make it twice as likely. The default guards against a sealed judge that shares
             half of the weakness: of its keeps about 4 % are false, instead of 9 with ``(0.25,)``.
-        leap: Share of gains far beyond ``gain``, and as many losses that the dev judge takes for such: a first guess
-            only, since :class:`Pooled` learns either share from candidates that met sealed cases. With the default they
-            cost next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
+        leap: Share of gains far beyond ``gain``, and of losses that the dev judge takes for such: a first guess only,
+            since :class:`Pooled` learns either share from candidates that met sealed cases. With the default they cost
+            next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
             judge outright.
-        leap_gains: How large those gains are, each as likely as the others.
-        leap_shifts: How much higher the dev judge sees those losses.
+        leap_gains: How large those gains are, each as likely as the others. Those losses look just as large on dev.
 
     Raises:
         UsageError: A number is out of its range.
@@ -60,7 +59,6 @@ class Prior:
     leaks: tuple[float, ...] = (0.25, 0.25, 0.5)
     leap: float = 1e-5
     leap_gains: tuple[float, ...] = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
-    leap_shifts: tuple[float, ...] = (0.2, 0.4)
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
@@ -74,11 +72,10 @@ class Prior:
             raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.00001 is the default")
         if not 0.0 <= self.shift < math.inf:
             raise _refuse("prior.shift", self.shift, "0 or more", "0.08 is a typical shift")
-        for name, sizes in (("leap_gains", self.leap_gains), ("leap_shifts", self.leap_shifts)):
-            if not sizes:
-                raise UsageError(f"prior.{name}: found none, expected one or more", hint="leave it out for the default")
-            for size in sizes:
-                _check_positive(f"prior.{name}", size, hint="0.2 is twenty points in a hundred")
+        if not self.leap_gains:
+            raise UsageError("prior.leap_gains: found none, expected one or more", hint="leave it out for the default")
+        for size in self.leap_gains:
+            _check_positive("prior.leap_gains", size, hint="0.2 is twenty points in a hundred")
         if not self.leaks:
             raise UsageError("prior.leaks: found none, expected one or more", hint="(0.25, 0.25, 0.5) is the default")
         for leak in self.leaks:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tenward.judges import judge_sentences
 from tenward.loop._alarm_names import Alarm, AlarmName
+from tenward.loop._quotes import Added
 from tenward.loop._scores import mean
 
 if TYPE_CHECKING:
@@ -20,17 +21,17 @@ if TYPE_CHECKING:
 
 __all__ = ["grader_quotes", "mark_overruled", "output_alarms", "split_alarms"]
 
-_WORDS = 8
 _LONGER = 2.0
 _LONGER_BY = 40
 _BEHIND = 0.03
 _FOOLED = 0.5
 _APART = 2.5
-_MOST_SHOWN = 90
 
 
 def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> tuple[Alarm, ...]:
     """Where a text has come to quote the rubric, the judge's prompt or a known good output, eight words in a row.
+
+    A shorter question of the rubric counts from five words on, if it is quoted whole.
 
     Args:
         old: The incumbent's text; what it quotes already is no news.
@@ -38,22 +39,23 @@ def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> 
         rubric: The rubric.
         cases: Whose references count.
     """
-    added = _shingles(new) - _shingles(old)
-    if not added:
-        return ()
-    asked = [rubric.about]
-    for criterion in rubric.criteria.values():
-        asked += [*criterion.ask, *criterion.levels.values()]
-    sources: tuple[tuple[AlarmName, str, Iterable[str]], ...] = (
-        ("quotes-rubric", "it quotes the rubric", asked),
-        ("quotes-judge", "it quotes what the judge is told", judge_sentences(rubric)),
-        ("quotes-reference", "it quotes a reference", (text for case in cases for text in case.references)),
+    added = Added(old, new)
+    criteria = rubric.criteria.values()
+    questions = (rubric.about, *(ask for criterion in criteria for ask in criterion.ask))
+    levels = (level for criterion in criteria for level in criterion.levels.values())
+    references = (text for case in cases for text in case.references)
+    # Other short texts may be what anybody would write, such as to answer with JSON only: they count at length.
+    sources: tuple[tuple[AlarmName, str, Iterable[str], Iterable[str]], ...] = (
+        ("quotes-rubric", "it quotes the rubric", questions, levels),
+        ("quotes-judge", "it quotes what the judge is told", (), judge_sentences(rubric)),
+        ("quotes-reference", "it quotes a reference", (), references),
     )
-    return tuple(
-        Alarm(name=name, evidence=f"{told}: '{quote}'")
-        for name, told, texts in sources
-        if (quote := _first(added, texts))
-    )
+    alarms: list[Alarm] = []
+    for name, told, also_short, at_length in sources:
+        quotes = chain((added.quote(text, whole=True) for text in also_short), map(added.quote, at_length))
+        if quote := next((quote for quote in quotes if quote), ""):
+            alarms.append(Alarm(name=name, evidence=f"{told}: '{quote}'"))
+    return tuple(alarms)
 
 
 def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]) -> tuple[Alarm, ...]:
@@ -97,16 +99,3 @@ def split_alarms(decision: Decision) -> tuple[Alarm, ...]:
 def mark_overruled(alarms: Iterable[Alarm], overruled: Collection[str]) -> tuple[Alarm, ...]:
     """The alarms, marked where the loop's file overrules them."""
     return tuple(replace(alarm, overruled=alarm.name in overruled) for alarm in alarms)
-
-
-def _first(added: set[tuple[str, ...]], texts: Iterable[str]) -> str:
-    """The first run of words that both have; empty where there is none."""
-    for text in texts:
-        for words in sorted(_shingles(text) & added):
-            return " ".join(words)[:_MOST_SHOWN]
-    return ""
-
-
-def _shingles(text: str) -> set[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.casefold())
-    return {tuple(words[at : at + _WORDS]) for at in range(len(words) - _WORDS + 1)}

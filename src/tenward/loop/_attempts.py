@@ -357,7 +357,8 @@ class Attempts:
             shown={},
             **self._learned(state.epoch),
         )
-        if tree == self._control.tree_of(state.incumbent):
+        # An unchanged copy is to be what it is beside. Any other that comes to the same has nothing left to measure.
+        if attempt.placebo != UNCHANGED and tree == self._control.tree_of(state.incumbent):
             return self._end(attempt, Status.DISCARD, "discarded: the new incumbent has this change already")
         return attempt
 
@@ -369,8 +370,9 @@ class Attempts:
         assert attempt.status is not None
         state = replace(state, effects=_after(state, attempt))
         if attempt.placebo:
-            kept = decision is not None and decision.outcome == "keep"
-            control.state = with_placebo(state, attempt.placebo, kept=kept, rule=self._rule)
+            if decision is not None:  # one that was never decided says nothing of the rule
+                state = with_placebo(state, attempt.placebo, kept=decision.outcome == "keep", rule=self._rule)
+            control.state = state
             return closed
         counts = dict(state.counts)
         counts[attempt.status.value] = counts.get(attempt.status.value, 0) + 1

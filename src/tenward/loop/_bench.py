@@ -112,7 +112,7 @@ class RubricBench(Bench):
     async def measure(self, case: str, *, split: Split, sample: int, tree: str, slot: Slot, explain: bool) -> CaseScore:
         """Produce an output and have it judged; see :meth:`Bench.measure`."""
         given, judge = self._cases[case], self._judges[split]
-        with self._control.purse.lend(sample, judging=True):
+        with self._control.purse.lend(sample, judging=True, shared=self._control.exact):
             if self._producer is not None:
                 producer = await self._made_by(slot, tree)
                 result = await evaluate_produced(
@@ -135,7 +135,7 @@ class RubricBench(Bench):
             TenwardError: No further case could be judged either.
         """
         given = replace(self._cases[case], output=output, human={})
-        with self._control.purse.lend(sample, judging=True):
+        with self._control.purse.lend(sample, judging=True, shared=self._control.exact):
             result = await evaluate_case(given, self._rubric, self._judges["dev"], metrics=self._metrics)
         return self._read(result, "dev", sample)
 

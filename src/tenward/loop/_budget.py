@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,10 +14,10 @@ from tenward.loop._spent import Spent
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tenward.judges import CallCache
+    from tenward.judges import Asked, CallCache
     from tenward.loop._definition import BudgetSpec
 
-__all__ = ["OutOfBudgetError", "Purse", "RoundsDoneError"]
+__all__ = ["OutOfBudgetError", "OwnAnswers", "Purse", "RoundsDoneError"]
 
 _MOST_PUT_ASIDE = 0.5
 
@@ -29,6 +30,37 @@ class RoundsDoneError(OutOfBudgetError):
     """All rounds are done."""
 
 
+class OwnAnswers:
+    """The answers of one loop among all that were paid for: another loop does not repeat its luck.
+
+    A judge with noise asked again by another loop, or under another seed, has to answer afresh. A loop that goes on
+    after a kill finds its own.
+
+    Args:
+        cache: All answers.
+        owner: What tells the loop from any other.
+    """
+
+    def __init__(self, cache: CallCache, owner: str) -> None:
+        self._cache = cache
+        self._owner = owner
+
+    def recall(self, key: str) -> str | None:
+        """The answer to this request."""
+        return self._cache.recall(self._own(key))
+
+    def remember(self, key: str, asked: Asked, answer: str) -> None:
+        """Keep an answer."""
+        self._cache.remember(self._own(key), asked, answer)
+
+    def why_missed(self, asked: Asked) -> tuple[str, ...]:
+        """The components that changed since this question was last answered."""
+        return self._cache.why_missed(asked)
+
+    def _own(self, key: str) -> str:
+        return hashlib.sha256(f"{self._owner}|{key}".encode()).hexdigest()
+
+
 class Purse:
     """Counts what is spent by one process, on top of what earlier ones spent, and says when to stop.
 
@@ -36,6 +68,7 @@ class Purse:
         limits: The budget of the loop's file.
         spent: What earlier processes spent.
         cache: Answers that were paid for.
+        owner: What tells the loop from any other, whose answers it does not take for its own.
         concurrency: Most calls at the same time.
         clock: Seconds that only grow.
     """
@@ -46,12 +79,14 @@ class Purse:
         spent: Spent,
         *,
         cache: CallCache | None,
+        owner: str,
         concurrency: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
         self._before = replace(spent, calls=0, usd=0.0)
         self._cache = cache
+        self._own = None if cache is None else OwnAnswers(cache, owner)
         self._limiter = Limiter(concurrency)
         self._clock = clock
         self._began = clock()
@@ -128,18 +163,21 @@ class Purse:
         return ", the rest is put aside for the headline" if self._aside_calls or self._aside_usd else ""
 
     @contextmanager
-    def lend(self, sample: int, *, judging: bool) -> Generator[Calls, None, None]:
+    def lend(self, sample: int, *, judging: bool, shared: bool = False) -> Generator[Calls, None, None]:
         """Lend cache, budget and limits to what is called inside.
 
         Args:
             sample: Number of the pass.
             judging: Whether a case is judged inside; a judge that makes no use of what is lent counts as one call.
+            shared: Whether answers to others will do, as those of a judge that repeats itself.
 
         Raises:
             OutOfBudgetError: At the end: a call was refused, so what came of it is not to be used.
         """
         self.check()
-        calls = Calls(cache=self._cache, budget=self._budget, limiter=self._limiter, sample=sample)
+        calls = Calls(
+            cache=self._cache if shared else self._own, budget=self._budget, limiter=self._limiter, sample=sample
+        )
         with lend_calls(calls), refusals() as refused:
             yield calls
         if refused:

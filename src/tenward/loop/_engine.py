@@ -230,7 +230,14 @@ class Engine:
             slots.slot(number)
         slots.prune()
         state = open_loop(spec, record, journal, sealed)
-        purse = Purse(spec.budget, state.spent, cache=self._store, concurrency=self._concurrency, clock=self._clock)
+        purse = Purse(
+            spec.budget,
+            state.spent,
+            cache=self._store,
+            owner=f"{state.loop}|{state.baseline}|{state.seed}",
+            concurrency=self._concurrency,
+            clock=self._clock,
+        )
         control = Control(
             spec=spec,
             record=record,

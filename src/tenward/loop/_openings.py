@@ -132,8 +132,8 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: Decis
         decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
         state = replace(state, spent=state.spent + replace(attempt.spent, rounds=1))
         if attempt.placebo:
-            kept = decision is not None and decision.outcome == "keep"
-            state = with_placebo(state, attempt.placebo, kept=kept, rule=rule)
+            if decision is not None:
+                state = with_placebo(state, attempt.placebo, kept=decision.outcome == "keep", rule=rule)
             continue
         if decision is not None:
             state = replace(state, costs=state.costs.after(attempt.spent, attempt.racing))
@@ -196,7 +196,8 @@ async def prepare(
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
     if not bench.scored_by_judge:
         facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
-    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway)
+    begun = control.journal.last_number() > 0
+    facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway or begun)
     warnings = list(control.state.warnings)
     if facts.get("smallest_gain", 0.0) is None:
         warnings.append(f"it was started although it would see nothing: {facts['lines'][-1]}")

@@ -85,22 +85,22 @@ class Costs:
         """What an attempt costs before its race, over what one judged case costs in it.
 
         Counted in what runs out: dollars or calls where they are limited, else seconds. Seconds as well where nobody
-        knows what a command or a function pays for its proposals, and with attempts side by side, since what a model
-        took is then not known attempt by attempt.
+        knows what a command or a function pays for its proposals.
 
         Args:
             spec: The loop.
 
         Returns:
-            0 or more, also infinite where judging costs nothing; None before five attempts.
+            0 or more, also infinite where judging costs nothing; None before five attempts, and with attempts side by
+            side, whose costs are not known one by one.
         """
-        if self.attempts < _ENOUGH or not self.racing.judged:
+        if self.attempts < _ENOUGH or not self.racing.judged or spec.parallel > 1:
             return None
-        budget, alone = spec.budget, spec.parallel == 1
+        budget = spec.budget
         billed = spec.propose.llm is not None or self.before.usd > 0
-        if alone and billed and budget.usd is not None:
+        if billed and budget.usd is not None:
             before, racing = self.before.usd, self.racing.usd
-        elif alone and billed and budget.calls is not None:
+        elif billed and budget.calls is not None:
             before, racing = float(self.before.calls), float(self.racing.calls)
         else:
             before, racing = self.before.seconds, self.racing.seconds

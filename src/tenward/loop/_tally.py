@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations when a state is read back
 from dataclasses import dataclass, field, replace
-from math import comb
 from typing import Self
 
 __all__ = ["PlaceboTally", "SentinelState"]
 
 _SURE_OF_BOUND = 0.05
 _SURE_OF_TOO_MANY = 0.2
+_MOST_SURE = 0.9995  # P(better) of 1 is never reached, so a rule that takes it would keep nothing
+_NEGLIGIBLE = 1e-15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,8 @@ class PlaceboTally:
         """The tally with one more, tightened where too many unchanged copies are kept.
 
         Too many are kept where the lower 80 % bound (Clopper and Pearson) of their share, counted since the last time,
-        lies above the share of false keeps that the rule promises, ``1 - sure``. ``sure`` then moves half-way to 1.
+        lies above the share of false keeps that the rule promises, ``1 - sure``. ``sure`` then moves half-way to 1, and
+        no further than 0.9995.
 
         Args:
             placebo: ``unchanged``, or what harm was done.
@@ -55,9 +58,11 @@ class PlaceboTally:
         if sure is None:
             return now
         asked = sure if self.sure is None else self.sure
+        if asked >= _MOST_SURE:
+            return now
         if _lower_bound(now.unchanged_kept - now.past_kept, now.unchanged - now.past) <= 1 - asked:
             return now
-        return replace(now, sure=(1 + asked) / 2, past=now.unchanged, past_kept=now.unchanged_kept)
+        return replace(now, sure=min((1 + asked) / 2, _MOST_SURE), past=now.unchanged, past_kept=now.unchanged_kept)
 
     @property
     def kept(self) -> int:
@@ -105,12 +110,29 @@ def _upper_bound(hits: int, of: int, chance: float) -> float:
     """The largest share under which ``hits`` or fewer of ``of`` come up with this chance."""
     if hits >= of:
         return 1.0
-    low, high = 0.0, 1.0
+    # Under a share of hits / of or less, that many or fewer come up in at least half of all cases.
+    low, high = hits / of, 1.0
     for _ in range(50):
         share = (low + high) / 2
-        found = sum(comb(of, n) * share**n * (1 - share) ** (of - n) for n in range(hits + 1))
-        low, high = (share, high) if found > chance else (low, share)
+        low, high = (share, high) if _at_most(hits, of, share) > chance else (low, share)
     return high
+
+
+def _at_most(hits: int, of: int, share: float) -> float:
+    """How often ``hits`` or fewer of ``of`` come up, for a share above ``hits / of`` and below 1.
+
+    Terms fall from ``hits`` downwards, so the sum ends where they stop to count. The first is made of logarithms, since
+    the binomial coefficients of a thousand are beyond a float.
+    """
+    ways = math.lgamma(of + 1) - math.lgamma(hits + 1) - math.lgamma(of - hits + 1)
+    found = term = math.exp(ways + hits * math.log(share) + (of - hits) * math.log1p(-share))
+    odds = (1 - share) / share
+    for n in range(hits, 0, -1):
+        term *= odds * n / (of - n + 1)
+        if term <= found * _NEGLIGIBLE:
+            break
+        found += term
+    return found
 
 
 def _lower_bound(hits: int, of: int) -> float:

@@ -64,6 +64,8 @@ def _headline(view: LoopView) -> str:
     number_gain, gain = view.number_gain, view.gain
     if number_gain is not None:
         return _number_headline(number_gain)
+    if gain is not None and gain.earlier:
+        return "The gain has not been measured for the present incumbent"
     if not any(attempt.state == "keep" for attempt in view.attempts):
         twice = "; the same version was judged twice, and this is what judging alone does"
         return f"No attempt was kept, so there is no gain{twice if gain else ' to measure'}"

@@ -123,6 +123,9 @@ class GainView:
     same: bool = False
     """Whether both are the same version, as nothing was kept."""
 
+    earlier: bool = False
+    """Whether the winner is an earlier incumbent, so that nothing was measured of the present one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NumberGainView:
