@@ -103,6 +103,20 @@ def test_a_branch_that_was_set_back_has_no_confirmed_gain(run: Run, repository: 
     assert "Confirmed: the winner is better" not in page
 
 
+def test_another_loop_does_not_repeat_the_luck_of_the_first(run: Run, repository: Path, server: StubServer) -> None:
+    """Under another name the same versions are judged afresh, from the calibration on."""
+    assert run("loop", "run", "answers", "--rounds", "1").returncode == 0
+    first = len(server.requests)
+    text = LOOP.replace("answers/v1", "again/v1").replace("sh propose.sh", "true")
+    (repository / "loop/again.yaml").write_text(text)
+    for words in (("add", "."), ("commit", "-qm", "Again")):
+        start = ["git", "-c", "user.name=User", "-c", "user.email=user@example.org", *words]
+        subprocess.run(start, cwd=repository, check=True)
+    ended = run("loop", "run", "again", "--rounds", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert len(server.requests) - first >= 2 * 8
+
+
 def test_a_limit_on_the_command_line_stops_the_loop_and_can_be_raised(run: Run, repository: Path) -> None:
     """``--calls`` stands in place of the file's limit; the loop stops, says why, and goes on with a higher one."""
     assert repository.is_dir()

@@ -76,6 +76,18 @@ def test_more_passes_leave_less_to_correct() -> None:
     assert once.offset("u0", variance=0.03) > often.offset("u0", variance=0.03) > 0.0
 
 
+@pytest.mark.parametrize("extreme", [-0.45, 0.4])
+def test_broken_and_bought_candidates_shift_no_other(extreme: float) -> None:
+    """Of what one lost or gained no more than 0.1 beyond the expected is learned, and its pattern over units whole."""
+    there, mild = fresh(), fresh()
+    for _ in range(20):
+        there = there.after({"u0": extreme + 0.05, "u1": extreme - 0.05})
+        mild = mild.after({"u0": mild.expected + 0.15, "u1": mild.expected + 0.05})
+    offsets = [there.offset(unit, variance=0.03) for unit in ("u0", "u1")]
+    assert abs(sum(offsets) / 2) < 0.1
+    assert offsets[0] - offsets[1] == pytest.approx(mild.offset("u0", variance=0.03) - mild.offset("u1", variance=0.03))
+
+
 @given(st.lists(DIFFERENCES, min_size=2, max_size=6))
 def test_the_order_of_candidates_does_not_matter(candidates: list[dict[str, float]]) -> None:
     """Candidates that raced side by side may be added in either order."""

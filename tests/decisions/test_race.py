@@ -406,6 +406,25 @@ def test_a_worse_candidate_that_fools_the_dev_judge_is_almost_never_kept() -> No
     assert simulate(PosteriorRace(), effect=-0.02, runs=500, fools=0.08)[0] <= 10
 
 
+def test_a_loop_that_met_bought_candidates_still_finds_a_great_gain() -> None:
+    """Dev cannot tell them apart, so the sealed cases are asked; after five foolers most true leaps are still kept."""
+    dice, rule = random.Random(7), PosteriorRace()
+    state = Pooled.initial(0.05**2)
+
+    def offer(dev: float, sealed: float) -> Decision:
+        seen = {"dev": dev, "sealed": sealed}
+        return run(
+            rule.start(state, dev=20, sealed=60), lambda split, new: [dice.gauss(seen[split], 0.11) for _ in range(new)]
+        )
+
+    for _ in range(5):
+        bought = offer(0.4, 0.08)
+        assert bought.outcome == "discard"
+        state = state.after(bought)
+    assert state.leaps.fooling > 100 * state.leaps.gain
+    assert sum(offer(gain, gain).outcome == "keep" for gain in (0.2, 0.3, 0.38, 0.5) for _ in range(25)) >= 75
+
+
 def test_candidates_that_buy_the_dev_judge_outright_are_hardly_ever_kept() -> None:
     """Where every one is worse and seems better by 0.4, a keep or two, and then the rule has learned it."""
     assert simulate(PosteriorRace(), effect=-0.02, runs=300, fools=0.4)[0] <= 3

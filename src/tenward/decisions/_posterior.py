@@ -25,6 +25,7 @@ __all__ = ["Posterior", "posterior"]
 
 _QUANTILES = 24
 _TAIL = 0.05
+_FOOLERS_A_GAIN = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,7 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
         evidence: Means and numbers of differences, their variances, and how often effects are large.
         settings: The prior, and what counts as worthwhile.
     """
-    atoms = _atoms(settings.prior, evidence.leaps if evidence.sealed.n else _as_on_dev(evidence.leaps))
+    atoms = _atoms(settings.prior, _believed(evidence.leaps, sealed=evidence.sealed.n > 0))
     at_dev, at_sealed = evidence.dev.mean, evidence.sealed.mean
     dev = evidence.dev.n / (2.0 * evidence.dev_variance)
     sealed = evidence.sealed.n / (2.0 * evidence.sealed_variance)
@@ -139,13 +140,14 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
     )
 
 
-def _as_on_dev(leaps: Leaps) -> Leaps:
-    """Where only dev has been asked, a great gain is no rarer than what seems one.
+def _believed(leaps: Leaps, *, sealed: bool) -> Leaps:
+    """How often effects are large, with some hope left for great gains in a loop that has met foolers.
 
-    Dev cannot tell the two apart. Were a loop that has met foolers to drop every leap on dev, no sealed case would ever
-    teach it otherwise.
+    Dev cannot tell the two apart: were every leap dropped there, no sealed case would ever teach the loop otherwise. On
+    sealed cases the first look, of few cases, must not already be the last.
     """
-    return Leaps(gain=max(leaps.gain, leaps.fooling), fooling=leaps.fooling)
+    hope = leaps.fooling / (_FOOLERS_A_GAIN if sealed else 1.0)
+    return Leaps(gain=max(leaps.gain, hope), fooling=leaps.fooling)
 
 
 def _first(levels: list[float], share: float) -> int:
