@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from deciding.contenders import CONTENDERS, TENWARD
-from deciding.dial import print_dial, turn
+from deciding.dial import RATIOS, print_dial, turn
 from deciding.matrix import read_matrix
 from deciding.plot import draw
 from deciding.replay import replay
@@ -93,8 +93,8 @@ def _table(options: argparse.Namespace) -> None:
 def _dial(options: argparse.Namespace) -> None:
     if unknown := [row for row in options.rows if row not in ROWS]:
         raise SystemExit(f"--rows: found {unknown[0]!r}; expected some of: {'; '.join(ROWS)}")
-    quick = {"runs": 2, "ratios": (100.0,)} if options.quick else {"runs": options.runs}
-    results = turn(options.rows, first_seed=options.first_seed, **quick)
+    runs, ratios = (2, (100.0,)) if options.quick else (options.runs, RATIOS)
+    results = turn(options.rows, runs=runs, first_seed=options.first_seed, ratios=ratios)
     if options.json:
         print(json.dumps([asdict(one) for one in results], indent=1))
     else:
