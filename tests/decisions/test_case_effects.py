@@ -76,16 +76,21 @@ def test_more_passes_leave_less_to_correct() -> None:
     assert once.offset("u0", variance=0.03) > often.offset("u0", variance=0.03) > 0.0
 
 
-@pytest.mark.parametrize("extreme", [-0.45, 0.4])
-def test_broken_and_bought_candidates_shift_no_other(extreme: float) -> None:
-    """Of what one lost or gained no more than 0.1 beyond the expected is learned, and its pattern over units whole."""
-    there, mild = fresh(), fresh()
-    for _ in range(20):
-        there = there.after({"u0": extreme + 0.05, "u1": extreme - 0.05})
-        mild = mild.after({"u0": mild.expected + 0.15, "u1": mild.expected + 0.05})
-    offsets = [there.offset(unit, variance=0.03) for unit in ("u0", "u1")]
-    assert abs(sum(offsets) / 2) < 0.1
-    assert offsets[0] - offsets[1] == pytest.approx(mild.offset("u0", variance=0.03) - mild.offset("u1", variance=0.03))
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_broken_and_bought_candidates_shift_no_other(sign: int) -> None:
+    """What one lost or gained is learned up to a bound, and its pattern over units whole."""
+
+    def taught(extreme: float) -> list[float]:
+        effects = fresh()
+        pattern = {f"u{at}": sign * extreme + (0.05 if at % 2 else -0.05) for at in range(20)}
+        for _ in range(20):
+            effects = effects.after(pattern)
+        return [effects.offset(unit, variance=0.03) for unit in ("u0", "u1")]
+
+    assert taught(0.5) == pytest.approx(taught(0.9))
+    even, odd = taught(0.9)
+    assert abs(even + odd) < abs(sum(taught(0.1))) * 5
+    assert odd - even == pytest.approx(taught(0.0)[1] - taught(0.0)[0])
 
 
 @given(st.lists(DIFFERENCES, min_size=2, max_size=6))

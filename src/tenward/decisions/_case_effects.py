@@ -32,8 +32,11 @@ __all__ = ["CaseEffects"]
 
 # How far the mean of proposals may be from what the prior expects. It bounds what a shared shift is taken for.
 _EXPECTED_SD = 0.02
-# A candidate that lost or gained more says that much of itself, not of the incumbent.
+# A candidate that lost or gained more than this, and more than two standard errors besides, says that of itself, not of
+# the incumbent.
 _MOST_LEARNED = 0.1
+_ERRORS = 2.0
+_INTERACTION = 0.01  # variance of an effect over cases; a guess is enough here
 _HINT = "restore the record from its backup, or start the loop afresh"
 
 
@@ -98,15 +101,17 @@ class CaseEffects:
     def after(self, differences: Mapping[str, float]) -> Self:
         """Learn from one candidate that was not kept, however far it came.
 
-        What it gained or lost beyond 0.1 of what is expected is left out: broken and bought candidates would else shift
-        what all units share.
+        What it gained or lost beyond what is expected, by more than 0.1 and two standard errors, is left out: broken
+        and bought candidates would else shift what all units share.
 
         Args:
             differences: All it showed on dev units, by unit, *not* corrected.
         """
         totals = dict(self.totals)
-        mean = math.fsum(differences.values()) / max(1, len(differences))
-        beyond = mean - min(max(mean, self.expected - _MOST_LEARNED), self.expected + _MOST_LEARNED)
+        met = max(1, len(differences))
+        mean = math.fsum(differences.values()) / met
+        most = _MOST_LEARNED + _ERRORS * math.sqrt((2 * self.stored_variance + _INTERACTION) / met)
+        beyond = mean - min(max(mean, self.expected - most), self.expected + most)
         for unit, difference in differences.items():
             count, total = totals.get(unit, (0, 0.0))
             totals[unit] = (count + 1, total + difference - beyond)
