@@ -247,7 +247,7 @@ async def test_a_stage_of_few_cases_teaches_as_well(tmp_path: Path) -> None:
     assert sum(count for count, _ in CaseEffects.from_json(dict(state.effects)).totals.values()) == 12
 
 
-@pytest.mark.parametrize(("dev", "sealed"), [(5, 12), (8, 16), (12, 20)])
+@pytest.mark.parametrize(("dev", "sealed"), [(5, 20), (8, 16), (12, 20)])
 async def test_a_small_loop_finds_what_is_large_and_keeps_no_harm(tmp_path: Path, dev: int, sealed: int) -> None:
     """With a handful of cases a large gain is kept, and of many harmful changes none."""
     top = make(tmp_path / "work", dev=dev, sealed=sealed)
