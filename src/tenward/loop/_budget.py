@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tenward.judges import Budget, Calls, Limiter, lend_calls, refusals
+from tenward.loop._answers import OwnAnswers
 from tenward.loop._spent import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tenward.judges import Asked, CallCache
+    from tenward.judges import CallCache
     from tenward.loop._definition import BudgetSpec
 
-__all__ = ["OutOfBudgetError", "OwnAnswers", "Purse", "RoundsDoneError"]
+__all__ = ["OutOfBudgetError", "Purse", "RoundsDoneError"]
 
 _MOST_PUT_ASIDE = 0.5
 
@@ -28,37 +28,6 @@ class OutOfBudgetError(Exception):
 
 class RoundsDoneError(OutOfBudgetError):
     """All rounds are done."""
-
-
-class OwnAnswers:
-    """The answers of one loop among all that were paid for: another loop does not repeat its luck.
-
-    A judge with noise asked again by another loop, or under another seed, has to answer afresh. A loop that goes on
-    after a kill finds its own.
-
-    Args:
-        cache: All answers.
-        owner: What tells the loop from any other.
-    """
-
-    def __init__(self, cache: CallCache, owner: str) -> None:
-        self._cache = cache
-        self._owner = owner
-
-    def recall(self, key: str) -> str | None:
-        """The answer to this request."""
-        return self._cache.recall(self._own(key))
-
-    def remember(self, key: str, asked: Asked, answer: str) -> None:
-        """Keep an answer."""
-        self._cache.remember(self._own(key), asked, answer)
-
-    def why_missed(self, asked: Asked) -> tuple[str, ...]:
-        """The components that changed since this question was last answered."""
-        return self._cache.why_missed(asked)
-
-    def _own(self, key: str) -> str:
-        return hashlib.sha256(f"{self._owner}|{key}".encode()).hexdigest()
 
 
 class Purse:
