@@ -16,6 +16,8 @@ _YAML = (".yaml", ".yml")
 _SUFFIXES = {"rubrics": _YAML, "judges": _YAML, "loop": _YAML, "datasets": (".jsonl", ".jsonl.gz", ".csv")}
 # A loop may be a folder, named as the loop is, with this file and the artefact it starts from.
 _FOLDER_FILES = {"loop": "loop.yaml"}
+# Files that stand beside a judge's, under its name, and are none themselves.
+_BESIDE = {"judges": ".scale"}
 _KINDS = {"rubrics": "rubric", "judges": "judge", "loop": "loop", "datasets": "data set"}
 
 
@@ -74,8 +76,8 @@ class Library:
                         found[path.parent.name] = path
             for suffix in reversed(_SUFFIXES[folder]):
                 for path in (root / folder).glob(f"?*{suffix}"):
-                    if path.is_file():
-                        found[path.name.removesuffix(suffix)] = path
+                    if (stem := _stem(folder, path)) and path.is_file():
+                        found[stem] = path
         return dict(sorted(found.items()))
 
     def is_workspace_s(self, path: Path) -> bool:
@@ -148,7 +150,8 @@ def _stem(folder: str, path: Path) -> str:
     if inside and _is_file(path / inside):
         return path.name
     suffix = next((suffix for suffix in _SUFFIXES[folder] if path.name.endswith(suffix)), "")
-    return path.name.removesuffix(suffix) if suffix else ""
+    stem = path.name.removesuffix(suffix) if suffix else ""
+    return "" if folder in _BESIDE and stem.endswith(_BESIDE[folder]) else stem
 
 
 def _is_versioned(name: str) -> bool:

@@ -7,6 +7,7 @@ import sys
 import click
 import yaml
 
+from tenward.cli import _judge_scale
 from tenward.cli._console import clean, print_json, print_page, say
 from tenward.cli._kind import require_kind
 from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec
@@ -17,7 +18,10 @@ __all__ = ["command"]
 
 @click.group("judge")
 def command() -> None:
-    """Show a judge, or the JSON Schema of judge files."""
+    """Show a judge, say what its readings mean, or print the JSON Schema of judge files."""
+
+
+command.add_command(_judge_scale.command)
 
 
 @command.command("show")

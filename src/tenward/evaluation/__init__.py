@@ -13,6 +13,7 @@ from tenward.evaluation._compare import (
 )
 from tenward.evaluation._export import result_as_dict, run_as_dict
 from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
+from tenward.evaluation._fit_scale import FittedCriterion, FittedScale, Rated, fit_scale, rated_texts
 from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._plan import Plan, plan_dataset
@@ -33,13 +34,16 @@ __all__ = [
     "Comparison",
     "ComparisonRefusedError",
     "Difference",
+    "FittedCriterion",
     "FittedMix",
+    "FittedScale",
     "Mean",
     "Plan",
     "Produced",
     "Producer",
     "Progress",
     "PromptProducer",
+    "Rated",
     "Result",
     "ResultPair",
     "Run",
@@ -58,9 +62,11 @@ __all__ = [
     "evaluate_case",
     "evaluate_produced",
     "fit_mix",
+    "fit_scale",
     "junit_xml",
     "paired_results",
     "plan_dataset",
+    "rated_texts",
     "require_ratings",
     "result_as_dict",
     "result_from_data",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from tenward.errors import UsageError
 from tenward.evaluation._compare import signed
+from tenward.evaluation._folds import fold_of_units, rank_correlation, whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -114,7 +115,7 @@ def fit_mix(results: Iterable[Result], rubric: Rubric, *, resamples: int = 2000,
 
     data = _Data.of(results, rubric)
     random = np.random.default_rng(seed)
-    folds = _folds(data.units, random)
+    folds = fold_of_units(data.units, _FOLDS, random)
     mixed = np.zeros(len(data.target))
     for fold in range(_FOLDS):
         train = folds != fold
@@ -128,8 +129,8 @@ def fit_mix(results: Iterable[Result], rubric: Rubric, *, resamples: int = 2000,
         units=len(set(data.units)),
         judge=judge,
         references=_rounded(dict(zip(data.metrics, shares[1:].tolist(), strict=True))) if judge < 1 else {},
-        before=_spearman(data.features[:, 0], data.target),
-        after=_spearman(mixed, data.target),
+        before=rank_correlation(data.features[:, 0], data.target),
+        after=rank_correlation(mixed, data.target),
         low=low,
         high=high,
     )
@@ -245,21 +246,6 @@ def _rating(human: Mapping[str, float], rubric: Rubric) -> float:
     return math.fsum(share * human[name] for name, share in shares.items()) / whole
 
 
-def _folds(units: Sequence[tuple[bool, str]], random: np.random.Generator) -> NDArray[np.int64]:
-    """The fold of each case: units are never divided, and the folds are as even as they allow."""
-    import numpy as np
-
-    sizes = Counter(units)
-    names = sorted(sizes)
-    shuffled = [names[index] for index in _whole_numbers(random.permutation(len(names)))]
-    filled = [0] * _FOLDS
-    fold_of: dict[tuple[bool, str], int] = {}
-    for unit in sorted(shuffled, key=lambda name: -sizes[name]):
-        fold_of[unit] = filled.index(min(filled))
-        filled[fold_of[unit]] += sizes[unit]
-    return np.array([fold_of[unit] for unit in units])
-
-
 def _shares(features: Array, target: Array, folds: NDArray[np.int64]) -> Array:
     """Shares of the columns in the mix, summing to 1; the penalty is chosen by cross-validation over ``folds``."""
     import numpy as np
@@ -315,29 +301,9 @@ def _gain_interval(data: _Data, mixed: Array, resamples: int, random: np.random.
     gains: list[float] = []
     for _ in range(resamples):
         drawn = np.concatenate(
-            [members[unit] for unit in _whole_numbers(random.integers(0, len(members), size=len(members)))]
+            [members[unit] for unit in whole_numbers(random.integers(0, len(members), size=len(members)))]
         )
         target = data.target[drawn]
-        gains.append(_spearman(mixed[drawn], target) - _spearman(data.features[drawn, 0], target))
+        gains.append(rank_correlation(mixed[drawn], target) - rank_correlation(data.features[drawn, 0], target))
     low, high = np.quantile(gains, [0.025, 0.975])
     return float(low), float(high)
-
-
-def _spearman(one: Array, other: Array) -> float:
-    """Correlation of ranks, ties sharing theirs; 0 where one of both is constant, and so ranks nothing."""
-    first, second = _ranks(one), _ranks(other)
-    norm = math.sqrt(float(first @ first) * float(second @ second))
-    return float(first @ second) / norm if norm > 0 else 0.0
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks around 0."""
-    import numpy as np
-
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return np.asarray(ranks - ranks.mean(), dtype=np.float64)
-
-
-def _whole_numbers(array: NDArray[np.int64]) -> list[int]:
-    return [int(number) for number in array]

@@ -21,6 +21,7 @@ from tenward.judges._model_judge import ModelJudge
 from tenward.judges._panel import PanelJudge
 from tenward.judges._record import case_key, verdict_as_dict, verdict_from_dict
 from tenward.judges._retry import all_of
+from tenward.judges._scale import MAPPED_COMPONENTS, CriterionScale, RubricScale, ScaleFile, ScaleInUse, scale_schema
 from tenward.judges._schema import judge_schema
 from tenward.judges._spec import JudgeSpec, PanelSpec, Price, load_spec
 from tenward.judges._structured import StructuredModel
@@ -30,10 +31,12 @@ from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step
 
 __all__ = [
     "KEY_VARIABLES",
+    "MAPPED_COMPONENTS",
     "Asked",
     "Budget",
     "CallCache",
     "Calls",
+    "CriterionScale",
     "CriterionVerdict",
     "Failure",
     "FailureKind",
@@ -45,6 +48,9 @@ __all__ = [
     "PanelSpec",
     "PlannedCalls",
     "Price",
+    "RubricScale",
+    "ScaleFile",
+    "ScaleInUse",
     "Step",
     "StructuredModel",
     "TextModel",
@@ -65,6 +71,7 @@ __all__ = [
     "lent_calls",
     "load_spec",
     "refusals",
+    "scale_schema",
     "sendable",
     "verdict_as_dict",
     "verdict_from_dict",

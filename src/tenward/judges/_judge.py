@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenward.errors import DocumentError, Problem
 from tenward.judges._calls import PlannedCalls
+from tenward.judges._scale import RAW, load_scales
 from tenward.judges._spec import JudgeSpec, load_spec
 from tenward.workspace import Library, require_version
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.datasets import Case
+    from tenward.judges._scale import ScaleInUse
     from tenward.judges._verdict import Verdict
     from tenward.rubrics import Rubric
 
@@ -57,6 +59,10 @@ class Judge(ABC):
         """
         return {"judge": self.name}
 
+    def scale(self, rubric: Rubric) -> ScaleInUse:  # noqa: ARG002 - as above
+        """On which scale it reads under ``rubric``: what it reads itself, raw, unless a subclass has maps."""
+        return RAW
+
     def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:  # noqa: ARG002 - as above
         """What judging a case would take; see :class:`PlannedCalls`. One call of unknown size if not overridden."""
         return PlannedCalls(calls=1, most_calls=1, worst_usd=None)
@@ -65,17 +71,22 @@ class Judge(ABC):
         """Release connections; the judge can be used again afterwards."""
 
     @classmethod
-    def load(cls, name: str | Path, *, library: Library | None = None) -> Judge:
+    def load(cls, name: str | Path, *, library: Library | None = None, raw: bool = False) -> Judge:
         """Load a judge by name (workspace first, then the shipped library) or by path.
+
+        Args:
+            name: Its name, or the path of its file.
+            library: Where to look; the workspace around the current folder if None.
+            raw: Leave maps of its readings alone, so that scores are what it reads itself.
 
         Raises:
             UnknownNameError: No library holds that name.
-            DocumentError: The file is not a valid judge.
+            DocumentError: The file is not a valid judge, or one of its scale files is not valid.
         """
-        return _load(name, library or Library.discover(), ())
+        return _load(name, library or Library.discover(), (), raw=raw)
 
 
-def _load(name: str | Path, library: Library, above: tuple[Path, ...]) -> Judge:
+def _load(name: str | Path, library: Library, above: tuple[Path, ...], *, raw: bool) -> Judge:
     from tenward.judges._model_judge import ModelJudge
     from tenward.judges._panel import PanelJudge
 
@@ -83,11 +94,11 @@ def _load(name: str | Path, library: Library, above: tuple[Path, ...]) -> Judge:
     spec = load_spec(path)
     require_version(name, spec.judge, path)
     if isinstance(spec, JudgeSpec):
-        return ModelJudge(spec)
+        return ModelJudge(spec, () if raw else load_scales(library, path, spec.judge))
     if path in above:
         problem = Problem(
             line=None, field="panel", found="a panel that contains itself", expected="judges that end in models"
         )
         raise DocumentError(path, [problem])
-    members = [(_load(member, library, (*above, path)), weight) for member, weight in spec.panel.items()]
+    members = [(_load(member, library, (*above, path), raw=raw), weight) for member, weight in spec.panel.items()]
     return PanelJudge(spec.judge, members)

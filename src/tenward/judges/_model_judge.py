@@ -17,15 +17,18 @@ from tenward.judges._judge import Judge
 from tenward.judges._plan import plan_case, probes_of, prompt_for, shows_levels, words_wanted
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._retry import CallFailedError, Deadline, all_of
+from tenward.judges._scale import ScaleInUse, apply_scale, scale_in_use
 from tenward.judges._verdict import CriterionVerdict, Failure, Step, Usage, Verdict, total_usage
 from tenward.judges._words import Answered, ask_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
+    from pathlib import Path
 
     from tenward.datasets import Case
     from tenward.judges._distribution import Reading
     from tenward.judges._prompts import Prompt
+    from tenward.judges._scale import ScaleFile
     from tenward.judges._spec import JudgeSpec
     from tenward.rubrics import Rubric
 
@@ -37,12 +40,15 @@ class ModelJudge(Judge):
 
     Args:
         spec: The judge file.
+        scales: Scale files that may hold maps of its readings, in the order in which they count.
     """
 
-    def __init__(self, spec: JudgeSpec) -> None:
+    def __init__(self, spec: JudgeSpec, scales: Sequence[tuple[Path, ScaleFile]] = ()) -> None:
         self.spec = spec
+        self._scales = tuple(scales)
         self._connection = Connection(spec)
-        self._last: tuple[Rubric, Mapping[str, str]] | None = None  # the fingerprint of the rubric in use
+        # The fingerprint and the scale under the rubric in use.
+        self._last: tuple[Rubric, Mapping[str, str], ScaleInUse] | None = None
 
     @property
     def name(self) -> str:
@@ -55,9 +61,18 @@ class ModelJudge(Judge):
 
     def fingerprint(self, rubric: Rubric) -> Mapping[str, str]:
         """See :meth:`Judge.fingerprint`."""
+        return self._under(rubric)[0]
+
+    def scale(self, rubric: Rubric) -> ScaleInUse:
+        """See :meth:`Judge.scale`."""
+        return self._under(rubric)[1]
+
+    def _under(self, rubric: Rubric) -> tuple[Mapping[str, str], ScaleInUse]:
         if self._last is None or self._last[0] is not rubric:
-            self._last = rubric, _fingerprint(self.spec, rubric)
-        return self._last[1]
+            readings = _fingerprint(self.spec, rubric)
+            scale = scale_in_use(self._scales, rubric, readings)
+            self._last = rubric, {**readings, "scale": scale.digest}, scale
+        return self._last[1], self._last[2]
 
     def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
@@ -80,8 +95,10 @@ class ModelJudge(Judge):
         asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline, asking)
+            verdict = apply_scale(verdict, self.scale(rubric), rubric)
         else:
             verdict = await self._distribution(case, rubric, prompt, deadline, asking)
+            verdict = apply_scale(verdict, self.scale(rubric), rubric)
             if explain or self.spec.writes_words:
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline, asking)
         return replace(verdict, seconds=time.monotonic() - began, fingerprint=self.fingerprint(rubric))
@@ -216,7 +233,8 @@ class _Asking:
         self._slot = f"{spec.judge}|{rubric.rubric}|{case.id}|{lent_calls().sample}"
         self._components = {
             **_of_the_rubric(rubric, anchored=anchored),
-            **{name: value for name, value in fingerprint.items() if name != "rubric"},
+            # A map of readings is applied to what was asked, and asks nothing.
+            **{name: value for name, value in fingerprint.items() if name not in {"rubric", "scale"}},
             "output": digest(case.output),
             "input": digest(case.input),
             "references": digest(case.references),

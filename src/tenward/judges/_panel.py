@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tenward.judges._calls import PlannedCalls
 from tenward.judges._judge import Judge
 from tenward.judges._retry import all_of
+from tenward.judges._scale import ScaleInUse
 from tenward.judges._verdict import CriterionVerdict, Failure, Usage, Verdict
 
 if TYPE_CHECKING:
@@ -90,6 +91,11 @@ class PanelJudge(Judge):
         weights = ",".join(f"{member.name}={weight:g}" for member, weight in self._members)
         return joined | {"panel": weights}
 
+    def scale(self, rubric: Rubric) -> ScaleInUse:
+        """The maps are the members' own, each applied before the mean; see :meth:`Judge.scale`."""
+        notes = [member.scale(rubric).note for member, _ in self._members]
+        return ScaleInUse(note="; ".join(filter(None, notes)))
+
     def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
         """What all members take together; see :meth:`Judge.plan`."""
         planned = PlannedCalls()
@@ -114,5 +120,9 @@ def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> 
         return CriterionVerdict(criterion=criterion, failure=failure)
     mean = sum((score * weight for score, _, weight in scored), Fraction()) / held
     nearest = min(scored, key=lambda entry: abs(entry[0] - mean))[1]
+    raw = None
+    if any(item.raw is not None for _, item, _ in scored):
+        read = (score if item.raw is None else Fraction(item.raw) for score, item, _ in scored)
+        raw = float(sum((one * weight for one, (*_, weight) in zip(read, scored, strict=True)), Fraction()) / held)
     variance = sum((weight * (score - mean) ** 2 for score, _, weight in scored), Fraction()) / held
-    return replace(nearest, score=float(mean), spread=math.sqrt(variance), distribution={}, label_mass=None)
+    return replace(nearest, score=float(mean), raw=raw, spread=math.sqrt(variance), distribution={}, label_mass=None)

@@ -81,7 +81,11 @@ class CriterionVerdict:
 
     criterion: str
     score: float | None = None
-    """On the rubric's scale; an expected value when it was read from a distribution."""
+    """On the rubric's scale: what the judge stated or, read from a distribution, an expected value; mapped to points
+    that mean the levels where the judge has such a map."""
+
+    raw: float | None = None
+    """The reading before that map; None where there was none, and ``score`` is what was read."""
 
     failure: Failure | None = None
     reason: str = ""
@@ -94,7 +98,7 @@ class CriterionVerdict:
     """Probability per position on the scale, summing to 1; empty for a stated score."""
 
     spread: float | None = None
-    """Standard deviation, in points of the scale: of the distribution, or of repeated samples."""
+    """Standard deviation, in points of ``score``: of the distribution, or of repeated samples."""
 
     label_mass: float | None = None
     """Share of the answer's probability that lay on the scale's labels, 0 to 1; low means a confused judge."""
@@ -134,6 +138,19 @@ class Verdict:
     def scores(self) -> dict[str, float | None]:
         """Score per criterion; None for an unscored one."""
         return {item.criterion: item.score for item in self.criteria}
+
+    @property
+    def raw_scores(self) -> dict[str, float | None]:
+        """Reading per criterion before any map; None for an unscored one."""
+        return {item.criterion: item.score if item.raw is None else item.raw for item in self.criteria}
+
+    @property
+    def scale(self) -> str:
+        """The scale of the scores in a few words: ``raw``, ``calibrated``, or ``calibrated but for ...``."""
+        raw = [item.criterion for item in self.criteria if item.score is not None and item.raw is None]
+        if len(raw) == sum(item.score is not None for item in self.criteria):
+            return "raw"
+        return f"calibrated but for {', '.join(raw)}" if raw else "calibrated"
 
     @property
     def failures(self) -> dict[str, Failure]:

@@ -1,0 +1,184 @@
+"""``tenward judge scale``: fit what a judge's readings mean to ratings of the user's own."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from tenward.cli._console import note, print_json, print_page
+from tenward.cli._files import check_writable, write_text
+from tenward.cli._options import NumberRange
+from tenward.datasets import DataSet
+from tenward.documents import load_document
+from tenward.errors import UsageError
+from tenward.evaluation import Store, fit_scale, rated_texts, run_dataset
+from tenward.judges import MAPPED_COMPONENTS, Judge, ScaleFile
+from tenward.rubrics import Rubric
+from tenward.workspace import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import RenderableType
+
+    from tenward.evaluation import FittedScale
+
+__all__ = ["command", "scale_text"]
+
+
+@click.command("scale")
+@click.argument("judge", metavar="JUDGE")
+@click.option("-r", "--rubric", required=True, metavar="R", help="Rubric: a name, or the path of a YAML file.")
+@click.option("-d", "--dataset", required=True, metavar="D", help="Rated texts: a data set whose cases hold `human`.")
+@click.option("--split", type=click.Choice(["dev", "sealed", "all"]), default="all", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="The file to write.")
+@click.option("--source", metavar="TEXT", help="What the texts are and who rated them; kept in the file.")
+@click.option("--max-usd", type=NumberRange(0), metavar="N", help="Stop, resumably, before N US dollars.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output, and write no file without -o.")
+@click.option("--store", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Another store file.")
+def command(
+    judge: str,
+    rubric: str,
+    dataset: str,
+    split: str,
+    output: Path | None,
+    source: str | None,
+    max_usd: float | None,
+    as_json: bool,
+    store: Path | None,
+) -> int:
+    """Fit what the readings of JUDGE mean under a rubric, to ratings of your own.
+
+    Every rated text is judged once, then a rising map from readings to points is fitted per criterion and checked on
+    texts it was not fitted to. It is written beside the judge, as judges/JUDGE.scale.yaml of the workspace, and used
+    from then on; no order changes, and nothing is judged again.
+
+    \b
+        tenward judge scale local --rubric my-rubric --dataset rated.jsonl
+    """  # noqa: D301 - click looks for the backspace character itself
+    from tenward.cli._progress import show_progress
+
+    library = Library.discover()
+    loaded = Rubric.load(rubric, library=library)
+    who = Judge.load(judge, library=library, raw=True)
+    data = DataSet.load(dataset, library=library)
+    part = None if split == "all" else split
+    rated = [case.human for case in data.cases(part)]  # type: ignore[arg-type]
+    if not any(human.keys() & loaded.criteria.keys() for human in rated):
+        raise UsageError(
+            f"{data.path}: found no case with a rating of {', '.join(loaded.criteria)}, expected `human` with some",
+            hint='such as "human": {"clarity": 4, "tests": 2}, on the scale of the rubric',
+        )
+    path = library.find("judges", judge)
+    target = output or (None if as_json else library.roots[0] / "judges" / f"{path.stem}.scale.yaml")
+    if target is not None and target.parent == library.shipped / "judges" and output is None:
+        raise UsageError(
+            "found no workspace to write the map to, expected one around the current folder",
+            hint="make one with tenward init, or name a file: -o judges/NAME.scale.yaml",
+        )
+    check_writable(output)
+    with Store.open(store) as kept:
+        with show_progress() as shown:
+            run = asyncio.run(_judged(data, loaded, who, kept, part, max_usd, shown.update))
+        if run.record.status == "stopped":
+            note(f"stopped: {run.record.note}; the same command goes on from here")
+            return 3
+        fitted = fit_scale(rated_texts(kept.results(run.record)), loaded)
+    told = source or f"{data.name}: {run.summary.scored} texts rated by people, fitted by tenward judge scale"
+    fingerprint = who.fingerprint(loaded)
+    if target is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_text(target, scale_text(target, who.name, loaded, fitted, fingerprint, told))
+    if as_json:
+        print_json(_as_data(fitted, who.name, loaded, fingerprint, told))
+    else:
+        print_page(_view(fitted, who.name, loaded))
+    if target is not None:
+        note(f"wrote {target}")
+    return 0 if fitted.maps else 1
+
+
+async def _judged(
+    data: DataSet, rubric: Rubric, judge: Judge, kept: Store, part: Any, max_usd: float | None, update: Any
+) -> Any:
+    try:
+        return await run_dataset(data, rubric, judge, store=kept, split=part, max_usd=max_usd, on_progress=update)
+    finally:
+        await judge.aclose()
+
+
+def scale_text(
+    path: Path, judge: str, rubric: Rubric, fitted: FittedScale, fingerprint: Mapping[str, str], source: str
+) -> str:
+    """The text of a scale file with the maps of one rubric put in; those of others stay.
+
+    Raises:
+        DocumentError: The file that is there is no valid scale file.
+        UsageError: It is that of another judge.
+    """
+    rubrics: dict[str, Any] = {}
+    if path.is_file():
+        old = load_document(path, ScaleFile)
+        if old.scale != judge:
+            raise UsageError(
+                f"{path}: found maps of the judge {old.scale}, expected {judge}", hint="name another file with -o"
+            )
+        rubrics = old.model_dump(mode="json", exclude_none=True)["rubrics"]
+    rubrics[rubric.rubric] = _as_data(fitted, judge, rubric, fingerprint, source)["rubrics"][rubric.rubric]
+    ScaleFile.model_validate({"scale": judge, "rubrics": rubrics})
+    lines = [
+        "# yaml-language-server: $schema=scale.schema.json",
+        "# What readings of this judge mean: strictly rising maps from raw readings to points.",
+        f"scale: {judge}",
+        "rubrics:",
+    ]
+    for name, one in rubrics.items():
+        head = {key: value for key, value in one.items() if key != "criteria"}
+        lines.append(f"  {name}:")
+        lines += [f"    {line}" for line in _dumped(head).splitlines()]
+        lines.append("    criteria:" if one["criteria"] else "    criteria: {}")
+        for criterion, maps in one["criteria"].items():
+            lines.append(f"      {criterion}:")
+            lines += [f"        {line}" for line in _dumped(maps).splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def _dumped(data: Any) -> str:
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
+
+
+def _as_data(
+    fitted: FittedScale, judge: str, rubric: Rubric, fingerprint: Mapping[str, str], source: str
+) -> dict[str, Any]:
+    return {
+        "scale": judge,
+        "rubrics": {
+            rubric.rubric: {
+                "on": [rubric.scale.lo, rubric.scale.hi],
+                "fitted_for": {name: fingerprint[name] for name in MAPPED_COMPONENTS if name in fingerprint},
+                "source": source,
+                "criteria": {name: one.model_dump(mode="json", exclude_none=True) for name, one in fitted.maps.items()},
+            }
+        },
+    }
+
+
+def _view(fitted: FittedScale, judge: str, rubric: Rubric) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from tenward.cli._layout import columns, hanging
+
+    table = columns("criterion", "texts", "rated", "raw", "mapped")
+    words: list[RenderableType] = []
+    for name, one in fitted.criteria.items():
+        mapped = "–" if one.mapped_mean is None else f"{one.mapped_mean:.2f} ± {one.mapped_sd or 0:.2f}"
+        rated, raw = f"{one.mean:.2f} ± {one.sd:.2f}", f"{one.raw_mean:.2f} ± {one.raw_sd:.2f}"
+        table.add_row(name, str(one.cases), rated, raw, mapped)
+        words.append(hanging(f"{name}:", Text(one.why if one.scale else f"stays raw. {one.why}"), indent=0, width=16))
+    head = Text(f"{rubric.rubric} · {judge} · mean ± standard deviation, in points of the scale", style="bold")
+    return Group(head, table, Text(), *words)

@@ -1,0 +1,284 @@
+"""Fit the map from a judge's raw readings to points that mean the levels, on ratings of the same texts.
+
+Two shapes are tried, a line in the log-odds of the reading and a rising step function (isotonic regression, by pooling
+adjacent violators: Barlow et al., 1972), and the one with the smaller cross-validated error is taken. Either predicts
+the *mean* rating of a reading, so it has the correlation r of the ratings' spread: every text would come out near the
+middle. It is stretched around its mean to the square root of r, halfway (geometrically) between the best prediction and
+the ratings' own spread: the error stays below that of always saying the mean wherever r is above a quarter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tenward.errors import UsageError
+from tenward.evaluation._folds import fold_of_units, rank_correlation
+from tenward.judges import CriterionScale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tenward.evaluation._result import Result
+    from tenward.rubrics import Rubric, Scale
+
+    Array: TypeAlias = NDArray[np.float64]
+    Shape: TypeAlias = Callable[[Array], Array]
+
+__all__ = ["FittedCriterion", "FittedScale", "Rated", "fit_scale", "rated_texts"]
+
+_LEAST_CASES = 12
+_LEAST_GROUPS = 4
+_FOLDS = 5
+_LEAST_CORRELATION = 0.25
+"""Held-out correlation from which the stretched map errs less than a constant: √r < 2r."""
+
+_KNOTS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98)
+_EDGE = 0.1
+"""Share of the scale at either end into which points beyond it are squeezed, so that none reach the end."""
+
+_MIXED_IN = 0.1
+"""Share of the line that a step function gets, so that it rises everywhere."""
+
+_APART = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rated:
+    """One text: what the judge read, raw, and what it was rated, per criterion."""
+
+    case: str
+    group: str
+    """Its source; texts of one source are never on both sides of a cross-validation. Its id where it has none."""
+
+    raw: Mapping[str, float]
+    rating: Mapping[str, float]
+    """On the rubric's scale."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedCriterion:
+    """What became of one criterion."""
+
+    scale: CriterionScale | None
+    """The map; None where none holds out."""
+
+    why: str
+    """In words: how well it does, or why there is none."""
+
+    cases: int
+    mean: float
+    """Mean rating."""
+
+    sd: float
+    """Standard deviation of the ratings."""
+
+    raw_mean: float
+    raw_sd: float
+    mapped_mean: float | None = None
+    mapped_sd: float | None = None
+    """Of the mapped readings, cross-validated like :attr:`CriterionScale.error`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedScale:
+    """Maps of one rubric."""
+
+    criteria: Mapping[str, FittedCriterion]
+
+    @property
+    def maps(self) -> dict[str, CriterionScale]:
+        """Those that hold out."""
+        return {name: one.scale for name, one in self.criteria.items() if one.scale is not None}
+
+
+def rated_texts(results: Iterable[Result]) -> Iterator[Rated]:
+    """What a run read from its rated texts; those without a verdict or a rating are left out."""
+    for result in results:
+        if result.verdict is None or not result.case.human:
+            continue
+        raw = {name: one for name, one in result.verdict.raw_scores.items() if one is not None}
+        group = result.case.group or f"\0{result.case.id}"
+        yield Rated(case=result.case.id, group=group, raw=raw, rating=result.case.human)
+
+
+def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> FittedScale:
+    """Fit one map per criterion that is rated.
+
+    Args:
+        texts: Rated texts.
+        rubric: Their rubric; ratings are on its scale.
+        seed: Of the folds.
+
+    Raises:
+        UsageError: A rating is off the scale, no criterion is rated, or there are too few texts or sources.
+    """
+    texts = tuple(texts)
+    lo, hi = rubric.scale.lo, rubric.scale.hi
+    for text in texts:
+        for name, rating in text.rating.items():
+            if name in rubric.criteria and not lo <= rating <= hi:
+                raise UsageError(
+                    f"case {text.case!r}, human.{name}: found the rating {rating:g}, "
+                    f"expected {lo} to {hi}, the scale of {rubric.rubric}",
+                    hint="rate on the scale of the rubric, by its levels",
+                )
+    found: dict[str, FittedCriterion] = {}
+    most = groups = 0
+    for name in rubric.criteria:
+        both = [text for text in texts if name in text.raw and name in text.rating]
+        rows = [(text.raw[name], text.rating[name], text.group) for text in both]
+        most, groups = max(most, len(rows)), max(groups, len({group for *_, group in rows}))
+        if len(rows) >= _LEAST_CASES and len({group for *_, group in rows}) >= _LEAST_GROUPS:
+            found[name] = _fit(rows, rubric.scale, seed)
+    if not found:
+        raise UsageError(
+            f"fitting a scale: found at most {most} texts of {groups} sources that are scored and rated on one "
+            f"criterion, expected {_LEAST_CASES} of {_LEAST_GROUPS} or more",
+            hint=f"`human` holds ratings under the names of the rubric's criteria: {', '.join(rubric.criteria)}",
+        )
+    return FittedScale(criteria=found)
+
+
+def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> FittedCriterion:
+    import numpy as np
+
+    raw = np.array([one for one, _, _ in rows])
+    rating = np.array([one for _, one, _ in rows])
+    groups = [group for *_, group in rows]
+    facts = {
+        "cases": len(rows),
+        "mean": float(rating.mean()),
+        "sd": float(rating.std()),
+        "raw_mean": float(raw.mean()),
+        "raw_sd": float(raw.std()),
+    }
+
+    def none(why: str) -> FittedCriterion:
+        return FittedCriterion(scale=None, why=why, **facts)  # type: ignore[arg-type]
+
+    if rating.std() == 0:
+        return none(f"every text has the rating {rating[0]:g}, so nothing tells what a reading means")
+    if np.ptp(raw) < _APART:
+        return none("the judge reads the same from every text, so there is nothing to map")
+    folds = fold_of_units(groups, _FOLDS, np.random.default_rng(seed))
+    lo, hi = float(scale.lo), float(scale.hi)
+    held = {shape: _held_out(shape, raw, rating, folds, lo, hi) for shape in (_line, _steps)}
+    shape = min(held, key=lambda one: float(((held[one] - rating) ** 2).mean()))
+    r = _correlation(held[shape], rating)
+    rho = rank_correlation(raw, rating)
+    if r < _LEAST_CORRELATION:
+        return none(
+            f"on texts it was not fitted to its correlation with the ratings is {r:.2f}, below {_LEAST_CORRELATION}: "
+            "a map would say more than the judge knows"
+        )
+    spread = math.sqrt(r) * float(rating.std())
+    mapped = np.zeros(len(rows))
+    for fold in sorted(set(folds.tolist())):
+        rest = folds != fold
+        one = _map(shape, raw[rest], rating[rest], math.sqrt(r) * float(rating[rest].std()), lo, hi)
+        mapped[~rest] = [one.points(float(x), lo, hi) for x in raw[~rest]]
+    constant = np.array([rating[folds != fold].mean() for fold in folds])
+    error, alone = (float(np.sqrt(((one - rating) ** 2).mean())) for one in (mapped, constant))
+    fitted = _map(shape, raw, rating, spread, lo, hi).model_copy(
+        update={
+            "cases": len(rows),
+            "groups": len(set(groups)),
+            "error": round(error, 3),
+            "constant_error": round(alone, 3),
+            "spearman": round(rho, 3),
+        }
+    )
+    return FittedCriterion(
+        scale=fitted,
+        why=f"off by {error:.2f} points on texts it was not fitted to; always saying the mean is off by {alone:.2f}",
+        mapped_mean=float(mapped.mean()),
+        mapped_sd=float(mapped.std()),
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def _map(shape: Callable[..., Shape], raw: Array, rating: Array, spread: float, lo: float, hi: float) -> CriterionScale:
+    """The map of a shape, stretched to a spread around its mean, as knots."""
+    import numpy as np
+
+    predict = shape(raw, rating, lo, hi)
+    predicted = predict(raw)
+    stretch = spread / max(float(predicted.std()), 1e-9)
+    middle = float(predicted.mean())
+    xs = np.unique(np.quantile(raw, _KNOTS).clip(lo + _APART, hi - _APART))
+    xs = xs[np.concatenate([[True], np.diff(xs) >= _APART])]
+    ys = _squeezed(middle + stretch * (predict(xs) - middle), lo, hi)
+    knots: list[tuple[float, float]] = []
+    for x, y in zip(xs.tolist(), ys.tolist(), strict=True):
+        least = knots[-1][1] + _APART if knots else lo + _APART
+        knots.append((round(x, 6), round(max(y, least), 6)))
+    return CriterionScale(knots=tuple(knots) if len(knots) > 1 else (knots[0], (hi, hi)))
+
+
+def _squeezed(points: Array, lo: float, hi: float) -> Array:
+    """Points with those near and beyond the ends of the scale bent to stay inside it, in the same order."""
+    import numpy as np
+
+    room = _EDGE * (hi - lo)
+    high = hi - room * np.exp(-(np.maximum(points - (hi - room), 0.0)) / room)
+    low = lo + room * np.exp(-(np.maximum((lo + room) - points, 0.0)) / room)
+    squeezed: Array = np.where(points > hi - room, high, np.where(points < lo + room, low, points))
+    return squeezed
+
+
+def _held_out(
+    shape: Callable[..., Shape], raw: Array, rating: Array, folds: NDArray[np.int64], lo: float, hi: float
+) -> Array:
+    import numpy as np
+
+    predicted = np.zeros(len(raw))
+    for fold in sorted(set(folds.tolist())):
+        rest = folds != fold
+        predicted[~rest] = shape(raw[rest], rating[rest], lo, hi)(raw[~rest])
+    return predicted
+
+
+def _log_odds(raw: Array, lo: float, hi: float) -> Array:
+    import numpy as np
+
+    share = ((raw - lo) / (hi - lo)).clip(1e-6, 1 - 1e-6)
+    return np.log(share / (1 - share))
+
+
+def _line(raw: Array, rating: Array, lo: float, hi: float) -> Shape:
+    """A line in the log-odds of the reading, by least squares; it never falls."""
+    z = _log_odds(raw, lo, hi)
+    variance = float(z.var())
+    slope = max(float(((z - z.mean()) * (rating - rating.mean())).mean()) / variance, 0.0) if variance > 0 else 0.0
+    middle, mean = float(z.mean()), float(rating.mean())
+    return lambda x: mean + (slope or 1e-6) * (_log_odds(x, lo, hi) - middle)
+
+
+def _steps(raw: Array, rating: Array, lo: float, hi: float) -> Shape:
+    """Isotonic regression, joined by straight lines, with a little of the line so that it rises everywhere."""
+    import numpy as np
+
+    order = np.argsort(raw, kind="stable")
+    blocks: list[tuple[float, float, int]] = []  # mean reading, mean rating, texts
+    for x, y in zip(raw[order].tolist(), rating[order].tolist(), strict=True):
+        blocks.append((x, y, 1))
+        while len(blocks) > 1 and blocks[-2][1] >= blocks[-1][1]:
+            (x1, y1, n1), (x0, y0, n0) = blocks.pop(), blocks.pop()
+            n = n0 + n1
+            blocks.append(((x0 * n0 + x1 * n1) / n, (y0 * n0 + y1 * n1) / n, n))
+    xs, ys = np.array([x for x, _, _ in blocks]), np.array([y for _, y, _ in blocks])
+    line = _line(raw, rating, lo, hi)
+    return lambda x: (1 - _MIXED_IN) * np.interp(x, xs, ys) + _MIXED_IN * line(x)
+
+
+def _correlation(one: Array, other: Array) -> float:
+    import numpy as np
+
+    if one.std() == 0 or other.std() == 0:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
