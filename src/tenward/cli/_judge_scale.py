@@ -161,6 +161,7 @@ def _as_data(
                 "on": [rubric.scale.lo, rubric.scale.hi],
                 "fitted_for": {name: fingerprint[name] for name in MAPPED_COMPONENTS if name in fingerprint},
                 "source": source,
+                **({} if fitted.error is None else {"error": round(fitted.error, 3)}),
                 "criteria": {name: one.model_dump(mode="json", exclude_none=True) for name, one in fitted.maps.items()},
             }
         },

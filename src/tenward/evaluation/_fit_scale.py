@@ -79,9 +79,22 @@ class FittedCriterion:
 
     raw_mean: float
     raw_sd: float
-    mapped_mean: float | None = None
-    mapped_sd: float | None = None
-    """Of the mapped readings, cross-validated like :attr:`CriterionScale.error`."""
+    mapped: tuple[float, ...] = ()
+    """The mapped readings of the texts that have a reading and a rating, in their order, each by a map that was fitted
+    without its source; empty where there is no map."""
+
+    @property
+    def mapped_mean(self) -> float | None:
+        """Mean of :attr:`mapped`."""
+        return math.fsum(self.mapped) / len(self.mapped) if self.mapped else None
+
+    @property
+    def mapped_sd(self) -> float | None:
+        """Standard deviation of :attr:`mapped`."""
+        mean = self.mapped_mean
+        if mean is None:
+            return None
+        return math.sqrt(math.fsum((one - mean) ** 2 for one in self.mapped) / len(self.mapped))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +102,9 @@ class FittedScale:
     """Maps of one rubric."""
 
     criteria: Mapping[str, FittedCriterion]
+
+    error: float | None = None
+    """Root mean squared error of the weighted sum in points, cross-validated; None unless every criterion has a map."""
 
     @property
     def maps(self) -> dict[str, CriterionScale]:
@@ -128,20 +144,33 @@ def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> Fitte
                     hint="rate on the scale of the rubric, by its levels",
                 )
     found: dict[str, FittedCriterion] = {}
+    off: dict[str, dict[str, float]] = {}  # mapped reading minus rating, by case
     most = groups = 0
     for name in rubric.criteria:
         both = [text for text in texts if name in text.raw and name in text.rating]
         rows = [(text.raw[name], text.rating[name], text.group) for text in both]
         most, groups = max(most, len(rows)), max(groups, len({group for *_, group in rows}))
         if len(rows) >= _LEAST_CASES and len({group for *_, group in rows}) >= _LEAST_GROUPS:
-            found[name] = _fit(rows, rubric.scale, seed)
+            found[name] = one = _fit(rows, rubric.scale, seed)
+            off[name] = {
+                text.case: mapped - text.rating[name] for text, mapped in zip(both, one.mapped, strict=bool(one.mapped))
+            }
     if not found:
         raise UsageError(
             f"fitting a scale: found at most {most} texts of {groups} sources that are scored and rated on one "
             f"criterion, expected {_LEAST_CASES} of {_LEAST_GROUPS} or more",
             hint=f"`human` holds ratings under the names of the rubric's criteria: {', '.join(rubric.criteria)}",
         )
-    return FittedScale(criteria=found)
+    return FittedScale(criteria=found, error=_whole_error(off, rubric))
+
+
+def _whole_error(off: Mapping[str, Mapping[str, float]], rubric: Rubric) -> float | None:
+    """Root mean square of what the weighted sums are off by, over the texts that have all criteria."""
+    cases = set[str].intersection(*(set(off.get(name, ())) for name in rubric.criteria))
+    if len(cases) < _LEAST_CASES:
+        return None
+    sums = [math.fsum(float(share) * off[name][case] for name, share in rubric.shares.items()) for case in cases]
+    return math.sqrt(math.fsum(one**2 for one in sums) / len(sums))
 
 
 def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> FittedCriterion:
@@ -169,11 +198,12 @@ def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> F
     lo, hi = float(scale.lo), float(scale.hi)
     held = {shape: _held_out(shape, raw, rating, folds, lo, hi) for shape in (_line, _steps)}
     shape = min(held, key=lambda one: float(((held[one] - rating) ** 2).mean()))
-    r = _correlation(held[shape], rating)
+    # A line has no more correlation than the log-odds themselves; held-out predictions would add their folds' means.
+    r = _correlation(_log_odds(raw, lo, hi), rating) if shape is _line else _correlation(held[shape], rating)
     rho = rank_correlation(raw, rating)
     if r < _LEAST_CORRELATION:
         return none(
-            f"on texts it was not fitted to its correlation with the ratings is {r:.2f}, below {_LEAST_CORRELATION}: "
+            f"its correlation with the ratings is {r:.2f}, below {_LEAST_CORRELATION}: "
             "a map would say more than the judge knows"
         )
     spread = math.sqrt(r) * float(rating.std())
@@ -196,8 +226,7 @@ def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> F
     return FittedCriterion(
         scale=fitted,
         why=f"off by {error:.2f} points on texts it was not fitted to; always saying the mean is off by {alone:.2f}",
-        mapped_mean=float(mapped.mean()),
-        mapped_sd=float(mapped.std()),
+        mapped=tuple(mapped.tolist()),
         **facts,  # type: ignore[arg-type]
     )
 
