@@ -24,7 +24,7 @@ from tenward.testing import ScriptedProposer, SimulatedJudge
 
 if TYPE_CHECKING:
     from tenward.datasets import Case
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
     from tenward.rubrics import Rubric
 
 WINDOW = 20
@@ -70,7 +70,7 @@ def change(brief: Any, _: Path) -> dict[str, str]:
 class SlowJudge(SimulatedJudge):
     """A judge that takes its time, without any of the processor's."""
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """As the simulated judge, half a second later."""
         await asyncio.sleep(0.5)
         return await super().judge(case, rubric, explain=explain)

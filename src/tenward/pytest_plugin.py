@@ -254,11 +254,12 @@ def _took(results: Sequence[Result], *, cached: int) -> dict[str, Any]:
 
 
 def _wants_words(result: Result, at_least: float) -> bool:
-    """Whether the test will fail on a score that nobody has argued for yet."""
+    """Whether the test will fail on a score of which more could be said."""
     if result.status != "scored" or result.verdict is None:
         return False
     low = not result.passed or (result.quality or 0) < at_least
-    return low and not any(item.reason for item in result.verdict.criteria)
+    wrote = any(item.reason for item in result.verdict.criteria)
+    return low and (result.verdict.words == "program" or not wrote)
 
 
 def _assert_scored(result: Result) -> None:
@@ -282,7 +283,7 @@ def _report(result: Result, at_least: float | None) -> str:
     lines = [f"{result.rubric.rubric} by {verdict.judge}: {head}"]
     width = max(len(item.criterion) for item in verdict.criteria)
     for item in verdict.criteria:
-        said = f"{item.failure.kind} ({item.failure.detail})" if item.failure is not None else item.reason
+        said = f"{item.failure.kind} ({item.failure.detail})" if item.failure is not None else item.in_words
         number = "–" if item.score is None else f"{item.score:.3g}"
         lines.append(f"  {item.criterion:<{width}}  {number:>4} of {score.top}  {said}".rstrip())
     lines += [f"  {line}" for line in score.arithmetic]

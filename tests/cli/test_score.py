@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from tenward.datasets import Case
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
     from tenward.rubrics import Rubric
     from tenward.testing import Reply, StubServer
 
@@ -204,7 +204,7 @@ def test_words_that_cannot_be_had_are_no_fault_of_the_score(run: Run, server: St
     ended = run("score", "a.txt", "-r", "mine", "-j", "stub", "--explain")
     assert ended.returncode == 0
     assert "quality" in ended.stdout
-    assert "the judge wrote no words that can be shown: schema (" in " ".join(ended.stdout.split())
+    assert "words that were asked for are missing: schema (" in " ".join(ended.stdout.split())
 
 
 def test_input_and_references_reach_the_judge(run: Run, server: StubServer) -> None:
@@ -728,7 +728,7 @@ def test_the_words_of_a_small_model_are_called_hints(run: Run, monkeypatch: pyte
     class Small(ScriptedJudge):
         model = "local/small"
 
-        async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+        async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
             verdict = await super().judge(case, rubric, explain=explain)
             items = tuple(replace(item, evidence=("grade 4",)) for item in verdict.criteria)
             return replace(verdict, model=self.model, criteria=items)

@@ -16,6 +16,8 @@ from tenward.testing import Logprobs, ScriptedJudge, StubServer
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tenward.judges import Explain
+
 CASE = Case(id="doc", output="Five words are in here.", references=("Five words are in here.",))
 CRITERIA = """\
 criteria:
@@ -114,7 +116,7 @@ class Speaking(Judge):
         """Return its name."""
         return "speaking/v1"
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Return scores whose headroom times weight is a: 1 x 4, b: 4 x 0, c: 5 x 1."""
         scores = {"a": 1, "b": 5, "c": 4}
         criteria = tuple(CriterionVerdict(criterion=name, score=score) for name, score in scores.items())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tenward.evaluation import Progress, Result, Run, Store
+    from tenward.judges import Explain
     from tenward.rubrics import Rubric
     from tenward.testing import Reply, Request
     from tests.evaluation.conftest import Lab
@@ -194,7 +195,7 @@ async def test_a_judge_that_breaks_is_passed_on(lab: Lab) -> None:
     """An exception without a word, from a judge of one's own: it is raised as it is, and the run can go on."""
 
     class Broken(ScriptedJudge):
-        async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+        async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
             if case.id == "c3":
                 raise ValueError
             return await super().judge(case, rubric, explain=explain)

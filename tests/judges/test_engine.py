@@ -16,7 +16,7 @@ from tenward.rubrics import Rubric
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
 
 pytestmark = pytest.mark.engine
 
@@ -59,7 +59,7 @@ def judge_file(folder: Path, model: str = TINY, extra: str = "") -> Path:
     return path
 
 
-async def judged(judge: Judge | Path, case: Case, rubric: Rubric = RUBRIC, *, explain: bool = False) -> Verdict:
+async def judged(judge: Judge | Path, case: Case, rubric: Rubric = RUBRIC, *, explain: Explain = False) -> Verdict:
     """Judge one case and close the connections."""
     who = judge if isinstance(judge, Judge) else Judge.load(judge)
     try:

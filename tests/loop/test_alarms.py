@@ -37,7 +37,7 @@ from tenward.testing import ScriptedProposer, SimulatedJudge
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
     from tenward.loop import Event, LoopState
 
 Change = Callable[[Any, "Path"], dict[str, str]]
@@ -62,7 +62,7 @@ class Judge(SimulatedJudge):
         self.fails_at = 0
         self.last: list[int] = []
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """The simulated verdict, moved."""
         self.last.append(lent_calls().sample)
         if self.judged + 1 == self.fails_at:
@@ -538,7 +538,7 @@ class Waiting(Judge):
         if isinstance(event, AttemptEvent) and event.attempt.number == 1 and not event.attempt.open:
             self.ended.set()
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """The verdict, in its time."""
         if lent_calls().sample == candidate_sample(2, 0):
             await self.ended.wait()

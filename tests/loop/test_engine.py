@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.datasets import Case
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
     from tenward.loop._brief import Brief
     from tenward.rubrics import Rubric
     from tenward.testing import Request
@@ -574,7 +574,7 @@ class TerseJudge(SimulatedJudge):
         super().__init__(quality, noise=0.05)
         self.explained: list[str] = []
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Judge, and say why if asked to."""
         verdict = await super().judge(case, rubric, explain=explain)
         if not explain:
@@ -582,9 +582,9 @@ class TerseJudge(SimulatedJudge):
         self.explained.append(case.id)
         return replace(verdict, criteria=tuple(replace(one, reason="It rambles.") for one in verdict.criteria))
 
-    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
+    def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """Two calls with words, one without."""
-        return PlannedCalls(calls=1 + explain, most_calls=1 + explain)
+        return PlannedCalls(calls=1 + bool(explain), most_calls=1 + bool(explain))
 
 
 async def test_words_are_asked_for_only_where_a_proposer_reads_them(lab: Lab) -> None:

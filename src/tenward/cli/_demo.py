@@ -74,7 +74,7 @@ def _score_revisions(*, as_json: bool) -> None:
     if as_json:
         print_json({"rubric": rubric.rubric, "judge": judge.name, "results": [result_as_dict(r) for r in results]})
     else:
-        show_results(results, judge=judge.name)
+        show_results(results, judge=judge.name, explained=True)
     note("\nNext: tenward demo --loop, tenward score FILE --rubric code-review --explain, or tenward rubric show")
 
 

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_run_report, write_text
-from tenward.cli._options import NumberRange
+from tenward.cli._options import ExplainCommand, NumberRange, explain_option
 from tenward.cli._produce import explain_lost, produce_options, producer_for
 from tenward.datasets import DataSet
 from tenward.errors import UnknownNameError, UsageError
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from tenward.cli._progress import ProgressLine
     from tenward.datasets import Case, Split
     from tenward.evaluation import Producer, Progress, Result, Run
+    from tenward.judges import Explain
 
 __all__ = ["command"]
 
 _ROUNDING = 1e-9  # a mean of ten times 0.9 is not to fail a limit of 0.9
 
 
-@click.command("eval")
+@click.command("eval", cls=ExplainCommand)
 @click.argument("dataset", metavar="DATASET")
 @click.option("-r", "--rubric", required=True, metavar="R", help="Rubric: a name, or the path of a YAML file.")
 @click.option(
@@ -43,7 +44,7 @@ _ROUNDING = 1e-9  # a mean of ten times 0.9 is not to fail a limit of 0.9
 @produce_options
 @click.option("--split", type=click.Choice(["dev", "sealed", "all"]), default="all", show_default=True)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
-@click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
+@explain_option
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be asked and what it may cost; ask nothing.")
 @click.option("--max-usd", type=NumberRange(0), metavar="N", help="Stop, resumably, before N US dollars.")
 @click.option("--max-calls", type=click.IntRange(0), metavar="N", help="Stop, resumably, after N calls.")
@@ -71,7 +72,7 @@ def command(
     produce_env: tuple[str, ...],
     split: str,
     limit: int | None,
-    explain: bool,
+    explain: Explain,
     only_plan: bool,
     max_usd: float | None,
     max_calls: int | None,

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["NumberRange"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenward.judges import Explain
+
+__all__ = ["ExplainCommand", "NumberRange", "explain_option"]
+
+_WAYS = ("program", "model")
+_AS_THE_JUDGE = "judge"
 
 
 class NumberRange(click.FloatRange):
@@ -19,3 +27,44 @@ class NumberRange(click.FloatRange):
         if math.isnan(number):
             self.fail("found nan, expected a number", param, ctx)
         return number
+
+
+class ExplainCommand(click.Command):
+    """A command with ``--explain``, whose value may be left out; what follows is its value only if it is one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; a bare ``--explain`` leaves it to the judge who writes."""
+        options = args[: args.index("--")] if "--" in args else args
+        told: list[str] = []
+        for index, arg in enumerate(options):
+            if arg == "--explain" and options[index + 1 : index + 2] not in ([way] for way in _WAYS):
+                told.append(f"--explain={_AS_THE_JUDGE}")
+            else:
+                told.append(arg)
+        return super().parse_args(ctx, told + args[len(options) :])
+
+
+class _ExplainType(click.ParamType):
+    name = "explain"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Explain:
+        """False, True, or who writes."""
+        if isinstance(value, bool):
+            return value
+        if value == _AS_THE_JUDGE:
+            return True
+        if value not in _WAYS:
+            self.fail(f"found {value!r}, expected {' or '.join(_WAYS)}", param, ctx)
+        return "model" if value == "model" else "program"
+
+
+def explain_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds ``--explain`` to a command that is an :class:`ExplainCommand`."""
+    return click.option(
+        "--explain",
+        type=_ExplainType(),
+        default=False,
+        metavar="[program|model]",
+        help="Ask for more words: program reads the rubric's checks, model writes reasons, evidence and steps; by the "
+        "judge's file when neither is given.",
+    )(command)

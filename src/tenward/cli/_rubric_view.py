@@ -37,6 +37,17 @@ def rubric_view(rubric: Rubric) -> RenderableType:
             hanging(Text(str(level), style="dim"), Text(clean(text), style="dim"), indent=4, width=3)
             for level, text in sorted(criterion.levels.items(), reverse=True)
         )
+        lines.extend(
+            hanging(
+                Text("✓", style="dim"),
+                Text(
+                    f"{clean(check.says)}{f'; else: {clean(check.otherwise)}' if check.otherwise else ''}", style="dim"
+                ),
+                indent=4,
+                width=3,
+            )
+            for check in criterion.checks
+        )
     if rubric.gates:
         lines.append(Text("\ngates, run before any model is asked", style="bold"))
         lines.extend(hanging(*_gate(gate), indent=2, width=11) for gate in rubric.gates)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from tenward.cli._common import announce_files, check_default_judge
 from tenward.cli._console import note, print_json, print_page, terminal_width, working
-from tenward.cli._options import NumberRange
+from tenward.cli._options import ExplainCommand, NumberRange, explain_option
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
 from tenward.evaluation import Result, evaluate_case, result_as_dict
@@ -22,12 +22,14 @@ from tenward.workspace import Library
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tenward.judges import Explain
+
 __all__ = ["command", "score_targets", "show_results"]
 
 _AT_ONCE = 8
 
 
-@click.command("score")
+@click.command("score", cls=ExplainCommand)
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
 @click.option("-r", "--rubric", required=True, metavar="R", help="Rubric: a name, or the path of a YAML file.")
 @click.option(
@@ -39,7 +41,7 @@ _AT_ONCE = 8
 @click.option(
     "--reference", "references", multiple=True, metavar="TEXT", help="A known good output; @FILE; repeatable."
 )
-@click.option("--explain", is_flag=True, help="Also write reasons, evidence, why not 2 lower, and steps to 10.")
+@explain_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 @click.option(
     "--fail-under",
@@ -53,7 +55,7 @@ def command(
     judge: str,
     input_: str | None,
     references: tuple[str, ...],
-    explain: bool,
+    explain: Explain,
     as_json: bool,
     fail_under: float | None,
 ) -> int:
@@ -87,12 +89,12 @@ def command(
             {"rubric": loaded.rubric, "judge": who.name, "results": [result_as_dict(result) for result in results]}
         )
     else:
-        show_results(results, judge=who.name)
+        show_results(results, judge=who.name, explained=bool(explain))
     return _exit_code(results, fail_under)
 
 
 async def score_targets(
-    targets: Sequence[Target], rubric: Rubric, judge: Judge, *, explain: bool = False
+    targets: Sequence[Target], rubric: Rubric, judge: Judge, *, explain: Explain = False
 ) -> list[Result]:
     """Score the targets, a few at once, and return the results in the order given."""
     slots = asyncio.Semaphore(_AT_ONCE)
@@ -107,15 +109,16 @@ async def score_targets(
         await judge.aclose()
 
 
-def show_results(results: Sequence[Result], *, judge: str) -> None:
-    """Print each result, and the ranking where there is more than one."""
+def show_results(results: Sequence[Result], *, judge: str, explained: bool) -> None:
+    """Print a single result; of several the ranking, after each that was explained, by request or by its model."""
     from tenward.cli._views import ranking, result_view
 
     if len(results) == 1:
         print_page(result_view(results[0], judge=judge))
         return
     for result in results:
-        if result.verdict is not None and (result.verdict.why_not_2_lower or result.status == "unscored"):
+        verdict = result.verdict
+        if verdict is not None and (explained or verdict.words == "model" or result.status == "unscored"):
             print_page(result_view(result, judge=judge))
             click.echo()
     print_page(ranking(results, judge=judge, width=terminal_width()))

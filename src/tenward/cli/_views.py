@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["cost_of", "ranking", "result_view", "shared_failure", "took"]
 
 _LONGEST_WORDS = 2000
+_BY_PROGRAM = "put into words by a program, from the readings and the rubric"
+_NO_SCORE = "; checks change no score"
+_BY_MODEL = "words of the judge's model"
 _HINTS_ONLY = "words of a small model: read them as hints; the scores do not depend on them"
 
 
@@ -45,14 +48,14 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
         blocks.append(indented(_say(verdict.why_not_2_lower), by=4))
     if result.steps:
         blocks.append(Text("\n  steps to 10", style="bold"))
-        blocks.extend(_steps(result, parts))
-    if verdict.words_failure is not None and not verdict.why_not_2_lower:
+        blocks.extend(_steps(result))
+    if verdict.words_failure is not None and (verdict.words == "program" or not verdict.why_not_2_lower):
         detail = f"{verdict.words_failure.kind} ({printable(verdict.words_failure.detail)})"
         blocks.append(Text(""))
-        blocks.append(indented(Text(f"the judge wrote no words that can be shown: {detail}", style="yellow"), by=2))
-    if verdict.model.startswith("local/") and _has_words(verdict):
+        blocks.append(indented(Text(f"words that were asked for are missing: {detail}", style="yellow"), by=2))
+    if verdict.words:
         blocks.append(Text(""))
-        blocks.append(indented(Text(_HINTS_ONLY, style="dim"), by=2))
+        blocks.append(indented(Text(_author(verdict), style="dim"), by=2))
     blocks.append(Text(""))
     blocks.append(indented(Text(took(verdict.seconds, verdict.usage), style="dim"), by=2))
     return Group(*blocks)
@@ -181,6 +184,9 @@ def _words(item: CriterionVerdict, quoted: set[str], *, below_floor: bool, failu
         yield _failed("", item.failure)
     if item.reason:
         yield Text(_say(item.reason))
+    for check in item.checks:
+        mark, style = ("✓", "") if check.holds else ("✗", "yellow")
+        yield Text(f"{mark} {_say(check.says)} ({check.probability:.0%})", style=style)
     for quote in item.evidence:
         if quote in quoted:
             continue
@@ -210,9 +216,9 @@ def _conclusion(result: Result, score: Score) -> RenderableType:
     return Group(*lines)
 
 
-def _steps(result: Result, parts: dict[str, Part]) -> Iterator[RenderableType]:
+def _steps(result: Result) -> Iterator[RenderableType]:
     for number, step in enumerate(result.steps, 1):
-        text = Text(f"{step.criterion} (up to +{parts[step.criterion].headroom:.2f})", style="bold")
+        text = Text(f"{step.criterion} (up to +{result.gain(step):.2f})", style="bold")
         text.append(f"  {_say(step.text)}", style="not bold")
         yield hanging(f"{number}.", text, indent=4, width=4)
 
@@ -243,8 +249,10 @@ def _remark(result: Result) -> str:
     return "" if result.score.coverage == 1 else f"coverage {result.score.covered}"
 
 
-def _has_words(verdict: Verdict) -> bool:
-    return bool(verdict.why_not_2_lower or verdict.steps_to_10 or any(item.reason for item in verdict.criteria))
+def _author(verdict: Verdict) -> str:
+    if verdict.words == "program":
+        return _BY_PROGRAM + (_NO_SCORE if any(item.checks for item in verdict.criteria) else "")
+    return _HINTS_ONLY if verdict.model.startswith("local/") else _BY_MODEL
 
 
 def _say(text: str) -> str:

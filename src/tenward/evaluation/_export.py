@@ -47,6 +47,7 @@ def result_as_dict(result: Result) -> dict[str, Any]:
             "headroom": part.headroom,
         }
     data["arithmetic"] = list(score.arithmetic)
+    data["words"] = verdict.words or None
     data["why_not_2_lower"] = verdict.why_not_2_lower or None
     data["steps_to_10"] = [{"criterion": step.criterion, "step": step.text} for step in result.steps]
     data["words_failure"] = _failure(verdict.words_failure)
@@ -109,6 +110,7 @@ def _criterion(item: CriterionVerdict) -> dict[str, Any]:
         "spread": item.spread,
         "distribution": {f"{position:g}": share for position, share in item.distribution.items()},
         "label_mass": item.label_mass,
+        "checks": [check.__dict__ | {"holds": check.holds} for check in item.checks],
     }
 
 

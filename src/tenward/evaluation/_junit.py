@@ -87,7 +87,7 @@ def _body(result: Result) -> Iterator[str]:
     """Scores, words and arithmetic, as far as there are any."""
     for item in result.verdict.criteria if result.verdict else ():
         found = f"{item.score:g}" if item.score is not None else "unscored"
-        words = f"{item.failure.kind}: {item.failure.detail}" if item.failure is not None else item.reason
+        words = f"{item.failure.kind}: {item.failure.detail}" if item.failure is not None else item.in_words
         yield f"{item.criterion}: {found}{f' ({words})' if words else ''}"
     yield from result.score.arithmetic if result.score else ()
     for step in result.steps:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tenward.datasets import DataSet, Split
     from tenward.evaluation._produce import Producer
     from tenward.evaluation._store import Store
-    from tenward.judges import Judge
+    from tenward.judges import Explain, Judge
     from tenward.rubrics import Rubric
 
 __all__ = ["Plan", "plan_dataset"]
@@ -51,7 +51,7 @@ def plan_dataset(
     store: Store | None,
     split: Split | None = None,
     limit: int | None = None,
-    explain: bool = False,
+    explain: Explain = False,
     sample: int = 0,
     producer: Producer | None = None,
 ) -> Plan:

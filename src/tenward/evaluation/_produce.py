@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.datasets import Case
-    from tenward.judges import Judge
+    from tenward.judges import Explain, Judge
     from tenward.metrics import MetricPool
     from tenward.rubrics import Rubric
 
@@ -79,7 +79,7 @@ async def evaluate_produced(
     rubric: Rubric,
     judge: Judge,
     *,
-    explain: bool = False,
+    explain: Explain = False,
     folder: Path | None = None,
     metrics: MetricPool | None = None,
     produced: Produced | None = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case
     from tenward.evaluation._produce import Produced
-    from tenward.judges import Judge, Step, Verdict
+    from tenward.judges import Explain, Judge, Step, Verdict
     from tenward.metrics import MetricPool, ReferenceScore
     from tenward.rubrics import Rubric
 
@@ -68,11 +68,13 @@ class Result:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The judge's steps to 10, the most rewarding first: by weight times headroom of their criterion."""
-        if self.verdict is None or self.score is None:
-            return ()
-        headroom = {part.criterion: part.headroom for part in self.score.parts}
-        return tuple(sorted(self.verdict.steps_to_10, key=lambda step: headroom.get(step.criterion, 0.0), reverse=True))
+        """The verdict's steps to 10, the most rewarding first; see :meth:`gain`."""
+        return () if self.verdict is None else tuple(sorted(self.verdict.steps_to_10, key=self.gain, reverse=True))
+
+    def gain(self, step: Step) -> float:
+        """What a step could add to the weighted sum at most: weight times headroom of its criterion times its share."""
+        parts = self.score.parts if self.score is not None else ()
+        return next((part.headroom * step.at_stake for part in parts if part.criterion == step.criterion), 0.0)
 
 
 async def evaluate_case(
@@ -80,7 +82,7 @@ async def evaluate_case(
     rubric: Rubric,
     judge: Judge,
     *,
-    explain: bool = False,
+    explain: Explain = False,
     folder: Path | None = None,
     metrics: MetricPool | None = None,
 ) -> Result:
@@ -90,7 +92,7 @@ async def evaluate_case(
         case: What to judge.
         rubric: What good is.
         judge: Who says so.
-        explain: Ask for words as well, where the judge does not give them anyway.
+        explain: Ask for words as well; see :meth:`tenward.judges.Judge.judge`.
         folder: Where the rubric's ``run`` gates run; a temporary folder if None.
         metrics: Computes the reference metrics of a run; for a single case they are computed in a thread.
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tenward.evaluation._produce import Producer
     from tenward.evaluation._store import Store
     from tenward.evaluation._summary import Summary
+    from tenward.judges import Explain
     from tenward.rubrics import Rubric
 
 __all__ = ["Progress", "Run", "RunSink", "count_cases", "run_cases", "run_dataset"]
@@ -94,7 +95,7 @@ async def run_dataset(
     store: Store,
     split: Split | None = None,
     limit: int | None = None,
-    explain: bool = False,
+    explain: Explain = False,
     concurrency: int = 16,
     max_usd: float | None = None,
     max_calls: int | None = None,
@@ -117,7 +118,7 @@ async def run_dataset(
         store: Where results and paid answers are kept.
         split: Only this part.
         limit: At most so many cases.
-        explain: Also ask for words.
+        explain: Also ask for words, as of :meth:`tenward.judges.Judge.judge`.
         concurrency: Most cases at the same time, and most calls; fewer while the endpoint complains.
         max_usd: Hard limit in US dollars; the run stops before it and can go on later.
         max_calls: Hard limit on calls.
@@ -200,7 +201,7 @@ async def run_cases(
     told = sink or _Nobody()
     told.begin_run(record)
     waiting = ((position, case) for position, case in enumerate(cases) if position not in have)
-    explain = bool(record.settings.get("explain"))
+    explain: Explain = record.settings.get("explain", False)
 
     def finish(position: int, result: Result) -> None:
         store.add(record.id, [(position, result)])
@@ -334,7 +335,9 @@ def _unchanged(cases: Iterable[Case], dataset: DataSet, digest: str) -> Iterator
     check()
 
 
-def _require_price(dataset: DataSet, rubric: Rubric, judge: Judge, producer: Producer | None, *, explain: bool) -> None:
+def _require_price(
+    dataset: DataSet, rubric: Rubric, judge: Judge, producer: Producer | None, *, explain: Explain
+) -> None:
     for case in dataset.cases(limit=1):
         if producer is not None and producer.plan(case)[0].worst_usd is None:
             raise UsageError(

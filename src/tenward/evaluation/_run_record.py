@@ -17,6 +17,8 @@ __all__ = ["RunRecord", "RunStanding", "RunStatus"]
 RunStatus = Literal["running", "finished", "stopped"]
 """``running`` also marks a run whose process was killed; ``stopped`` one that ended early and can go on."""
 
+_UNREAD: Any = {"criteria": {"__all__": {"checks"}}}  # of a run without words
+
 RunStanding = Literal["running", "cut off", "running or cut off", "stopped", "finished"]
 """How a run stands when somebody asks: ``cut off`` is a run whose process was killed, and ``running or cut off`` one of
 which nobody can tell, on a system without locks."""
@@ -76,7 +78,7 @@ class RunRecord:
             self.dataset,
             self.dataset_digest,
             self.split,
-            self.rubric.model_dump(mode="json"),
+            self.rubric.model_dump(mode="json", exclude=None if self.settings.get("explain") else _UNREAD),
             self.judge,
             self.judge_file,
             dict(self.fingerprint),  # another version of Tenward may ask in other words

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tenward.judges import Explain
+
 __all__ = ["ascore", "score"]
 
 
@@ -26,7 +28,7 @@ async def ascore(
     input: str = "",  # noqa: A002 - the design's word for what a candidate answers
     references: Sequence[str] = (),
     context: str = "",
-    explain: bool = False,
+    explain: Explain = False,
 ) -> Result:
     """Judge one text against a rubric.
 
@@ -37,7 +39,7 @@ async def ascore(
         input: What the candidate answers: a task, a source text, a diff.
         references: Known good outputs.
         context: Anything else the judge should see.
-        explain: Also ask for reasons, evidence, ``why_not_2_lower`` and steps.
+        explain: Also ask for words: by the ``program``, by the ``model``, or, where True, as the judge's file has it.
 
     Raises:
         TargetError: ``text`` is empty.
@@ -74,7 +76,7 @@ def score(
     input: str = "",  # noqa: A002 - as in ascore
     references: Sequence[str] = (),
     context: str = "",
-    explain: bool = False,
+    explain: Explain = False,
 ) -> Result:
     """Judge one text against a rubric; :func:`ascore` without the await.
 

@@ -23,11 +23,11 @@ from tenward.judges._record import case_key, verdict_as_dict, verdict_from_dict
 from tenward.judges._retry import all_of
 from tenward.judges._scale import MAPPED_COMPONENTS, CriterionScale, RubricScale, ScaleFile, ScaleInUse, scale_schema
 from tenward.judges._schema import judge_schema
-from tenward.judges._spec import JudgeSpec, PanelSpec, Price, load_spec
+from tenward.judges._spec import Explain, JudgeSpec, PanelSpec, Price, load_spec
 from tenward.judges._structured import StructuredModel
 from tenward.judges._text_model import TextModel, Written
 from tenward.judges._told import judge_sentences
-from tenward.judges._verdict import CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
+from tenward.judges._verdict import CheckReading, CriterionVerdict, Failure, FailureKind, Step, Usage, Verdict
 
 __all__ = [
     "KEY_VARIABLES",
@@ -36,8 +36,10 @@ __all__ = [
     "Budget",
     "CallCache",
     "Calls",
+    "CheckReading",
     "CriterionScale",
     "CriterionVerdict",
+    "Explain",
     "Failure",
     "FailureKind",
     "Judge",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["Probe", "Reading", "join_readings", "probes_for", "read_distribution", "rounded"]
+__all__ = ["Probe", "Reading", "check_probe", "join_readings", "probes_for", "read_distribution", "rounded"]
 
 _LOW_MASS = 0.02
 _DECIMALS = 9  # finer than any score is read, coarser than the error of a sum of floats
@@ -38,6 +38,19 @@ def probes_for(rubric: Rubric, criterion: str, form: Literal["digits", "by-form"
     return tuple(
         _yes_no(ask, rubric.scale) if form == "by-form" and _can_be_yes(ask) else _digits(ask, rubric.scale)
         for ask in rubric.criteria[criterion].ask
+    )
+
+
+def check_probe(says: str, candidate: str) -> Probe:
+    """The probe of a check, whose score is the probability that the statement is true.
+
+    Args:
+        says: The statement.
+        candidate: What the judged text is called.
+    """
+    return Probe(
+        question=f"Is the following statement about the {candidate} true? {says} Answer Yes or No.",
+        positions={"no": 0.0, "yes": 1.0},
     )
 
 

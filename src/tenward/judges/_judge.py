@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tenward.errors import DocumentError, Problem
 from tenward.judges._calls import PlannedCalls
 from tenward.judges._scale import RAW, load_scales
-from tenward.judges._spec import JudgeSpec, load_spec
+from tenward.judges._spec import Explain, JudgeSpec, load_spec
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Judge(ABC):
         """Name and version, such as ``local/v1``."""
 
     @abstractmethod
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Judge one case.
 
         What goes wrong with this case alone is a value: the criterion is unscored, with a failure.
@@ -40,8 +40,9 @@ class Judge(ABC):
         Args:
             case: The case; its texts are material and never obeyed.
             rubric: The rubric.
-            explain: Also ask for reasons, evidence, ``why_not_2_lower`` and ``steps_to_10`` where the judge does
-                not give them anyway.
+            explain: Also ask for what the judge does not say anyway: the rubric's checks where a ``program`` puts
+                scores into words, or reasons, evidence, ``why_not_2_lower`` and ``steps_to_10`` by the ``model``. True
+                leaves it to the judge who writes; one that states scores always gives its words.
 
         Raises:
             SystemicError: No further case could be judged either.
@@ -63,7 +64,7 @@ class Judge(ABC):
         """On which scale it reads under ``rubric``: what it reads itself, raw, unless a subclass has maps."""
         return RAW
 
-    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:  # noqa: ARG002 - as above
+    def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:  # noqa: ARG002 - as above
         """What judging a case would take; see :class:`PlannedCalls`. One call of unknown size if not overridden."""
         return PlannedCalls(calls=1, most_calls=1, worst_usd=None)
 

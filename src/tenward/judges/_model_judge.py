@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tenward.judges._answers import Words, answer_model, schema_digest
 from tenward.judges._calls import Asked, PlannedCalls, digest, lent_calls
+from tenward.judges._checks import read_checks
 from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
 from tenward.judges._engine import engine_turn
+from tenward.judges._explain import explain_by_program
 from tenward.judges._judge import Judge
 from tenward.judges._plan import plan_case, probes_of, prompt_for, shows_levels, words_wanted
 from tenward.judges._prompts import PROMPT_VERSION
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from tenward.judges._distribution import Reading
     from tenward.judges._prompts import Prompt
     from tenward.judges._scale import ScaleFile
-    from tenward.judges._spec import JudgeSpec
+    from tenward.judges._spec import Explain, JudgeSpec
     from tenward.rubrics import Rubric
 
 __all__ = ["ModelJudge"]
@@ -74,7 +76,7 @@ class ModelJudge(Judge):
             self._last = rubric, {**readings, "scale": scale.digest}, scale
         return self._last[1], self._last[2]
 
-    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
+    def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
         return plan_case(self.spec, self._connection, case, rubric, explain=explain)
 
@@ -82,12 +84,12 @@ class ModelJudge(Judge):
         """Close the connections of the current event loop."""
         await self._connection.aclose()
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Judge one case; see :meth:`Judge.judge`. The embedded engine takes one case at a time."""
         async with engine_turn() if self.spec.local else nullcontext():
             return await self._judge(case, rubric, explain=explain)
 
-    async def _judge(self, case: Case, rubric: Rubric, *, explain: bool) -> Verdict:
+    async def _judge(self, case: Case, rubric: Rubric, *, explain: Explain) -> Verdict:
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
         prompt = prompt_for(self.spec, case, rubric)
@@ -99,8 +101,12 @@ class ModelJudge(Judge):
         else:
             verdict = await self._distribution(case, rubric, prompt, deadline, asking)
             verdict = apply_scale(verdict, self.scale(rubric), rubric)
-            if explain or self.spec.writes_words:
+            # Here every score is final; below it is put into words.
+            if self.spec.asks_model(explain):
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline, asking)
+            elif self.spec.asks_checks(explain):
+                verdict = await self._checked(verdict, rubric, prompt, deadline, asking)
+            verdict = explain_by_program(verdict, rubric)
         return replace(verdict, seconds=time.monotonic() - began, fingerprint=self.fingerprint(rubric))
 
     async def _distribution(
@@ -154,6 +160,22 @@ class ModelJudge(Judge):
             criteria=tuple(read_so_far),
             usage=total_usage(spent),
             engine={"calls": engine},
+        )
+
+    async def _checked(
+        self, verdict: Verdict, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking
+    ) -> Verdict:
+        if all(score is None for score in verdict.scores.values()):
+            return verdict
+        checked = await read_checks(
+            self._connection, prompt, rubric, asked=asking.of, deadline=deadline, local=self.spec.local
+        )
+        return replace(
+            verdict,
+            criteria=tuple(replace(item, checks=checked.readings.get(item.criterion, ())) for item in verdict.criteria),
+            words_failure=checked.failure,
+            usage=verdict.usage + checked.usage,
+            engine={"calls": [*verdict.engine["calls"], *checked.engine]},
         )
 
     async def _explained(
@@ -283,7 +305,13 @@ def _overall(answers: Sequence[Answered]) -> dict[str, Any]:
     why = next((answer.why_not_2_lower for answer in answers if answer.why_not_2_lower), "")
     steps: tuple[Step, ...] = tuple(step for answer in answers for step in answer.steps_to_10)
     failure = next((answer.failure for answer in answers if answer.failure is not None), None)
-    return {"why_not_2_lower": why, "steps_to_10": steps, "words_failure": failure}
+    wrote = why or steps or any(item.reason for answer in answers for item in answer.criteria.values())
+    return {
+        "words": "model" if wrote else "",
+        "why_not_2_lower": why,
+        "steps_to_10": steps,
+        "words_failure": failure,
+    }
 
 
 def _combine(criterion: str, samples: Sequence[Sequence[Answered]]) -> CriterionVerdict:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tenward.judges._calls import PlannedCalls
+from tenward.judges._explain import explain_by_program
 from tenward.judges._judge import Judge
 from tenward.judges._retry import all_of
 from tenward.judges._scale import ScaleInUse
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tenward.datasets import Case
+    from tenward.judges._spec import Explain
     from tenward.rubrics import Rubric
 
 __all__ = ["PanelJudge"]
@@ -31,7 +33,8 @@ class PanelJudge(Judge):
     """Asks every member, and gives the weighted mean of the scores there are.
 
     A criterion is unscored when the members that scored it hold less than half of the weight. Words are those of the
-    member whose score lies closest to the mean.
+    member whose score lies closest to the mean, among those whose model wrote any; where none did, they are made by
+    program from the panel's own scores. Checks are those of the weightiest member that read them.
 
     Args:
         name: Name and version of the panel.
@@ -47,7 +50,7 @@ class PanelJudge(Judge):
         """Name and version, such as ``panel/v1``."""
         return self._name
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Judge one case; see :meth:`Judge.judge`."""
         began = time.monotonic()
         verdicts = await all_of(member.judge(case, rubric, explain=explain) for member, _ in self._members)
@@ -55,17 +58,18 @@ class PanelJudge(Judge):
         usage = Usage()
         for verdict in verdicts:
             usage += verdict.usage
+        # What a program says of a member's score would be wrong of the panel's.
+        said = [_without_program(verdict) for verdict in verdicts]
         criteria = tuple(
-            _combine(
-                name, [(verdict.criteria[index], weight) for verdict, weight in zip(verdicts, weights, strict=True)]
-            )
+            _combine(name, [(verdict.criteria[index], weight) for verdict, weight in zip(said, weights, strict=True)])
             for index, name in enumerate(rubric.criteria)
         )
-        spoken = max(zip(verdicts, weights, strict=True), key=lambda pair: (bool(pair[0].why_not_2_lower), pair[1]))[0]
-        return Verdict(
+        spoken = max(zip(said, weights, strict=True), key=lambda pair: (_speaks(pair[0]), pair[1]))[0]
+        verdict = Verdict(
             judge=self.name,
             model=" + ".join(verdict.model for verdict in verdicts),
             criteria=criteria,
+            words="model" if _speaks(spoken) else "",
             why_not_2_lower=spoken.why_not_2_lower,
             steps_to_10=spoken.steps_to_10,
             words_failure=spoken.words_failure,
@@ -73,6 +77,7 @@ class PanelJudge(Judge):
             seconds=time.monotonic() - began,
             fingerprint=self.fingerprint(rubric),
         )
+        return explain_by_program(verdict, rubric)
 
     def describe(self) -> dict[str, Any]:
         """The members with their weights; see :meth:`Judge.describe`."""
@@ -96,7 +101,7 @@ class PanelJudge(Judge):
         notes = [member.scale(rubric).note for member, _ in self._members]
         return ScaleInUse(note="; ".join(filter(None, notes)))
 
-    def plan(self, case: Case, rubric: Rubric, *, explain: bool = False) -> PlannedCalls:
+    def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """What all members take together; see :meth:`Judge.plan`."""
         planned = PlannedCalls()
         for member, _ in self._members:
@@ -109,6 +114,19 @@ class PanelJudge(Judge):
             await member.aclose()
 
 
+def _without_program(verdict: Verdict) -> Verdict:
+    """The verdict with no words but those of its model."""
+    if verdict.words != "program":
+        return verdict
+    criteria = tuple(replace(item, reason="") for item in verdict.criteria)
+    return replace(verdict, words="", criteria=criteria, why_not_2_lower="", steps_to_10=())
+
+
+def _speaks(verdict: Verdict) -> bool:
+    said = (verdict.why_not_2_lower, verdict.steps_to_10, *(item.reason for item in verdict.criteria))
+    return any(map(bool, said))
+
+
 def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> CriterionVerdict:
     # Fractions, of weights as they are written: a mean of 5 and 5 is 5, on the scale and above its floor.
     shares = [(item, Fraction(str(weight))) for item, weight in said]
@@ -119,10 +137,19 @@ def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> 
         failure = failure or Failure(kind="schema", detail="no member scored it")
         return CriterionVerdict(criterion=criterion, failure=failure)
     mean = sum((score * weight for score, _, weight in scored), Fraction()) / held
-    nearest = min(scored, key=lambda entry: abs(entry[0] - mean))[1]
+    nearest = min(scored, key=lambda entry: (not entry[1].reason, abs(entry[0] - mean)))[1]
     raw = None
     if any(item.raw is not None for _, item, _ in scored):
         read = (score if item.raw is None else Fraction(item.raw) for score, item, _ in scored)
         raw = float(sum((one * weight for one, (*_, weight) in zip(read, scored, strict=True)), Fraction()) / held)
+    checks = max(scored, key=lambda entry: (bool(entry[1].checks), entry[2]))[1].checks
     variance = sum((weight * (score - mean) ** 2 for score, _, weight in scored), Fraction()) / held
-    return replace(nearest, score=float(mean), raw=raw, spread=math.sqrt(variance), distribution={}, label_mass=None)
+    return CriterionVerdict(
+        criterion=criterion,
+        score=float(mean),
+        raw=raw,
+        reason=nearest.reason,
+        evidence=nearest.evidence,
+        spread=math.sqrt(variance),
+        checks=checks,
+    )

@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING, Literal
 
 from tenward.judges._answers import Words, answer_model, schema_bytes
 from tenward.judges._calls import Budget, PlannedCalls, prompt_tokens_at_most
+from tenward.judges._checks import check_messages
 from tenward.judges._distribution import probes_for
 from tenward.judges._passages import passages
 from tenward.judges._prompts import build_prompt, question_words
 from tenward.judges._words import MOST_ASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tenward.datasets import Case
     from tenward.judges._connection import Connection, Message
     from tenward.judges._distribution import Probe
     from tenward.judges._prompts import Prompt
-    from tenward.judges._spec import JudgeSpec
+    from tenward.judges._spec import Explain, JudgeSpec
     from tenward.rubrics import Rubric
 
 __all__ = ["plan_case", "probes_of", "prompt_for", "shows_levels", "words_wanted"]
@@ -67,7 +68,7 @@ def words_wanted(spec: JudgeSpec, case: Case, criteria: tuple[str, ...], *, stat
     ]
 
 
-def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubric, *, explain: bool) -> PlannedCalls:
+def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubric, *, explain: Explain) -> PlannedCalls:
     """What judging ``case`` would take; see :class:`PlannedCalls`.
 
     Words that explain scores quote them, so before the scores are known the cache cannot be asked for them.
@@ -80,7 +81,7 @@ def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubri
 
 
 def _questions(
-    spec: JudgeSpec, connection: Connection, prompt: Prompt, case: Case, rubric: Rubric, *, explain: bool
+    spec: JudgeSpec, connection: Connection, prompt: Prompt, case: Case, rubric: Rubric, *, explain: Explain
 ) -> PlannedCalls:
     criteria = tuple(rubric.criteria)
     if spec.read == "stated":
@@ -92,8 +93,13 @@ def _questions(
                 known = connection.knows_answer(messages, model, sample=sample, max_tokens=spec.max_tokens)
                 planned += _words(spec, messages, schema_bytes(model), known=known)
         return planned
-    planned = _readings(spec, connection, prompt, probes_of(spec, case, rubric))
-    if explain or spec.writes_words:
+    probes = probes_of(spec, case, rubric)
+    planned = _readings(
+        spec, connection, [prompt.asking(probe.question) for several in probes.values() for probe in several]
+    )
+    if spec.asks_checks(explain):
+        planned += _readings(spec, connection, list(check_messages(prompt, rubric).values()))
+    if spec.asks_model(explain):
         top = dict.fromkeys(criteria, float(rubric.scale.hi))
         for words in words_wanted(spec, case, criteria, stated=False):
             messages = prompt.asking(question_words(rubric, words, scores=top))
@@ -101,13 +107,11 @@ def _questions(
     return planned
 
 
-def _readings(
-    spec: JudgeSpec, connection: Connection, prompt: Prompt, probes: Mapping[str, Sequence[Probe]]
-) -> PlannedCalls:
-    asked = [prompt.asking(probe.question) for several in probes.values() for probe in several]
+def _readings(spec: JudgeSpec, connection: Connection, asked: Sequence[list[Message]]) -> PlannedCalls:
+    """What questions with an answer of one token take."""
     if spec.local:  # all or none, as the engine has it
         known = len(asked) if connection.knows_first_tokens(asked) else 0
-        todo = [] if known else asked
+        todo = [] if known else list(asked)
     else:
         todo = [messages for messages in asked if not connection.knows_first_tokens([messages])]
         known = len(asked) - len(todo)

@@ -13,9 +13,12 @@ from tenward.guards import is_list
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["JudgeSpec", "PanelSpec", "Price", "load_spec"]
+__all__ = ["Explain", "JudgeSpec", "PanelSpec", "Price", "load_spec"]
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+Explain = bool | Literal["program", "model"]
+"""Whether words are asked for, and by whom; True leaves it to the judge's file."""
 
 
 class Price(Document):
@@ -57,8 +60,10 @@ class JudgeSpec(Document):
     candidate answers nothing that could be a yardstick. Small models order texts on an input better when they see the
     bare question, and texts without one when they see the levels; those are then always answered by a digit."""
 
-    explain: Literal["always", "on-demand"] | None = None
-    """When a ``distribution`` judge also writes words; a ``stated`` one always does. Default: on demand."""
+    explain: Literal["program", "model"] = "program"
+    """Who puts the scores of a ``distribution`` judge into words where words are asked for: a ``program``, from what
+    was read and from the rubric's checks, or the ``model``, in further calls. What a program can say without a further
+    call is always there; a ``stated`` score comes with the model's words."""
 
     ask: Literal["together", "one-by-one"] = "together"
     """Structured answers: one call for all criteria, or one call each (small models, and to avoid halo)."""
@@ -109,10 +114,13 @@ class JudgeSpec(Document):
         """The part of ``model`` after the first slash."""
         return self.model.partition("/")[2]
 
-    @property
-    def writes_words(self) -> bool:
-        """Whether every verdict comes with words, asked for or not."""
-        return self.read == "stated" or self.explain == "always"
+    def asks_model(self, explain: Explain) -> bool:
+        """Whether the model writes the words of a verdict for which ``explain`` was asked."""
+        return self.read == "stated" or explain == "model" or (explain is True and self.explain == "model")
+
+    def asks_checks(self, explain: Explain) -> bool:
+        """Whether the rubric's checks are read for a verdict for which ``explain`` was asked."""
+        return bool(explain) and not self.asks_model(explain)
 
     @field_validator("model")
     @classmethod
@@ -168,7 +176,7 @@ class JudgeSpec(Document):
                 expected="one of the two",
                 hint="write model: openai/NAME for an OpenAI-compatible server at base_url",
             )
-        if self.read == "stated" and self.explain is not None:
+        if self.read == "stated" and "explain" in self.model_fields_set:
             raise FieldError(
                 "explain",
                 found=f"explain: {self.explain} beside read: stated",

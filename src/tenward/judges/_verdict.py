@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping  # noqa: TC003 - pydantic reads th
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-__all__ = ["CriterionVerdict", "Failure", "FailureKind", "Step", "Usage", "Verdict", "total_usage"]
+__all__ = [
+    "CheckReading",
+    "CriterionVerdict",
+    "Failure",
+    "FailureKind",
+    "Step",
+    "Usage",
+    "Verdict",
+    "total_usage",
+]
 
 FailureKind = Literal[
     "rate_limited",
@@ -73,6 +82,25 @@ class Step:
 
     criterion: str
     text: str
+    at_stake: float = 1.0
+    """Share of the criterion's headroom that it is about, 0 to 1: of a failed check, how sure the judge is that it
+    fails."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckReading:
+    """One check of a criterion, as a judge read it."""
+
+    says: str
+    """The statement, in the rubric's words."""
+
+    probability: float
+    """That it is true of the candidate, 0 to 1."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the judge rather takes it for true."""
+        return self.probability >= 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +117,7 @@ class CriterionVerdict:
 
     failure: Failure | None = None
     reason: str = ""
-    """The judge's words; empty when none were asked for, or none were fit to show."""
+    """In words, by whom :attr:`Verdict.words` says; empty where there are none, or none were fit to show."""
 
     evidence: tuple[str, ...] = ()
     """Quotes that were found in the candidate, word for word."""
@@ -103,6 +131,18 @@ class CriterionVerdict:
     label_mass: float | None = None
     """Share of the answer's probability that lay on the scale's labels, 0 to 1; low means a confused judge."""
 
+    checks: tuple[CheckReading, ...] = ()
+    """The rubric's checks that were read, in its order; empty where words were not asked for. They change no score."""
+
+    @property
+    def in_words(self) -> str:
+        """Reason and checks as one line of text."""
+        said = [self.reason] if self.reason else []
+        for label, holds in (("Holds", True), ("Fails", False)):
+            told = [f"“{check.says}” ({check.probability:.0%})" for check in self.checks if check.holds is holds]
+            said += [f"{label}: {', '.join(told)}."] if told else []
+        return " ".join(said)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -115,14 +155,18 @@ class Verdict:
     criteria: tuple[CriterionVerdict, ...]
     """One per criterion, in the rubric's order."""
 
+    words: Literal["program", "model", ""] = ""
+    """Who wrote reasons, ``why_not_2_lower`` and steps: the judge's model, or a program from what was read; empty
+    where there are none."""
+
     why_not_2_lower: str = ""
-    """The argument against a score two lower; empty when no words were asked for."""
+    """The argument against a score two lower; empty where there is none."""
 
     steps_to_10: tuple[Step, ...] = ()
-    """What would lift the candidate to the top, as the judge listed it."""
+    """What would lift the candidate to the top, as it was listed."""
 
     words_failure: Failure | None = None
-    """Why there are no words although they were asked for; the scores stand without them."""
+    """Why words or checks that were asked for are missing; the scores stand without them."""
 
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0

@@ -42,7 +42,8 @@ def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> 
     added = Added(old, new)
     criteria = rubric.criteria.values()
     questions = (rubric.about, *(ask for criterion in criteria for ask in criterion.ask))
-    levels = (level for criterion in criteria for level in criterion.levels.values())
+    # Not what a failed check asks for: a proposer that is told so is to follow it.
+    levels = (text for one in criteria for text in (*one.levels.values(), *(check.says for check in one.checks)))
     references = (text for case in cases for text in case.references)
     # Other short texts may be what anybody would write, such as to answer with JSON only: they count at length.
     sources: tuple[tuple[AlarmName, str, Iterable[str], Iterable[str]], ...] = (

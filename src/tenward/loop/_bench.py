@@ -67,7 +67,7 @@ class Bench(ABC):
         """
 
     def words_cost_extra(self) -> bool:
-        """Whether the judge of dev cases gives numbers alone unless it is asked to explain."""
+        """Whether the judge of dev cases says more, in further calls, if it is asked to explain."""
         return False
 
     def factor(self, incumbent: float | None) -> float:  # noqa: ARG002 - for numbers

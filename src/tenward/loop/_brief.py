@@ -114,10 +114,10 @@ class BriefCase:
     """Per scored criterion, on the rubric's scale."""
 
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The judge's words per criterion; empty with ``feedback: score``."""
+    """Reason and checks per criterion; empty with ``feedback: score``."""
 
     steps: tuple[str, ...] = ()
-    """The judge's steps to 10, the most rewarding first; only with ``feedback: steps``."""
+    """The steps to 10, the most rewarding first; only with ``feedback: steps``."""
 
     failed: tuple[str, ...] = ()
     """Gates that failed."""
@@ -373,7 +373,7 @@ def _told(result: Result, feedback: Feedback) -> BriefCase:
         output=result.case.output,
         quality=result.quality,
         scores={one.criterion: one.score for one in criteria if one.score is not None},
-        reasons={one.criterion: one.reason for one in criteria if one.reason} if told else {},
+        reasons={one.criterion: one.in_words for one in criteria if one.in_words} if told else {},
         steps=tuple(f"{step.criterion}: {step.text}" for step in result.steps) if feedback == "steps" else (),
         failed=tuple(f"{gate.gate} ({gate.detail})" if told else gate.gate for gate in failed),
     )

@@ -31,6 +31,7 @@ __all__ = [
     "tell_editable",
 ]
 
+_QUOTED = "What stands in “ ” is the rubric's wording: a change that copies it is not kept."
 _LEAST = 60
 _MOST_FIXED = 20
 _BETWEEN = "\n\n"
@@ -203,7 +204,8 @@ def section_cases(cases: Sequence[BriefCase]) -> Section:
             ("steps-to-10", "\n".join(case.steps)),
         )
         items.append(_Item(head=head, bodies=bodies))
-    return Section(title="Cases that went worst", lead="", items=tuple(items))
+    quoted = any("“" in text for case in cases for text in (*case.reasons.values(), *case.steps))
+    return Section(title="Cases that went worst", lead=_QUOTED if quoted else "", items=tuple(items))
 
 
 def section_ideas(title: str, lead: str, past: Sequence[PastIdea]) -> Section:

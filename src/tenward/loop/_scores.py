@@ -98,10 +98,16 @@ class ScoreTable:
         """Whether a judge gave every score of a case; a crash and a failed gate are worth 0 without one."""
         return all(row.result is not None for row in self.rows(case) if row.value is not None)
 
-    def is_wordless(self, case: str) -> bool:
-        """Whether a case was judged, and without a word."""
+    def says_little(self, case: str) -> bool:
+        """Whether a case was judged, and without any words but those that a judge gives unasked."""
         verdicts = [row.result.get("verdict") for row in self.rows(case)[:1] if row.result is not None]
-        return any(verdict and not any(one.get("reason") for one in verdict["criteria"]) for verdict in verdicts)
+        return any(
+            verdict
+            and not any(
+                one.get("checks" if verdict.get("words") == "program" else "reason") for one in verdict["criteria"]
+            )
+            for verdict in verdicts
+        )
 
     def take_words(self, said: CaseScore) -> None:
         """Put the result of another pass over a case, with words, in place of its first one's; no number changes."""
@@ -249,10 +255,10 @@ class Incumbent:
                 )
 
     async def put_in_words(self, cases: Sequence[str], *, number: int) -> bool:
-        """Have the judge say what it found in dev cases for which it gave numbers alone; the numbers stay.
+        """Have the judge say what it found in dev cases as far as that costs extra; the numbers stay.
 
         Args:
-            cases: The few cases that a proposer is shown: words cost more than numbers with some judges.
+            cases: The few cases that a proposer is shown: checks and a model's words are not free.
             number: The attempt it is done for.
 
         Returns:
@@ -261,7 +267,7 @@ class Incumbent:
         if not self._bench.words_cost_extra():
             return False
         async with self._turn:
-            wanted = [case for case in cases if case not in self._put_in_words and self.scores.is_wordless(case)]
+            wanted = [case for case in cases if case not in self._put_in_words and self.scores.says_little(case)]
             self._put_in_words.update(wanted)
             table = ScoreTable(self._control, self._bench, f"w{number}")
             await table.fill(

@@ -94,6 +94,7 @@ def case_data(result: Result, rubric: Rubric, *, longest: int) -> dict[str, Any]
             "metrics": _metrics(result),
             "wordless": _failure(verdict.words_failure),
             "took": _took(verdict),
+            "words": verdict.words,
             "small": verdict.model.startswith("local/"),
         }
     return {name: value for name, value in data.items() if value not in (None, "", [], {})}
@@ -114,14 +115,14 @@ def _criterion(item: CriterionVerdict, part: Part, score: Score) -> dict[str, An
         "evidence": [shown(quote) for quote in item.evidence],
         "spread": None if item.spread is None else round(item.spread, 3),
         "distribution": [[position, round(share, 4)] for position, share in sorted(item.distribution.items())],
+        "checks": [[shown(check.says), round(check.probability, 3), check.holds] for check in item.checks],
         "mass": None if item.label_mass is None else round(item.label_mass, 3),
     }
     return {name: value for name, value in data.items() if value not in (None, "", [], False)}
 
 
 def _steps(result: Result) -> list[list[Any]]:
-    headroom = {part.criterion: part.headroom for part in result.score.parts} if result.score else {}
-    return [[step.criterion, shown(step.text), round(headroom.get(step.criterion, 0.0), 3)] for step in result.steps]
+    return [[step.criterion, shown(step.text), round(result.gain(step), 3)] for step in result.steps]
 
 
 def _metrics(result: Result) -> list[list[Any]]:

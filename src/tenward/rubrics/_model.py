@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["METRIC_NAMES", "Criterion", "Gate", "Mix", "Names", "Rubric", "Scale"]
+__all__ = ["METRIC_NAMES", "Check", "Criterion", "Gate", "Mix", "Names", "Rubric", "Scale"]
 
 METRIC_NAMES = ("bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor")
 MetricName = Literal["bm25", "bleu", "chrf", "rouge_1", "rouge_2", "rouge_l", "meteor"]
@@ -27,6 +27,7 @@ _CRITERION_ID = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TOP = 10
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Statement = Annotated[str, Field(min_length=1, max_length=300)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 
@@ -55,6 +56,31 @@ class Scale(Document):
         return self.lo <= score <= self.hi
 
 
+class Check(Document):
+    """A statement that holds of a good candidate, and what to do where it does not; the text alone is a shorthand."""
+
+    says: Statement
+    """The statement, so that Yes is good; a judge is asked whether it is true."""
+
+    otherwise: Statement | None = None
+    """What to do where it does not hold; making the statement true, when left out."""
+
+    @field_validator("says")
+    @classmethod
+    def _no_question(cls, value: str) -> str:
+        if value.rstrip().endswith(("?", "？")):
+            raise FieldError(
+                found=f"the question {value!r}",
+                expected="a statement that is true of a good candidate",
+                hint="such as: an empty input is handled",
+            )
+        return value
+
+
+def _read_checks(value: Any) -> Any:
+    return [{"says": item} if isinstance(item, str) else item for item in value] if is_list(value) else value
+
+
 class Criterion(Document):
     """One question about the candidate, and what its answers mean."""
 
@@ -67,6 +93,11 @@ class Criterion(Document):
 
     levels: dict[int, Text] = Field(default_factory=dict[int, str])
     """What a level of the scale means in words; levels left out lie between their neighbours."""
+
+    checks: Annotated[tuple[Check, ...], BeforeValidator(_read_checks), Field(max_length=6)] = ()
+    """Statements that hold of a good candidate, at most six. Where words are asked for, a judge that reads a
+    distribution is asked whether each is true: they become reasons and steps, and never change a score. Judges that
+    state their scores do not see them."""
 
     floor: Annotated[int, Field(strict=True)] | None = None
     """A score below this level fails the candidate, whatever the other criteria say."""
@@ -260,6 +291,12 @@ class Rubric(Document):
                     yield FieldError("criteria", name, "levels", str(level), found=str(level), expected=span)
             if criterion.floor is not None and not self.scale.holds(criterion.floor):
                 yield FieldError("criteria", name, "floor", found=str(criterion.floor), expected=span)
+            said = [check.says for check in criterion.checks]
+            for index, statement in enumerate(said):
+                if statement in said[:index]:
+                    yield FieldError(
+                        "criteria", name, "checks", index, found=repr(statement), expected="each statement once"
+                    )
 
     def _share_faults(self) -> Iterator[FieldError]:
         zeros, one = "weights that are all 0", "at least one weight above 0"

@@ -25,6 +25,8 @@ def rubric_schema() -> dict[str, Any]:
         "anyOf": [{"type": "string", "minLength": 1}, {"$ref": "#/$defs/Criterion"}]
     }
     schema["$defs"].pop("Scale", None)
+    checks = schema["$defs"]["Criterion"]["properties"]["checks"]
+    checks["items"] = {"anyOf": [{"type": "string", "minLength": 1, "maxLength": 300}, checks["items"]]}
     ask = schema["$defs"]["Criterion"]["properties"]["ask"]
     about = ask.pop("description")
     schema["$defs"]["Criterion"]["properties"]["ask"] = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tenward.datasets import Case
+    from tenward.judges import Explain
     from tenward.rubrics import Rubric
 
 __all__ = ["RecordingJudge", "ReplayJudge", "ScriptedJudge"]
@@ -51,7 +52,7 @@ class ScriptedJudge(Judge):
         """Always ``scripted/v1``."""
         return "scripted/v1"
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """The scripted verdict."""
         self.cases.append(case)
         scores = self._scores(case) if callable(self._scores) else self._scores
@@ -59,6 +60,7 @@ class ScriptedJudge(Judge):
             judge=self.name,
             model="scripted",
             criteria=tuple(_part(name, scores.get(name)) for name in rubric.criteria),
+            words="model" if explain and self._why else "",
             why_not_2_lower=self._why if explain else "",
             fingerprint={"judge": self.name},
         )
@@ -81,7 +83,7 @@ class RecordingJudge(Judge):
         """The name of the judge that is asked."""
         return self._judge.name
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Ask the judge, record, and return its verdict."""
         verdict = await self._judge.judge(case, rubric, explain=explain)
         line = json.dumps({"key": case_key(case, rubric), "case": case.id, "verdict": verdict_as_dict(verdict)})
@@ -129,7 +131,7 @@ class ReplayJudge(Judge):
         """Always ``replay/v1``."""
         return "replay/v1"
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:  # noqa: ARG002
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:  # noqa: ARG002
         """The recorded verdict.
 
         Raises:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.datasets import Case
+    from tenward.judges import Explain
     from tenward.rubrics import Rubric
 
 __all__ = ["ScriptedProposer", "SimulatedJudge"]
@@ -45,7 +46,7 @@ class SimulatedJudge(Judge):
         """Always ``simulated/v1``."""
         return "simulated/v1"
 
-    async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:  # noqa: ARG002
+    async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:  # noqa: ARG002
         """The quality with its noise, as the score of every criterion."""
         self.judged += 1
         value = self._quality(case.output)

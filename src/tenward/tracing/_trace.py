@@ -26,7 +26,7 @@ VALUE_KEY = "tenward.value"
 
 # Said elsewhere in the trace, or nothing but a repetition of the case's id.
 _NOT_IN_OUTPUTS = ("target", "model", "seconds", "usage", "fingerprint")
-_OF_THE_JUDGE = ("criteria", "why_not_2_lower", "steps_to_10", "words_failure")
+_OF_THE_JUDGE = ("criteria", "words", "why_not_2_lower", "steps_to_10", "words_failure")
 
 
 def case_inputs(case: Case) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _feedback(result: Result) -> tuple[Feedback, ...]:
     if result.verdict is None:
         return ()
     found = [
-        Feedback(key=feedback_key(item.criterion), score=item.score, comment=item.reason)
+        Feedback(key=feedback_key(item.criterion), score=item.score, comment=item.in_words)
         for item in result.verdict.criteria
         if item.score is not None
     ]

@@ -71,6 +71,8 @@ function explained(item, number, prefix) {
       button.addEventListener("click", () => point(number, quote, prefix));
       return h("li", null, button);
     })),
+    item.checks && h("ul", { class: "gates", "aria-label": `Checks of ${CRITERIA[number].name}` }, item.checks.map(([says, probability, holds]) =>
+      h("li", { class: holds ? null : "failure" }, h("b", null, holds ? "holds" : "fails"), " ", h("span", { dir: "auto" }, says), ` (${per_cent(probability)})`))),
     item.distribution && distribution(item.distribution),
     item.mass !== undefined && item.mass < 0.9 && h("p", { class: "note" },
       `Only ${per_cent(item.mass)} of the answer's probability lay on the scale: the judge was confused.`),
@@ -95,8 +97,9 @@ function conclusion(item) {
     item.why && section("Why not 2 lower", said(item.why)),
     item.steps && section("Steps to 10", h("ol", { class: "steps" }, item.steps.map(([name, text, gain]) =>
       h("li", null, h("b", null, name), gain > 0 ? ` (up to +${figure(gain)}) ` : " ", h("span", { dir: "auto" }, text))))),
-    item.wordless && section("No words", h("p", null, "The judge wrote no words that can be shown."), failed(item.wordless)),
-    item.small && wordy && h("p", { class: "note" }, "Words of a small model: read them as hints. The scores do not depend on them."),
+    item.wordless && section(item.words ? "Missing words" : "No words", h("p", null, "Words or checks that were asked for could not be had."), failed(item.wordless)),
+    wordy && item.words === "program" && h("p", { class: "note" }, "Put into words by a program, from the readings and the rubric. Checks change no score."),
+    wordy && item.words === "model" && h("p", { class: "note" }, item.small ? "Words of a small model: read them as hints. The scores do not depend on them." : "Words of the judge's model."),
     item.arithmetic && section("Arithmetic", h("pre", { class: "sum", tabindex: "0", role: "region", "aria-label": "arithmetic" }, item.arithmetic.join("\n"))),
     item.metrics && section("Reference metrics", h("table", { class: "plain" },
       h("caption", null, "Likeness to the nearest reference, 0 to 1"),
