@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Run = Callable[..., CompletedProcess[str]]
 
 SHIPPED = Path(__file__).parents[2] / "judges"
-NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml") if not path.name.endswith(".scale.yaml"))
 
 
 def test_show_lists_the_judges(run: Run, server: StubServer) -> None:
