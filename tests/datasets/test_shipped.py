@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tenward.datasets import Case, DataSet
-from tenward.rubrics import Rubric
+from tenward.rubrics import Rubric, run_gates
 from tenward.workspace import Library
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,16 @@ def test_ratings_are_those_of_the_rubric_and_spread_over_it(name: str, rubric: s
     for split in ("dev", "sealed"):
         for criterion in criteria:
             ratings = {case.human[criterion] for case in cases if case.split == split}
-            assert ratings & {1, 2} and {3, 5} <= ratings, (split, criterion)
+            assert ratings & {1, 2}, (split, criterion)
+            assert {3, 5} <= ratings, (split, criterion)
+
+
+@pytest.mark.parametrize(("name", "rubric"), sorted(RATED.items()))
+def test_no_rated_text_is_stopped_by_a_gate(name: str, rubric: str) -> None:
+    """What a gate refuses is not judged, so its rating would say nothing of a judge."""
+    gates = Rubric.load(rubric, library=LIBRARY)
+    stopped = [case.id for case in cases_of(name) if not all(gate.passed for gate in run_gates(gates, case.output))]
+    assert stopped == []
 
 
 @pytest.mark.parametrize("name", sorted(RATED))
