@@ -28,7 +28,7 @@ def scale_file(bench: Bench, *, judge: str = "stub/v1", rubric: str = RUBRIC.rub
     """Return a scale file that fits the bench's judge, as data; ``changed`` replaces fields of its one rubric."""
     mine = ModelJudge(bench.spec(read="distribution")).fingerprint(RUBRIC)
     one = {
-        "on": [1, 5],
+        "range": [1, 5],
         "fitted_for": {name: mine[name] for name in MAPPED_COMPONENTS},
         "source": "made up",
         "error": 0.8,
@@ -67,6 +67,12 @@ async def test_a_criterion_without_a_map_stays_raw(bench: Bench) -> None:
     assert verdict.scores == pytest.approx({"clarity": 3.0, "tests": 4.0})
     assert verdict.scale == "calibrated but for tests"
     assert verdict.criteria[1].raw is None
+
+
+@pytest.mark.parametrize(("inputs", "scale"), [("without", "calibrated"), ("either", "calibrated"), ("with", "raw")])
+async def test_a_map_holds_for_the_kind_of_text_it_was_fitted_on(bench: Bench, inputs: str, scale: str) -> None:
+    """The case has no input, and readings of texts with one may mean something else."""
+    assert (await judged(bench, scale_file(bench, inputs=inputs), {"4": 1.0})).scale == scale
 
 
 async def test_a_map_is_part_of_the_fingerprint_and_asks_nothing_again(bench: Bench) -> None:

@@ -7,27 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_text
 from tenward.cli._options import NumberRange
 from tenward.datasets import DataSet
-from tenward.documents import load_document
 from tenward.errors import UsageError
-from tenward.evaluation import Store, fit_scale, rated_texts, run_dataset
-from tenward.judges import MAPPED_COMPONENTS, Judge, ScaleFile
+from tenward.evaluation import Store, fit_scale, rated_texts, run_dataset, scale_data, scale_text
+from tenward.judges import Judge
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rich.console import RenderableType
 
     from tenward.evaluation import FittedScale
 
-__all__ = ["command", "scale_text"]
+__all__ = ["command"]
 
 
 @click.command("scale")
@@ -94,7 +90,7 @@ def command(
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, scale_text(target, who.name, loaded, fitted, fingerprint, told))
     if as_json:
-        print_json(_as_data(fitted, who.name, loaded, fingerprint, told))
+        print_json(scale_data(fitted, who.name, loaded, fingerprint, told))
     else:
         print_page(_view(fitted, who.name, loaded))
     if target is not None:
@@ -111,63 +107,6 @@ async def _judged(
         await judge.aclose()
 
 
-def scale_text(
-    path: Path, judge: str, rubric: Rubric, fitted: FittedScale, fingerprint: Mapping[str, str], source: str
-) -> str:
-    """The text of a scale file with the maps of one rubric put in; those of others stay.
-
-    Raises:
-        DocumentError: The file that is there is no valid scale file.
-        UsageError: It is that of another judge.
-    """
-    rubrics: dict[str, Any] = {}
-    if path.is_file():
-        old = load_document(path, ScaleFile)
-        if old.scale != judge:
-            raise UsageError(
-                f"{path}: found maps of the judge {old.scale}, expected {judge}", hint="name another file with -o"
-            )
-        rubrics = old.model_dump(mode="json", exclude_none=True)["rubrics"]
-    rubrics[rubric.rubric] = _as_data(fitted, judge, rubric, fingerprint, source)["rubrics"][rubric.rubric]
-    ScaleFile.model_validate({"scale": judge, "rubrics": rubrics})
-    lines = [
-        "# yaml-language-server: $schema=scale.schema.json",
-        "# What readings of this judge mean: strictly rising maps from raw readings to points.",
-        f"scale: {judge}",
-        "rubrics:",
-    ]
-    for name, one in rubrics.items():
-        head = {key: value for key, value in one.items() if key != "criteria"}
-        lines.append(f"  {name}:")
-        lines += [f"    {line}" for line in _dumped(head).splitlines()]
-        lines.append("    criteria:" if one["criteria"] else "    criteria: {}")
-        for criterion, maps in one["criteria"].items():
-            lines.append(f"      {criterion}:")
-            lines += [f"        {line}" for line in _dumped(maps).splitlines()]
-    return "\n".join(lines) + "\n"
-
-
-def _dumped(data: Any) -> str:
-    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110))
-
-
-def _as_data(
-    fitted: FittedScale, judge: str, rubric: Rubric, fingerprint: Mapping[str, str], source: str
-) -> dict[str, Any]:
-    return {
-        "scale": judge,
-        "rubrics": {
-            rubric.rubric: {
-                "on": [rubric.scale.lo, rubric.scale.hi],
-                "fitted_for": {name: fingerprint[name] for name in MAPPED_COMPONENTS if name in fingerprint},
-                "source": source,
-                **({} if fitted.error is None else {"error": round(fitted.error, 3)}),
-                "criteria": {name: one.model_dump(mode="json", exclude_none=True) for name, one in fitted.maps.items()},
-            }
-        },
-    }
-
-
 def _view(fitted: FittedScale, judge: str, rubric: Rubric) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
@@ -182,4 +121,7 @@ def _view(fitted: FittedScale, judge: str, rubric: Rubric) -> RenderableType:
         table.add_row(name, str(one.cases), rated, raw, mapped)
         words.append(hanging(f"{name}:", Text(one.why if one.scale else f"stays raw. {one.why}"), indent=0, width=16))
     head = Text(f"{rubric.rubric} · {judge} · mean ± standard deviation, in points of the scale", style="bold")
+    if fitted.left_out:
+        other = "without" if fitted.inputs == "with" else "with"
+        words.append(Text(f"{fitted.left_out} texts {other} an input were left out: they are read by other questions"))
     return Group(head, table, Text(), *words)

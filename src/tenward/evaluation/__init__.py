@@ -23,6 +23,7 @@ from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run import Progress, Run, RunSink, count_cases, run_cases, run_dataset
 from tenward.evaluation._run_record import RunRecord, RunStanding, RunStatus
+from tenward.evaluation._scale_file import scale_data, scale_text
 from tenward.evaluation._score import ascore, score
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
@@ -74,6 +75,8 @@ __all__ = [
     "run_as_dict",
     "run_cases",
     "run_dataset",
+    "scale_data",
+    "scale_text",
     "score",
     "signed",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tenward.errors import UsageError
 from tenward.evaluation._folds import fold_of_units, rank_correlation
@@ -59,6 +59,9 @@ class Rated:
     rating: Mapping[str, float]
     """On the rubric's scale."""
 
+    has_input: bool = True
+    """Whether the text had an input. Judges may be told other things where there is none."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FittedCriterion:
@@ -103,6 +106,12 @@ class FittedScale:
 
     criteria: Mapping[str, FittedCriterion]
 
+    inputs: Literal["with", "without"]
+    """Whether the texts it was fitted on had an input."""
+
+    left_out: int = 0
+    """Texts of the other, rarer kind."""
+
     error: float | None = None
     """Root mean squared error of the weighted sum in points, cross-validated; None unless every criterion has a map."""
 
@@ -119,11 +128,15 @@ def rated_texts(results: Iterable[Result]) -> Iterator[Rated]:
             continue
         raw = {name: one for name, one in result.verdict.raw_scores.items() if one is not None}
         group = result.case.group or f"\0{result.case.id}"
-        yield Rated(case=result.case.id, group=group, raw=raw, rating=result.case.human)
+        yield Rated(
+            case=result.case.id, group=group, raw=raw, rating=result.case.human, has_input=bool(result.case.input)
+        )
 
 
 def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> FittedScale:
     """Fit one map per criterion that is rated.
+
+    Where some texts have an input and some have none, only the more frequent kind is fitted to.
 
     Args:
         texts: Rated texts.
@@ -143,6 +156,8 @@ def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> Fitte
                     f"expected {lo} to {hi}, the scale of {rubric.rubric}",
                     hint="rate on the scale of the rubric, by its levels",
                 )
+    with_input = 2 * sum(text.has_input for text in texts) >= len(texts)
+    every, texts = len(texts), tuple(text for text in texts if text.has_input == with_input)
     found: dict[str, FittedCriterion] = {}
     off: dict[str, dict[str, float]] = {}  # mapped reading minus rating, by case
     most = groups = 0
@@ -161,7 +176,12 @@ def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> Fitte
             f"criterion, expected {_LEAST_CASES} of {_LEAST_GROUPS} or more",
             hint=f"`human` holds ratings under the names of the rubric's criteria: {', '.join(rubric.criteria)}",
         )
-    return FittedScale(criteria=found, error=_whole_error(off, rubric))
+    return FittedScale(
+        criteria=found,
+        inputs="with" if with_input else "without",
+        left_out=every - len(texts),
+        error=_whole_error(off, rubric),
+    )
 
 
 def _whole_error(off: Mapping[str, Mapping[str, float]], rubric: Rubric) -> float | None:

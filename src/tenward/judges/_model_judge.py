@@ -97,10 +97,10 @@ class ModelJudge(Judge):
         asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
         if self.spec.read == "stated":
             verdict = await self._stated(case, rubric, prompt, deadline, asking)
-            verdict = apply_scale(verdict, self.scale(rubric), rubric)
+            verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
         else:
             verdict = await self._distribution(case, rubric, prompt, deadline, asking)
-            verdict = apply_scale(verdict, self.scale(rubric), rubric)
+            verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
             # Here every score is final; below it is put into words.
             if self.spec.asks_model(explain):
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline, asking)

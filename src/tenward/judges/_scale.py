@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -94,8 +94,12 @@ class CriterionScale(Document):
 class RubricScale(Document):
     """The maps of one rubric's criteria."""
 
-    on: tuple[int, int]
+    range: tuple[int, int]
     """The rubric's scale, such as ``[1, 5]``."""
+
+    inputs: Literal["with", "without", "either"] = "either"
+    """Whether the texts had an input. A judge with ``anchors: without-input`` is told other things where there is none,
+    so its readings of texts of the other kind stay raw; ``either`` maps all."""
 
     fitted_for: dict[str, str]
     """What the raw readings hang on: components of the judge's fingerprint under the rubric. Where one differs, the
@@ -112,9 +116,9 @@ class RubricScale(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> RubricScale:
-        lo, hi = self.on
+        lo, hi = self.range
         if not lo < hi:
-            raise FieldError("on", found=f"[{lo}, {hi}]", expected="lowest below highest", hint="such as [1, 5]")
+            raise FieldError("range", found=f"[{lo}, {hi}]", expected="lowest below highest", hint="such as [1, 5]")
         raise_faults([fault for name, one in self.criteria.items() for fault in _knot_faults(name, one, lo, hi)])
         return self
 
@@ -163,13 +167,17 @@ class ScaleInUse:
     """Root mean squared error of the weighted sum, in points; None if unknown. Two texts that are as far apart are in
     the right order three times of four, since the difference of two such errors is √2 times as large."""
 
+    inputs: Literal["with", "without", "either"] = "either"
+    """Of which texts: those with an input, those without one, or all."""
+
     note: str = ""
     """Why a map that there is was left alone, in a line; empty otherwise."""
 
     @property
     def digest(self) -> str:
         """Hash of the maps, a component of the fingerprint; ``raw`` without any."""
-        return digest([[name, one.knots] for name, one in sorted(self.maps.items())]) if self.maps else "raw"
+        maps = [[name, one.knots] for name, one in sorted(self.maps.items())]
+        return digest([self.inputs, maps]) if self.maps else "raw"
 
     def label(self, rubric: Rubric) -> str:
         """The scale in a word or a few: ``calibrated``, ``raw``, or ``calibrated but for tests``."""
@@ -201,8 +209,8 @@ def scale_in_use(files: Sequence[tuple[Path, ScaleFile]], rubric: Rubric, finger
             note = note or f"{path}: the map for {rubric.rubric} was fitted for another {other}: readings are raw"
             continue
         unknown = sorted(set(one.criteria) - set(rubric.criteria))
-        if unknown or tuple(one.on) != (rubric.scale.lo, rubric.scale.hi):
-            found = f"criteria {', '.join(unknown)}" if unknown else f"the scale {list(one.on)}"
+        if unknown or tuple(one.range) != (rubric.scale.lo, rubric.scale.hi):
+            found = f"criteria {', '.join(unknown)}" if unknown else f"the scale {list(one.range)}"
             problem = Problem(
                 line=None,
                 field=f"rubrics.{rubric.rubric}",
@@ -211,13 +219,20 @@ def scale_in_use(files: Sequence[tuple[Path, ScaleFile]], rubric: Rubric, finger
                 hint="fit it again: tenward judge scale",
             )
             raise DocumentError(path, [problem])
-        return ScaleInUse(maps=one.criteria, source=one.source, error=one.error)
+        return ScaleInUse(maps=one.criteria, source=one.source, error=one.error, inputs=one.inputs)
     return ScaleInUse(note=note)
 
 
-def apply_scale(verdict: Verdict, scale: ScaleInUse, rubric: Rubric) -> Verdict:
-    """The verdict with mapped scores; the raw readings stand beside them."""
-    if not scale.maps:
+def apply_scale(verdict: Verdict, scale: ScaleInUse, rubric: Rubric, *, has_input: bool) -> Verdict:
+    """The verdict with mapped scores; the raw readings stand beside them.
+
+    Args:
+        verdict: What the judge read.
+        scale: Its maps under the rubric.
+        rubric: The rubric.
+        has_input: Whether the judged text had an input.
+    """
+    if not scale.maps or scale.inputs == ("without" if has_input else "with"):
         return verdict
     return replace(verdict, criteria=tuple(_mapped(item, scale, rubric) for item in verdict.criteria))
 
