@@ -21,8 +21,8 @@ from tenward.rubrics import Rubric
 
 OURS = "of this project, rated by its author by the levels of the rubric; not by independent raters"
 SUMMEVAL = (
-    "96 summaries of 24 articles of SummEval (Fabbri et al., 2021; Apache-2.0), mean of three experts' ratings; documents "
-    "of the half that chooses"
+    "96 summaries of 24 articles of SummEval (Fabbri et al., 2021; Apache-2.0), mean of three ratings; half that chooses"
+    "chooses"
 )
 CRSCORE = "90 review comments on 30 diffs of CRScore (Naik et al., 2024; MIT), people's ratings; half that chooses"
 SOURCES = {
