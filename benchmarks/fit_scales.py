@@ -21,8 +21,7 @@ from tenward.rubrics import Rubric
 
 OURS = "of this project, rated by its author by the levels of the rubric; not by independent raters"
 SUMMEVAL = (
-    "96 summaries of 24 articles of SummEval (Fabbri et al., 2021; Apache-2.0), mean of three ratings; half that chooses"
-    "chooses"
+    "96 summaries of 24 articles of SummEval (Fabbri et al., 2021; Apache-2.0), experts' ratings; half that chooses"
 )
 CRSCORE = "90 review comments on 30 diffs of CRScore (Naik et al., 2024; MIT), people's ratings; half that chooses"
 SOURCES = {

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tenward.judges import Judge
+from tenward.rubrics import Rubric
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,19 @@ def test_a_panel_is_shown_with_its_members(run: Run, server: StubServer, workspa
     assert yaml.safe_load(run("judge", "show", "both").stdout) == yaml.safe_load(text)
 
 
+def test_the_shipped_scale_file_fits_its_schema() -> None:
+    """Editors find no fault in the maps that ship, and each is for a shipped rubric as it stands."""
+    schema = json.loads((SHIPPED / "scale.schema.json").read_text(encoding="utf-8"))
+    data = yaml.safe_load((SHIPPED / "local.scale.yaml").read_text(encoding="utf-8"))
+    jsonschema.validate(data, schema)
+    judge = Judge.load("local")
+    for name, maps in data["rubrics"].items():
+        rubric = Rubric.load(name)
+        used = judge.scale(rubric)
+        assert used.note == ""
+        assert set(used.maps) == set(maps["criteria"])
+
+
 def test_a_judge_as_json_holds_the_defaults(run: Run, server: StubServer) -> None:
     """``judge show J --json`` is the whole judge, defaults included."""
     shown = json.loads(run("judge", "show", "stub", "--json").stdout)
@@ -85,6 +99,7 @@ def test_the_committed_schema_is_what_the_command_prints(run: Run) -> None:
     ended = run("judge", "schema")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (SHIPPED / "judge.schema.json").read_text(encoding="utf-8") == ended.stdout
+    assert (SHIPPED / "scale.schema.json").read_text(encoding="utf-8") == run("judge", "schema", "--scale").stdout
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,7 +56,8 @@ def command(folder: Path) -> None:
     files = {f"{name}/README.md": f"{_ABOUT[name]}\n" for name in CONTENT_FOLDERS}
     files["rubrics/my-rubric.yaml"] = _RUBRIC
     files["rubrics/rubric.schema.json"] = (shipped / "rubrics" / "rubric.schema.json").read_text(encoding="utf-8")
-    files["judges/judge.schema.json"] = (shipped / "judges" / "judge.schema.json").read_text(encoding="utf-8")
+    for name in ("judge.schema.json", "scale.schema.json"):
+        files[f"judges/{name}"] = (shipped / "judges" / name).read_text(encoding="utf-8")
     files["loop/loop.schema.json"] = (shipped / "loop" / "loop.schema.json").read_text(encoding="utf-8")
     files["judges/local.yaml"] = (shipped / "judges" / "local.yaml").read_text(encoding="utf-8")
     changed = False

@@ -10,7 +10,7 @@ import yaml
 from tenward.cli import _judge_scale
 from tenward.cli._console import clean, print_json, print_page, say
 from tenward.cli._kind import require_kind
-from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec
+from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec, scale_schema
 from tenward.workspace import Library
 
 __all__ = ["command"]
@@ -55,9 +55,10 @@ def show(name: str | None, *, as_json: bool) -> None:
 
 
 @command.command("schema")
-def schema() -> None:
+@click.option("--scale", is_flag=True, help="That of scale files, which hold what a judge's readings mean.")
+def schema(*, scale: bool) -> None:
     """Print the JSON Schema of judge files, for editors."""
-    print_json(judge_schema())
+    print_json(scale_schema() if scale else judge_schema())
 
 
 def _model(spec: JudgeSpec | PanelSpec) -> str:

@@ -38,7 +38,7 @@ __all__ = [
     "scale_schema",
 ]
 
-SUFFIX = ".scale"
+_SUFFIX = ".scale"
 MAPPED_COMPONENTS = ("rubric", "prompt", "schema", "model", "reading")
 """Components of a judge's fingerprint on which its raw readings hang: a map holds only where all of them agree."""
 
@@ -257,15 +257,16 @@ def load_scales(library: Library, path: Path, judge: str) -> tuple[tuple[Path, S
     Raises:
         DocumentError: One of them is no valid scale file, or is that of another judge.
     """
-    name = f"{path.stem}{SUFFIX}.yaml"
-    places = dict.fromkeys([*(root / "judges" / name for root in library.roots[:-1]), path.with_name(name)])
-    if path.parent == library.shipped / "judges" or library.names("judges").get(path.stem) == path:
-        places |= {library.shipped / "judges" / name: None}
+    name = f"{path.stem}{_SUFFIX}.yaml"
+    shipped = library.shipped / "judges" / name
+    places = dict.fromkeys([*(root / "judges" / name for root in library.roots), path.with_name(name)])
     found: list[tuple[Path, ScaleFile]] = []
     for place in places:
         if not place.is_file():
             continue
         file = load_document(place, ScaleFile)
+        if file.scale != judge and place == shipped != path.with_name(name):
+            continue  # a judge of the user's own may have the name of a shipped one
         if file.scale != judge:
             problem = Problem(
                 line=None,
