@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,19 +118,21 @@ def make(top: Path, judge: str) -> None:
         subprocess.run(["git", "-C", str(top), *arguments], check=True)
 
 
-def neutral(brief: Any, _: Path) -> dict[str, str]:
-    """Return an edit that is unlike any other and changes nothing that matters."""
+def neutral(brief: Any, _: Path, *, comments: bool = False) -> dict[str, str]:
+    """Return an edit that is unlike any other and changes nothing that matters, or nothing but a comment."""
     number: int = brief.number
-    greeting = GREETINGS[number % len(GREETINGS)]
+    greeting = GREETINGS[0 if comments else number % len(GREETINGS)]
     remark = REMARKS[number // len(GREETINGS) % len(REMARKS)]
     blanks = " " * (number // (len(GREETINGS) * len(REMARKS)) + 1)
+    white = " " * (0 if comments else number % 5)
+    note = f"{remark}, {number}" if comments else remark
     return {
-        PROMPT: f"<!--{blanks}{remark}{blanks}-->\n{greeting}{' ' * (number % 5)}\n",
+        PROMPT: f"<!--{blanks}{note}{blanks}-->\n{greeting}{white}\n",
         "": f"variant{number} of it{number}",
     }
 
 
-def run(judge: str, attempts: int, seed: int, noise: float, rule: str) -> Found:
+def run(judge: str, attempts: int, seed: int, noise: float, rule: str, *, comments: bool) -> Found:
     """Run one loop in a repository of its own."""
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder) / "work"
@@ -145,7 +148,7 @@ def run(judge: str, attempts: int, seed: int, noise: float, rule: str) -> Found:
                 LoopRecord.open(top, "nothing"),
                 store,
                 top=top,
-                proposer=ScriptedProposer(neutral),
+                proposer=ScriptedProposer(partial(neutral, comments=comments)),
                 judge=SimulatedJudge(lambda _: 0.5, noise=noise, seed=seed) if judge == "stub" else None,
             )
             asyncio.run(engine.run())
@@ -162,11 +165,14 @@ def main() -> None:
     parser.add_argument(
         "--rule", choices=("race", "better"), default="race", help="better: what it is worth without one"
     )
+    parser.add_argument("--edits", choices=("all", "comments"), default="all", help="comments: no output changes")
     parser.add_argument("--noise", type=float, default=0.12, help="sd of one pass of the simulated judge")
     options = parser.parse_args()
     holds = True
     for seed in options.seeds:
-        found = run(options.judge, options.attempts, seed, options.noise, options.rule)
+        found = run(
+            options.judge, options.attempts, seed, options.noise, options.rule, comments=options.edits == "comments"
+        )
         print(found.line, flush=True)
         for line in (*found.state.calibration["lines"], *found.state.warnings):
             print(f"  {line}")
