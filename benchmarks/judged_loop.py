@@ -1,11 +1,11 @@
-"""Loops of one attempt, judged by the embedded model: right outputs for other cases' ones, and the damage of right ones.
+"""Loops of one attempt, judged by the embedded model: right outputs for other cases' ones, and damage of right ones.
 
-Run: python benchmarks/judged_loop.py [--seeds 1 2 3] [--kinds right other half shuffled]      (needs the model; no network)
+Run: python benchmarks/judged_loop.py [--seeds 1 2 3] [--kinds right other half shuffled]     (the model; no network)
 
-The artefact is one word that says which outputs a command prints, so nothing is generated: the reference of the case, that
-of another one, half of it, or its words in another order. `right` begins with other cases' outputs and proposes the
-right ones, and should be kept at the first looks there are, four dev and eight sealed cases. The others begin with right
-outputs and propose the damage, and should never be kept. The exit status is 1 where one is not as it should be.
+The artefact is one word that says which outputs a command prints, so nothing is generated: the reference of the case,
+that of another one, half of it, or its words in another order. `right` begins with other cases' outputs and proposes
+the right ones, and should be kept at the first looks there are, four dev and eight sealed cases. The others begin with
+right outputs and propose the damage, and should never be kept. The exit status is 1 where one is not as it should be.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 Run: python benchmarks/fit_scales.py read code-review code-revisions --save READINGS      first: judge, raw
      python benchmarks/pairs.py code-review READINGS
 
-A pair are the cases NAME-better and NAME-worse. Per criterion: over the pairs whose ratings differ in it, the share that
-is read in the right order (ties count half), with its exact 95 % interval (Clopper and Pearson, 1934); then the weighted
-sum over all pairs, raw and mapped.
+A pair are the cases NAME-better and NAME-worse. Per criterion: over the pairs whose ratings differ in it, the share
+that is read in the right order (ties count half), with its exact 95 % interval (Clopper and Pearson, 1934); then the
+weighted sum over all pairs, raw and mapped.
 """
 
 from __future__ import annotations
