@@ -30,7 +30,7 @@ async def test_a_changed_check_leaves_scores_as_they_are(lab: Lab) -> None:
     assert sent == [6, 0, 3, 3, 0]
     assert len({tuple(sorted(run.record.fingerprint.items())) for run in runs}) == 1
     assert len({run.summary.value.mean for run in runs if run.summary.value is not None}) == 1
-    assert dict(runs[3].missed_for) == {"check": 3}
+    assert dict(runs[3].calls.missed_for) == {"check": 3}
 
 
 async def test_a_run_without_words_goes_on_under_other_checks(lab: Lab) -> None:

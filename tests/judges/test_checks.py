@@ -61,14 +61,14 @@ async def test_checks_become_reasons_and_steps(bench: Bench) -> None:
     assert [(step.criterion, step.text) for step in verdict.steps_to_10] == [
         ("works", "Handle empty input"),
         ("clear", "Improve on “How clear is it?”."),
-        ("works", "Make this true: Errors are reported"),
+        ("works", "Make this true: “Errors are reported”."),
     ]
     assert verdict.steps_to_10[0].at_stake == pytest.approx(0.9)
     texts = [request.text(role="user") for request in bench.server.requests[asked:]]
     assert len(texts) == 5
     assert all(text.startswith(texts[0].partition("How well")[0].partition("<")[0]) for text in texts)
     assert sorted(text.rpartition("\n\n")[2] for text in texts[2:]) == sorted(
-        f"Is the following statement about the code true? {says} Answer Yes or No." for says in YES
+        f"Is the following statement about the code true? {says}. Answer Yes or No." for says in YES
     )
 
 

@@ -165,7 +165,7 @@ def _steps_of(one: _Scored) -> Iterator[Step]:
     advice = {check.says: check.otherwise for check in criterion.checks}
     failed = [check for check in one.item.checks if not check.holds]
     for check in failed:
-        text = advice.get(check.says) or f"Make this true: {check.says}"
+        text = advice.get(check.says) or f"Make this true: “{check.says}”."
         yield Step(criterion=name, text=_line(text), at_stake=1 - check.probability)
     if failed:
         return
