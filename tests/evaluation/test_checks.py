@@ -6,6 +6,7 @@ from tenward.datasets import Case
 from tenward.judges import case_key
 
 if TYPE_CHECKING:
+    from tenward.evaluation import Run
     from tenward.rubrics import Rubric
     from tests.evaluation.conftest import Lab
 
@@ -22,7 +23,7 @@ async def test_a_changed_check_leaves_scores_as_they_are(lab: Lab) -> None:
     case = Case(id="c", output="text")
     assert case_key(case, bare) == case_key(case, one) == case_key(case, two)
     sent: list[int] = []
-    runs = []
+    runs: list[Run] = []
     for rubric, explain in ((bare, False), (one, False), (one, True), (two, True), (two, True)):
         before = len(lab.sent)
         runs.append(await lab.run(data, rubric, lab.judge(read="distribution"), explain=explain))
