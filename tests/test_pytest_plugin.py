@@ -26,7 +26,7 @@ rubric: mine/v1
 about: Is it good?
 criteria:
   clear: {ask: Is it clear enough to act on, weight: 60, floor: 2}
-  kind: {ask: Is it kind to its reader, weight: 40}
+  kind: {ask: Is it kind to its reader, weight: 40, checks: [{says: It says thanks, otherwise: Say thanks}]}
 """
 JUDGE = (
     "judge: {name}/v1\nmodel: openai/stub\nbase_url: {url}\nretries: 0\nread: {read}\nprice: {{input: 1, output: 1}}\n"
@@ -111,18 +111,24 @@ def test_a_bad_text_fails_with_everything_that_was_said(pytester: pytest.Pyteste
 
 
 def test_words_are_asked_for_only_where_a_test_fails(pytester: pytest.Pytester, server: StubServer) -> None:
-    """A judge that reads distributions writes nothing about what is good enough, and explains what is not."""
+    """A judge that reads distributions reads no check of what is good enough, and the checks of what is not."""
     pytester.makepyfile("""
         def test_good(tenward_score):
             result = tenward_score("A text of grade 5.", rubric="mine", judge="bare", at_least=8)
-            assert result.verdict.why_not_2_lower == ""
+            assert [item.checks for item in result.verdict.criteria] == [(), ()]
 
         def test_bad(tenward_score):
             tenward_score("A text of grade 1.", rubric="mine", judge="bare", at_least=8)
     """)
     ended = run(pytester)
     ended.assert_outcomes(passed=1, failed=1)
-    ended.stdout.fnmatch_lines(["E*clear *of 5  The *reason *", "E*step, clear: The step *"])
+    ended.stdout.fnmatch_lines(
+        [
+            "E*clear *of 5  Between 1 and 2 on *",
+            "E*kind *of 5  * Fails: “It says thanks” (*%).",
+            "E*step, kind: Say thanks",
+        ]
+    )
     ended.stdout.re_match_lines([r"tenward: 2 texts judged, 5 calls, 2 cached, \$0\.00\d+"])
 
 

@@ -97,6 +97,7 @@ def test_a_rubric_as_json_loads_again(run: Run, workspace: Path) -> None:
         "ask": ["Is it clear enough to act on"],
         "weight": 60.0,
         "levels": {},
+        "checks": [],
         "floor": 2,
     }
     assert shown["min_coverage"] == 0.8

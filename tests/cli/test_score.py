@@ -15,7 +15,18 @@ import pytest
 
 from tenward.cli import main
 from tenward.judges import Judge
-from tenward.testing import AutoJudge, Cut, Garbage, Hang, NoLogprobs, Refusal, ScriptedJudge, Status, Truncated
+from tenward.testing import (
+    AutoJudge,
+    Cut,
+    Garbage,
+    Hang,
+    Logprobs,
+    NoLogprobs,
+    Refusal,
+    ScriptedJudge,
+    Status,
+    Truncated,
+)
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
     from tenward.datasets import Case
     from tenward.judges import Explain, Verdict
     from tenward.rubrics import Rubric
-    from tenward.testing import Reply, StubServer
+    from tenward.testing import Reply, Request, StubServer
 
     Run = Callable[..., CompletedProcess[str]]
 
@@ -179,21 +190,84 @@ def test_a_crowd_of_targets_is_ranked_without_criteria(run: Run) -> None:
     assert ended.stdout.endswith("\nscores per criterion: --json\n")
 
 
-def test_explain_adds_words(run: Run) -> None:
-    """``--explain`` adds reasons, evidence, why not 2 lower, and steps with what they are worth."""
+def test_the_model_explains_on_request(run: Run) -> None:
+    """``--explain model`` shows the model's reasons, evidence, why not 2 lower, and steps with what they are worth."""
     put("a.txt", "This is grade 3 work.")
     plain = run("score", "a.txt", "-r", "mine", "-j", "stub")
-    ended = run("score", "a.txt", "-r", "mine", "-j", "stub", "--explain")
+    ended = run("score", "a.txt", "-r", "mine", "-j", "stub", "--explain", "model")
     assert ended.returncode == 0
     for part in (
         "The reason was read ",
         "“This is grade 3 work.”",
         "  why not 2 lower\n    The why",
-        "  steps to 10\n",
+        "  words of the judge's model\n",
     ):
         assert part in ended.stdout
         assert part not in plain.stdout
     assert re.search(r"^    1\.  (clear|kind) \(up to \+[01]\.\d\d\)", ended.stdout, re.MULTILINE)
+
+
+CHECKED = """\
+rubric: checked/v1
+about: Is it good?
+criteria:
+  clear:
+    ask: How clear is it?
+    levels: {1: in the dark, 3: in the dusk, 5: in the light}
+    checks: [{says: It names the day, otherwise: Name the day}, It names the place]
+"""
+
+
+def test_a_program_explains_what_was_read(run: Run, server: StubServer, workspace: Path) -> None:
+    """The levels around a score are named unasked; ``--explain`` reads the checks too, and no number changes."""
+    (workspace / "rubrics/checked.yaml").write_text(CHECKED, encoding="utf-8")
+
+    def reply(request: Request) -> Reply:
+        text = request.text(role="user")
+        sure = 0.2 if "names the day" in text else 0.9
+        return Logprobs({"Yes": sure, "No": 1 - sure} if "Yes or No" in text else {"3": 0.5, "4": 0.5})
+
+    server.script(default=reply)
+    put("a.txt", "text")
+    plain = run("score", "a.txt", "-r", "checked", "-j", "stub").stdout
+    asked = run("score", "--explain", "a.txt", "-r", "checked", "-j", "stub").stdout
+    for page in (plain, asked):
+        assert "      Between 3 “in the dusk” and 5 “in the light”, nearer 3.\n" in page
+        assert (
+            "  why not 2 lower\n    clear (100% of the weight) is not 2, which lies between 1 “in the dark” and 3"
+            in page
+        )
+        assert "put into words by a program, from the readings and the rubric" in page
+        assert "quality 7/10" in page
+    assert "      ✗ It names the day (20%)\n      ✓ It names the place (90%)\n" in asked
+    assert "1.  clear (up to +1.20)  Name the day\n" in asked
+    assert "1.  clear (up to +1.50)  Reach 5 “in the light”.\n" in plain
+    assert "names the day" not in plain
+    data = json.loads(run("score", "a.txt", "-r", "checked", "-j", "stub", "--explain=program", "--json").stdout)
+    (result,) = data["results"]
+    assert result["words"] == "program"
+    assert result["criteria"]["clear"]["checks"] == [
+        {"says": "It names the day", "probability": pytest.approx(0.2), "holds": False},
+        {"says": "It names the place", "probability": pytest.approx(0.9), "holds": True},
+    ]
+    assert result["steps_to_10"] == [{"criterion": "clear", "step": "Name the day"}]
+
+
+def test_explain_has_two_ways(run: Run, server: StubServer) -> None:
+    """Another value is refused by name; a target that follows a bare ``--explain`` is no value."""
+    put("a.txt", "text")
+    ended = run("score", "a.txt", "-r", "mine", "-j", "stub", "--explain=aloud")
+    assert ended.returncode == 2
+    assert "'aloud' is not one of 'program', 'model'" in ended.stderr
+    assert run("score", "-r", "mine", "-j", "stub", "--explain", "--", "a.txt").returncode == 0
+
+
+def test_several_targets_are_explained_on_request_only(run: Run, server: StubServer) -> None:
+    """A ranking stays a ranking; with ``--explain`` each target's page stands above it."""
+    for name in ("a.txt", "b.txt"):
+        put(name, "text")
+    assert "why not 2 lower" not in run("score", "a.txt", "b.txt", "-r", "mine", "-j", "stub").stdout
+    assert run("score", "a.txt", "b.txt", "-r", "mine", "-j", "stub", "--explain").stdout.count("steps to 10") == 2
 
 
 def test_words_that_cannot_be_had_are_no_fault_of_the_score(run: Run, server: StubServer) -> None:
@@ -201,7 +275,7 @@ def test_words_that_cannot_be_had_are_no_fault_of_the_score(run: Run, server: St
     judge = AutoJudge(fixed={"reason": "", "why_not_2_lower": "{}", "steps_to_10": []})
     server.script(default=judge)
     put("a.txt", "text")
-    ended = run("score", "a.txt", "-r", "mine", "-j", "stub", "--explain")
+    ended = run("score", "a.txt", "-r", "mine", "-j", "stub", "--explain", "model")
     assert ended.returncode == 0
     assert "quality" in ended.stdout
     assert "words that were asked for are missing: schema (" in " ".join(ended.stdout.split())

@@ -12,7 +12,8 @@ from tenward.testing import AutoJudge, Json, Logprobs, ScriptedJudge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tenward.judges import Judge
+    from tenward.judges import Judge, PlannedCalls
+    from tenward.rubrics import Rubric
     from tenward.testing import Reply, Request
     from tests.evaluation.conftest import Lab
 
@@ -33,16 +34,26 @@ JUDGES: dict[str, Callable[[Lab], Judge]] = {
     "samples": lambda lab: lab.judge(price=PRICE, max_tokens=400, samples=3, temperature=1),
     "one by one": lambda lab: lab.judge(price=PRICE, max_tokens=400, ask="one-by-one"),
     "distribution": lambda lab: lab.judge(price=PRICE, read="distribution"),
+    "checked": lambda lab: lab.judge(price=PRICE, read="distribution"),
     "by form": lambda lab: lab.judge(price=PRICE, read="distribution", probe="by-form"),
-    "explained": lambda lab: lab.judge(price=PRICE, read="distribution", explain="always", max_tokens=400),
+    "explained": lambda lab: lab.judge(price=PRICE, read="distribution", explain="model", max_tokens=400),
     "panel": lambda lab: PanelJudge(
         "panel/v1",
         [
             (lab.judge(price=PRICE, max_tokens=400), 1),
-            (lab.judge(judge="b/v1", price=PRICE, read="distribution", explain="always", max_tokens=400), 2),
+            (lab.judge(judge="b/v1", price=PRICE, read="distribution", explain="model", max_tokens=400), 2),
         ],
     ),
 }
+
+
+def rubric_for(name: str, lab: Lab) -> Rubric:
+    """Return the rubric, with checks where the judge is there to read them."""
+    return (
+        lab.rubric("weight: 40", "weight: 40, checks: [It says please, It says thanks]")
+        if name == "checked"
+        else lab.rubric()
+    )
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -52,10 +63,11 @@ async def test_a_run_never_takes_more_than_its_plan_says(lab: Lab, name: str, re
     lab.server.script(default=reply)
     judge = JUDGES[name](lab)
     data = lab.dataset({"id": f"c{n}", "input": "🫠 12345 " * n, "output": f"Text {n} 猫."} for n in range(5))
-    plan = plan_dataset(data, lab.rubric(), judge, store=lab.store)
+    rubric = rubric_for(name, lab)
+    plan = plan_dataset(data, rubric, judge, store=lab.store, explain=True)
     assert lab.sent == []
     assert (plan.cases, plan.calls.cached) == (5, 0)
-    run = await lab.run(data, judge=judge)
+    run = await lab.run(data, rubric, judge, explain=True)
     took, calls = run.summary.usage, plan.calls
     assert took.calls == len(lab.sent)
     assert took.calls <= calls.most_calls
@@ -69,24 +81,29 @@ async def test_a_run_never_takes_more_than_its_plan_says(lab: Lab, name: str, re
         assert took.calls == calls.calls
 
 
-@pytest.mark.parametrize("name", ["stated", "samples", "one by one", "distribution", "by form", "panel"])
+@pytest.mark.parametrize("name", ["stated", "samples", "one by one", "distribution", "checked", "by form", "panel"])
 async def test_after_a_run_everything_is_cached(lab: Lab, name: str) -> None:
     """Nothing is left to pay but the words that explain scores; a case more costs itself alone."""
     judge = JUDGES[name](lab)
-    await lab.run(lab.dataset(4), judge=judge)
-    plan = plan_dataset(lab.dataset(4), lab.rubric(), judge, store=lab.store).calls
+    rubric = rubric_for(name, lab)
+
+    def plan_of(cases: int, asked: Rubric = rubric, sample: int = 0) -> PlannedCalls:
+        return plan_dataset(lab.dataset(cases), asked, judge, store=lab.store, explain=True, sample=sample).calls
+
+    await lab.run(lab.dataset(4), rubric, judge, explain=True)
+    plan = plan_of(4)
     words = 4 if name == "panel" else 0  # they quote scores that a plan does not know
     assert plan.cached == plan.calls - words
     assert plan.most_calls == 3 * words
     if not words:
         assert (plan.prompt_tokens, plan.completion_tokens, plan.worst_usd) == (0, 0, 0)
-    more = plan_dataset(lab.dataset(5), lab.rubric(), judge, store=lab.store).calls
+    more = plan_of(5)
     assert more.cached == plan.cached
     assert more.calls - plan.calls == plan.calls / 4
-    other = plan_dataset(lab.dataset(4), lab.rubric(), judge, store=lab.store, sample=1).calls
+    other = plan_of(4, sample=1)
     assert other.cached == 0
-    weighed = plan_dataset(lab.dataset(4), lab.rubric("weight: 60", "weight: 1"), judge, store=lab.store).calls
-    assert weighed == plan
+    heavier = rubric.criteria["clear"].model_copy(update={"weight": 1.0})
+    assert plan_of(4, rubric.model_copy(update={"criteria": {**rubric.criteria, "clear": heavier}})) == plan
 
 
 async def test_a_price_nobody_knows_is_unknown(lab: Lab) -> None:

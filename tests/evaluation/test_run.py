@@ -353,7 +353,7 @@ async def test_a_limit_in_dollars_holds_with_many_at_once(lab: Lab) -> None:
 PARTIAL: dict[str, Callable[[Lab], Judge]] = {
     "samples": lambda lab: lab.judge(samples=3, temperature=1.0),
     "one by one": lambda lab: lab.judge(ask="one-by-one"),
-    "explained": lambda lab: lab.judge(read="distribution", explain="always"),
+    "explained": lambda lab: lab.judge(read="distribution", explain="model"),
     "panel": lambda lab: PanelJudge("p/v1", [(lab.judge(), 1), (lab.judge(judge="b/v1", model="openai/b"), 1)]),
 }
 
@@ -363,14 +363,14 @@ async def test_half_a_verdict_is_no_result(lab: Lab, name: str) -> None:
     """The budget ends between the calls of one verdict: the rest of it never passes for the whole."""
     lab.server.script(default=AutoJudge())
     data, rubric = lab.dataset(6), lab.rubric(more="min_coverage: 0.1\n")
-    run = await lab.run(data, rubric, PARTIAL[name](lab), max_calls=2, concurrency=3)
+    run = await lab.run(data, rubric, PARTIAL[name](lab), explain=True, max_calls=2, concurrency=3)
     while run.record.status != "finished":
         sent = len(lab.sent)
-        run = await lab.run(data, rubric, PARTIAL[name](lab), max_calls=2, concurrency=3)
+        run = await lab.run(data, rubric, PARTIAL[name](lab), explain=True, max_calls=2, concurrency=3)
         assert 0 < len(lab.sent) - sent <= 2
     sent = len(lab.sent)
     assert sent == len({*lab.sent}) or name == "samples"
-    undisturbed = await lab.run(data, rubric, PARTIAL[name](lab))
+    undisturbed = await lab.run(data, rubric, PARTIAL[name](lab), explain=True)
     assert len(lab.sent) == sent, "all of it was kept"
     assert numbers(run) == numbers(undisturbed)
     assert (run.summary.scored, run.summary.failures) == (6, {})

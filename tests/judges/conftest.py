@@ -16,7 +16,7 @@ from tenward.testing import StubServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
 
 CASE = Case(id="answer", output="def answer():\n    return 41 + 1  # the well-known answer")
 RUBRIC = Rubric.parse(
@@ -38,7 +38,7 @@ class Bench:
         return JudgeSpec(**{**usual, **fields})
 
     async def ask(
-        self, case: Case = CASE, rubric: Rubric = RUBRIC, *, explained: bool = False, **fields: Any
+        self, case: Case = CASE, rubric: Rubric = RUBRIC, *, explained: Explain = False, **fields: Any
     ) -> Verdict:
         """Judge one case and close the connections."""
         judge = ModelJudge(self.spec(**fields))

@@ -18,7 +18,7 @@ from tenward.testing import AutoJudge, Garbage, Json, Logprobs, NoLogprobs, Stat
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tenward.judges import CriterionVerdict
+    from tenward.judges import CriterionVerdict, Explain
     from tenward.testing import Reply, Request
     from tests.judges.conftest import Bench
 
@@ -235,7 +235,7 @@ async def test_explaining_cannot_change_the_score(bench: Bench) -> None:
     words = {"evidence": ["return 41 + 1"], "reason": "It says what it does at once.", "score": 1}
     answer = bench.answer(clarity=words, tests=words)
     bench.server.script([Logprobs({"4": 1.0}), Logprobs({"2": 0.5, "3": 0.5}), Json(answer)])
-    verdict = await bench.ask(read="distribution", explained=True)
+    verdict = await bench.ask(read="distribution", explained="model")
     assert verdict.scores == pytest.approx({"clarity": 4, "tests": 2.5})
     assert [item.reason for item in verdict.criteria] == ["It says what it does at once."] * 2
     assert verdict.criteria[0].evidence == ("return 41 + 1",)
@@ -248,27 +248,37 @@ async def test_explaining_cannot_change_the_score(bench: Bench) -> None:
 
 
 async def test_words_are_only_paid_for_on_demand(bench: Bench) -> None:
-    """Without ``explain`` no structured call is made, unless the judge file says always."""
+    """No structured call is made but on demand, and then where the file or the demand names the model."""
     bench.server.script(default=AutoJudge())
-    assert (await bench.ask(read="distribution")).why_not_2_lower == ""
-    assert len(bench.server.requests) == 2
-    assert (await bench.ask(read="distribution", explain="always")).why_not_2_lower
-    assert len(bench.server.requests) == 5
+    demands: list[tuple[Explain, str, int, str]] = [
+        (False, "model", 2, "program"),
+        (True, "program", 2, "program"),
+        ("program", "model", 2, "program"),
+        (True, "model", 3, "model"),
+        ("model", "program", 3, "model"),
+    ]
+    for asked, by, calls, author in demands:
+        verdict = await bench.ask(read="distribution", explain=by, explained=asked)
+        assert (verdict.usage.calls, verdict.words) == (calls, author)
+        assert verdict.why_not_2_lower
+        assert all(item.reason for item in verdict.criteria)
 
 
 async def test_scores_stand_without_their_words(bench: Bench) -> None:
-    """When explaining fails, the scores stay and ``words_failure`` says why there are no words."""
+    """When the model cannot explain, scores and the program's words stay, and ``words_failure`` says why."""
     bench.server.script([Logprobs({"4": 1.0})] * 2, default=Status(500))
-    verdict = await bench.ask(read="distribution", explained=True)
+    verdict = await bench.ask(read="distribution", explained="model")
     assert verdict.scores == pytest.approx({"clarity": 4, "tests": 4})
     assert verdict.words_failure is not None
     assert verdict.words_failure.kind == "transport"
+    assert verdict.words == "program"
+    assert all(item.reason for item in verdict.criteria)
 
 
 async def test_nothing_is_explained_without_a_score(bench: Bench) -> None:
     """Unscored criteria need no words, so none are asked for."""
     bench.server.script(default=Logprobs({"Well": 1.0}))
-    verdict = await bench.ask(read="distribution", explained=True)
+    verdict = await bench.ask(read="distribution", explained="model")
     assert set(verdict.scores.values()) == {None}
     assert len(bench.server.requests) == 2
 

@@ -100,7 +100,7 @@ async def test_no_proxy_stands_before_the_engine(tmp_path: Path, monkeypatch: py
 async def test_words_quote_the_candidate(tmp_path: Path) -> None:
     """Explained on demand, the scores stay, every quote is a passage of the candidate, and sentences end in time."""
     judge = judge_file(tmp_path)
-    plain, explained = await judged(judge, CASE, TWO), await judged(judge, CASE, TWO, explain=True)
+    plain, explained = await judged(judge, CASE, TWO), await judged(judge, CASE, TWO, explain="model")
     assert explained.scores == plain.scores
     assert explained.usage.calls > plain.usage.calls
     assert any(item.reason and item.evidence for item in explained.criteria)
@@ -172,7 +172,7 @@ async def test_the_shipped_judge_prefers_the_better_review() -> None:
     )
     good = "`total` now divides by `len(items)`, so it returns an average, and an empty cart raises ZeroDivisionError."
     judge = Judge.load("local")
-    above = await judged(judge, Case(id="good", output=good, input=DIFF), rubric, explain=True)
+    above = await judged(judge, Case(id="good", output=good, input=DIFF), rubric, explain="model")
     below = await judged(judge, Case(id="poor", output="Nice weather today.", input=DIFF), rubric)
     assert (above.scores["relevance"] or 0) > (below.scores["relevance"] or 9)
     (relevance,) = above.criteria

@@ -36,7 +36,7 @@ def test_defaults_are_those_of_a_hosted_judge() -> None:
     spec = parse_document(HEAD, JudgeSpec, "j.yaml")
     assert (spec.provider, spec.model_name, spec.local) == ("openai", "m", False)
     assert (spec.read, spec.samples, spec.temperature, spec.anchors) == ("stated", 1, None, True)
-    assert spec.writes_words
+    assert spec.asks_model(explain=False)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,8 @@ def test_the_provider_ends_at_the_first_slash(model: str, provider: str, name: s
         (HEAD + "extra_body: {a: {b: 2026-01-01}}\n", "extra_body", "JSON", "finite numbers"),
         (HEAD + "extra_body: {a: [.nan]}\n", "extra_body", "JSON", "finite numbers"),
         (HEAD + "extra_body: {a: {1: x, b: y}}\n", "extra_body", "JSON", "finite numbers"),
-        (HEAD + "explain: always\n", "explain", "explain: always beside read: stated", "read: distribution"),
+        (HEAD + "explain: model\n", "explain", "explain: model beside read: stated", "read: distribution"),
+        (HEAD + "read: distribution\nexplain: always\n", "explain", "'always'", "'program' or 'model'"),
         (HEAD + "probe: by-form\n", "probe", "probe beside read: stated", "read: distribution"),
         (HEAD + "read: distribution\nsamples: 3\n", "samples", "3 samples of a distribution", "1"),
         (HEAD + "samples: 3\ntemperature: 0\n", "samples", "3 samples at temperature 0", "above 0"),

@@ -27,7 +27,7 @@ def wants(request: Request) -> list[str]:
 async def test_words_one_by_one(bench: Bench) -> None:
     """Each criterion's words come from a call of their own, which is told that criterion's score and question."""
     bench.server.script(READ, default=AutoJudge())
-    verdict = await bench.ask(read="distribution", ask="one-by-one", explained=True)
+    verdict = await bench.ask(read="distribution", ask="one-by-one", explained="model")
     asked = {tuple(wants(request)): request.text(role="user") for request in bench.server.requests[2:]}
     assert set(asked) == {("clarity",), ("tests",), ("why_not_2_lower",), ("steps_to_10",)}
     assert "were given: clarity 4.0. Explain" in asked["clarity",]
@@ -44,7 +44,7 @@ async def test_words_one_by_one(bench: Bench) -> None:
 async def test_only_scored_criteria_are_explained(bench: Bench) -> None:
     """A criterion without a score gets no words, and the judge is not told of it."""
     bench.server.script([Logprobs({"4": 1.0}), Logprobs({"Well": 1.0})], default=AutoJudge())
-    verdict = await bench.ask(read="distribution", explained=True)
+    verdict = await bench.ask(read="distribution", explained="model")
     assert wants(bench.server.requests[-1]) == ["clarity", "why_not_2_lower", "steps_to_10"]
     clarity, tests = verdict.criteria
     assert clarity.reason
@@ -58,7 +58,7 @@ async def test_the_words_of_a_bad_answer_are_left_out(bench: Bench, explain: boo
     bad = {"evidence": ["not in there"], "reason": "..."}
     readings: list[Reply] = [*READ] if explain else []
     bench.server.script(readings, default=Json(bench.answer(clarity=bad)))
-    verdict = await bench.ask(read="distribution" if explain else "stated", explained=explain)
+    verdict = await bench.ask(read="distribution" if explain else "stated", explained="model" if explain else False)
     clarity, tests = verdict.criteria
     assert (clarity.reason, clarity.evidence) == ("", ())
     assert tests.evidence == ("return 41 + 1",)
@@ -71,7 +71,7 @@ async def test_asking_again_for_words(bench: Bench) -> None:
     """An unfit explanation is asked for again, at most twice."""
     answers = [Json(bench.answer(why_not_2_lower="." * count)) for count in (1, 2, 3)]
     bench.server.script([*READ, *answers])
-    verdict = await bench.ask(read="distribution", explained=True)
+    verdict = await bench.ask(read="distribution", explained="model")
     assert len(bench.server.requests) == 5
     assert verdict.why_not_2_lower == ""
     assert verdict.words_failure == Failure(kind="schema", detail="why_not_2_lower: is empty or no sentence")
@@ -113,7 +113,7 @@ async def test_steps_are_checked_one_by_one(bench: Bench) -> None:
 async def test_usage_adds_up(bench: Bench) -> None:
     """Tokens, cached tokens and cost are summed over all calls of a verdict."""
     bench.server.script([*READ, Json(bench.answer(), usage=(100, 40))])
-    verdict = await bench.ask(read="distribution", explained=True, price={"input": 1, "output": 3})
+    verdict = await bench.ask(read="distribution", explained="model", price={"input": 1, "output": 3})
     usage = verdict.usage
     assert usage.calls == 3
     assert usage.completion_tokens == 42
@@ -163,7 +163,7 @@ async def test_counters_that_are_none_count_nothing(bench: Bench, count: object,
 async def test_verdicts_survive_a_file(bench: Bench) -> None:
     """A verdict as JSON and back is the same verdict, with distributions, words and failures."""
     bench.server.script([Logprobs({"4": 0.5, "5": 0.25}), Logprobs({"Well": 1.0})], default=AutoJudge())
-    verdict = await bench.ask(read="distribution", explained=True)
+    verdict = await bench.ask(read="distribution", explained="model")
     assert verdict_from_dict(json.loads(json.dumps(verdict_as_dict(verdict)))) == verdict
     with pytest.raises(ValueError, match="criteria"):
         verdict_from_dict({"judge": "a/v1", "model": "m"})

@@ -7,6 +7,7 @@ import subprocess
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,8 +36,6 @@ from tenward.rubrics import Rubric
 from tenward.testing import ScriptedProposer, SimulatedJudge
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tenward.judges import Explain, Verdict
     from tenward.loop import Event, LoopState
 
@@ -208,6 +207,29 @@ def found(new: str, rubric: Rubric, *references: str, old: str = "") -> dict[str
     """Return the quotes a text has, by the names of their alarms."""
     cases = [Case(id=str(at), input="i", references=(one,)) for at, one in enumerate(references)]
     return {alarm.name: alarm.evidence.split(": ", 1)[1] for alarm in grader_quotes(old, new, rubric, cases)}
+
+
+def test_a_check_is_the_graders_and_its_advice_is_not() -> None:
+    """A text that states a check is marked; one that takes the advice of a failed check is not."""
+    check = (
+        "{says: Every error the task names is told to the caller by name, otherwise: Tell each error to whoever calls}"
+    )
+    rubric = Rubric.parse(f"rubric: q/v1\nabout: Good?\ncriteria:\n  a: {{ask: Good, checks: [{check}]}}\n")
+    assert set(found("Every error the task names is told to the caller by name.", rubric)) == {"quotes-rubric"}
+    assert found("Tell each error to whoever calls.", rubric) == {}
+    assert set(found("Is the following statement about the candidate true?", rubric)) == {"quotes-judge"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "rubrics").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_the_advice_of_shipped_checks_can_be_taken(path: Path) -> None:
+    """Each criterion has checks that say what to do, and whoever does it in these words quotes nothing."""
+    rubric = Rubric.load(path)
+    assert all(2 <= len(criterion.checks) <= 4 for criterion in rubric.criteria.values())
+    advice = [check.otherwise for criterion in rubric.criteria.values() for check in criterion.checks]
+    assert found("\n".join(one or "" for one in advice), rubric) == {}
+    assert None not in advice
 
 
 SCRIPTS = {

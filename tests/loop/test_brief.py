@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tenward.datasets import Case
 from tenward.evaluation import Result, evaluate_case
-from tenward.judges import CriterionVerdict, Step, Verdict
+from tenward.judges import CheckReading, CriterionVerdict, Step, Verdict
 from tenward.loop import Status
 from tenward.loop._brief import Brief, BriefLimits, Measured, build_brief, stuck_level
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
@@ -127,6 +128,21 @@ def test_feedback_sets_what_is_told_of_the_judge(feedback: Any, reasons: bool, s
         assert ("Does it fit the diff?" in whole) is reasons
         assert ("STEP bad" in whole) is steps
     assert "accuracy: 3.33 of 5, weight 75%" in made.text
+
+
+def test_checks_are_reasons_and_quoted_words_are_marked() -> None:
+    """What holds and what fails is told with its probability, and the reader learns whose the quoted words are."""
+    spoken = RESULTS[1].verdict
+    assert spoken is not None
+    checks = (CheckReading(says="It names a file", probability=0.9), CheckReading(says="It is short", probability=0.2))
+    items = (replace(spoken.criteria[0], checks=checks), *spoken.criteria[1:])
+    made = brief(results=[replace(RESULTS[1], verdict=replace(spoken, criteria=items))])
+    told = "REASON clarity bad Holds: “It names a file” (90%). Fails: “It is short” (20%)."
+    assert made.cases[0].reasons["clarity"] == told
+    assert f"clarity: {told}" in made.text
+    assert "What stands in “ ” is the rubric's wording: a change that copies it is not kept." in made.text
+    assert "rubric's wording" not in brief().text
+    assert "It is short" not in json.dumps(brief(results=[RESULTS[1]], feedback="score").to_json())
 
 
 def test_the_level_that_was_reached_is_named() -> None:

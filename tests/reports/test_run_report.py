@@ -14,7 +14,7 @@ import pytest
 
 from tenward.datasets import Case
 from tenward.evaluation import evaluate_case
-from tenward.judges import Usage
+from tenward.judges import CheckReading, Step, Usage, explain_by_program
 from tenward.reports import render_run
 from tenward.testing import ScriptedJudge
 
@@ -67,6 +67,25 @@ def quoting(
         (units[2 * start : 2 * end].decode("utf-16-le"), [names[n] for n in over], [names[n] for n in ending])
         for start, end, over, ending in data["cases"][0].get("marks", [])
     ]
+
+
+def test_a_report_says_who_wrote_its_words_and_what_was_checked(samples: Samples) -> None:
+    """Checks stand with their probabilities; a step about a check is worth its share of what the criterion lacks."""
+    (result,) = samples.results(1)
+    assert result.verdict is not None
+    items = tuple(replace(item, reason="", distribution={}) for item in result.verdict.criteria)
+    bare = replace(result.verdict, criteria=items, why_not_2_lower="", steps_to_10=())
+    verdict = explain_by_program(bare, result.rubric)
+    checks = (CheckReading(says="It is short", probability=0.25), CheckReading(says="It is kind", probability=0.75))
+    checked = (replace(verdict.criteria[0], checks=checks), *verdict.criteria[1:])
+    step = Step(criterion="accuracy", text="Cut it", at_stake=0.75)
+    told = replace(result, verdict=replace(verdict, criteria=checked, steps_to_10=(step,)))
+    (case,) = data_of(render_run(samples.record(1), [told], samples.sum_up([told])))["cases"]
+    assert case["words"] == "program"
+    assert case["criteria"][0]["checks"] == [["It is short", 0.25, False], ["It is kind", 0.75, True]]
+    assert case["criteria"][0]["reason"].startswith(("Between ", "At "))
+    assert result.score is not None
+    assert case["steps"] == [["accuracy", "Cut it", round(0.75 * result.score.parts[0].headroom, 3)]]
 
 
 def test_the_head_of_a_report_says_what_was_judged_by_whom_and_when(samples: Samples) -> None:

@@ -172,6 +172,35 @@ def test_levels_lie_on_the_scale() -> None:
     assert low.expected == "levels of the scale, 1 to 5"
 
 
+def test_checks_are_statements_with_what_to_do() -> None:
+    """A text alone is a statement; beside it may stand what to do where it does not hold."""
+    text = "    checks:\n      - It is short\n      - {says: It is kind, otherwise: Add thanks}\n"
+    (short, kind) = Rubric.parse(HEAD + "criteria:\n  a:\n    ask: How\n" + text).criteria["a"].checks
+    assert (short.says, short.otherwise) == ("It is short", None)
+    assert (kind.says, kind.otherwise) == ("It is kind", "Add thanks")
+
+
+@pytest.mark.parametrize(
+    ("checks", "line", "field", "found", "expected"),
+    [
+        ("Short", 6, "checks", "'Short'", "a list"),
+        ("['Is it short?']", 6, "checks[0].says", "the question 'Is it short?'", "a statement"),
+        ("[One, {says: Two, or: x}]", 6, "checks[1].or", "unknown key", "one of says, otherwise"),
+        ("[{otherwise: x}]", 6, "checks[0].says", "nothing", "required"),
+        ("['']", 6, "checks[0].says", "''", "at least 1 character"),
+        ("[One, Two, One]", 6, "checks[2]", "'One'", "each statement once"),
+        ("[a, b, c, d, e, f, g]", 6, "checks", "['a', 'b', 'c', 'd', 'e', 'f', 'g']", "at most 6"),
+        ("[3]", 6, "checks[0]", "3", "a mapping"),
+    ],
+)
+def test_checks_that_make_no_sense_are_refused(checks: str, line: int, field: str, found: str, expected: str) -> None:
+    """Questions, unknown keys, empty, repeated and too many statements are named at their place."""
+    one = problem(HEAD + f"criteria:\n  a:\n    ask: How\n    checks: {checks}\n")
+    assert (one.line, one.field) == (line, f"criteria.a.{field}")
+    assert found in one.found
+    assert expected in one.expected
+
+
 @pytest.mark.parametrize("floor", [0, 6, -3])
 def test_a_floor_lies_on_the_scale(floor: int) -> None:
     """A floor that no score could miss or reach is refused."""

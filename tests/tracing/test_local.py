@@ -7,12 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tenward.errors import DocumentError, UnknownNameError
+from tenward.judges import CheckReading
 from tenward.tracing import (
     LocalSink,
     RunEnd,
@@ -91,6 +93,20 @@ def test_feedback_is_one_number_per_criterion_and_the_value(bench: Bench) -> Non
         ("tenward.value", ""),
     ]
     assert [item.score for item in feedback] == [4.0, 3.0, pytest.approx(0.7)]
+
+
+def test_checks_stand_in_the_comment_of_their_criterion(bench: Bench) -> None:
+    """Whoever reads the feedback sees what holds and what fails, and the judge's span says who wrote the words."""
+    (case,) = bench.cases(1)
+    result = bench.result(case, (4.0, 3.0))
+    assert result.verdict is not None
+    checks = (CheckReading(says="It is short", probability=0.25),)
+    criteria = (replace(result.verdict.criteria[0], checks=checks), *result.verdict.criteria[1:])
+    told = replace(result, verdict=replace(result.verdict, criteria=criteria, words="program"))
+    bench.tell(LocalSink(bench.folder), bench.record(), [told])
+    (trace,) = traces(bench.folder / f"{RUN}.jsonl")
+    assert trace.feedback[0].comment == "It says so. Fails: “It is short” (25%)."
+    assert trace.spans[1].outputs["words"] == "program"
 
 
 def test_what_has_no_score_gets_no_feedback(bench: Bench) -> None:

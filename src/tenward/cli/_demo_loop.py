@@ -31,7 +31,7 @@ edit: [prompts/subject.md]
 propose: {llm: local}
 produce: {prompt: prompts/subject.md, model: local, max_tokens: 64}
 score: {rubric: commit-subject, judge: local, dataset: datasets/subjects.jsonl}
-feedback: score                          # the judge's words would take longer than the rest
+feedback: score                          # reading the rubric's checks would take time
 placebo: 0
 budget: {rounds: 5, hours: 0.1}
 """

@@ -44,26 +44,18 @@ class ExplainCommand(click.Command):
         return super().parse_args(ctx, told + args[len(options) :])
 
 
-class _ExplainType(click.ParamType):
-    name = "explain"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Explain:
-        """False, True, or who writes."""
-        if isinstance(value, bool):
-            return value
-        if value == _AS_THE_JUDGE:
-            return True
-        if value not in _WAYS:
-            self.fail(f"found {value!r}, expected {' or '.join(_WAYS)}", param, ctx)
-        return "model" if value == "model" else "program"
+def _explain(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Explain:
+    if value is None or value == _AS_THE_JUDGE:
+        return value is not None
+    return "model" if value == "model" else "program"
 
 
 def explain_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``--explain`` to a command that is an :class:`ExplainCommand`."""
     return click.option(
         "--explain",
-        type=_ExplainType(),
-        default=False,
+        type=click.Choice([*_WAYS, _AS_THE_JUDGE]),
+        callback=_explain,
         metavar="[program|model]",
         help="Ask for more words: program reads the rubric's checks, model writes reasons, evidence and steps; by the "
         "judge's file when neither is given.",

@@ -15,6 +15,7 @@ from tenward.judges._calls import (
 )
 from tenward.judges._clients import KEY_VARIABLES
 from tenward.judges._engine import engine_for, leave_engines
+from tenward.judges._explain import explain_by_program
 from tenward.judges._fence import fence, inert, sendable
 from tenward.judges._judge import Judge
 from tenward.judges._model_judge import ModelJudge
@@ -64,6 +65,7 @@ __all__ = [
     "case_key",
     "digest",
     "engine_for",
+    "explain_by_program",
     "fence",
     "inert",
     "judge_schema",

@@ -48,8 +48,9 @@ def check_probe(says: str, candidate: str) -> Probe:
         says: The statement.
         candidate: What the judged text is called.
     """
+    whole = says if says.rstrip()[-1:] in ".!。！" else f"{says}."
     return Probe(
-        question=f"Is the following statement about the {candidate} true? {says} Answer Yes or No.",
+        question=f"Is the following statement about the {candidate} true? {whole} Answer Yes or No.",
         positions={"no": 0.0, "yes": 1.0},
     )
 

@@ -23,6 +23,7 @@ __all__ = ["explain_by_program"]
 _LOWER = 2
 _MOST_ARGUMENTS = 2
 _MOST_STEPS = 6
+_MOST_ADVICE = 2  # of one criterion, so that the others have a say
 _AT_TOP = 0.05  # what is missing to the top and cannot be seen in a score with one decimal
 _SAME = 1e-6
 _MOST_CHARS = 240
@@ -37,11 +38,20 @@ def explain_by_program(verdict: Verdict, rubric: Rubric) -> Verdict:
         verdict: Its final scores, with the distributions and checks that were read.
         rubric: Its levels are quoted, its weights rank arguments and steps, its checks say what to do.
     """
-    scored = [
-        _Scored(item=item, score=item.score, rubric=rubric) for item in verdict.criteria if item.score is not None
-    ]
-    if verdict.words or not scored:
+    if verdict.words or all(item.score is None for item in verdict.criteria):
         return verdict
+    shares = rubric.shares
+    scored = [
+        _Scored(
+            item=item,
+            score=item.score,
+            share=float(shares[item.criterion]),
+            criterion=rubric.criteria[item.criterion],
+            scale=rubric.scale,
+        )
+        for item in verdict.criteria
+        if item.score is not None
+    ]
     reasons = {one.item.criterion: _reason(one.score, one.criterion, rubric.scale) for one in scored}
     return replace(
         verdict,
@@ -58,21 +68,16 @@ class _Scored:
 
     item: CriterionVerdict
     score: float
-    rubric: Rubric
+    share: float
+    """Of the weight, 0 to 1."""
 
-    @property
-    def criterion(self) -> Criterion:
-        return self.rubric.criteria[self.item.criterion]
-
-    @property
-    def share(self) -> float:
-        """Of the weight, 0 to 1."""
-        return float(self.rubric.shares[self.item.criterion])
+    criterion: Criterion
+    scale: Scale
 
     @property
     def headroom(self) -> float:
         """What is missing to the top, in points of the scale."""
-        return self.rubric.scale.hi - self.score
+        return self.scale.hi - self.score
 
 
 def _reason(score: float, criterion: Criterion, scale: Scale) -> str:
@@ -128,7 +133,7 @@ def _argument(one: _Scored, level: int) -> str:
 
 def _against(one: _Scored, level: int) -> str:
     """What was read that speaks against a level two below."""
-    shares, scale = one.item.distribution, one.rubric.scale
+    shares, scale = one.item.distribution, one.scale
     if not shares:
         return f"the reading is {one.score:.1f}"
     if set(shares) == {scale.lo, scale.hi}:
@@ -160,12 +165,12 @@ def _steps(scored: list[_Scored]) -> tuple[Step, ...]:
 
 
 def _steps_of(one: _Scored) -> Iterator[Step]:
-    """What the failed checks ask for; the next level where none failed."""
+    """What the surest of the failed checks ask for; the next level where none failed."""
     name, criterion = one.item.criterion, one.criterion
     advice = {check.says: check.otherwise for check in criterion.checks}
-    failed = [check for check in one.item.checks if not check.holds]
-    for check in failed:
-        text = advice.get(check.says) or f"Make this true: {check.says}"
+    failed = sorted((check for check in one.item.checks if not check.holds), key=lambda check: check.probability)
+    for check in failed[:_MOST_ADVICE]:
+        text = advice.get(check.says) or f"Make this true: “{check.says}”."
         yield Step(criterion=name, text=_line(text), at_stake=1 - check.probability)
     if failed:
         return

@@ -28,7 +28,7 @@ def judge_sentences(rubric: Rubric) -> tuple[str, ...]:
         prompt = build_prompt(rubric, Case(id="any", input=given, output="–"), anchors=False, digits=True)
         texts += [prompt.system, prompt.material]
     texts += [probe.question for name in rubric.criteria for probe in probes_for(rubric, name, "digits")]
-    texts.append(check_probe("\n", rubric.names.candidate).question)
+    texts.append(check_probe("\n.", rubric.names.candidate).question)
     asked = sorted((ask for criterion in rubric.criteria.values() for ask in criterion.ask), key=len, reverse=True)
     found: dict[str, None] = {}
     for text in texts:

@@ -284,8 +284,8 @@ class LoopSpec(Document):
     """Attempts at the same time."""
 
     feedback: Literal["steps", "levels", "score"] = "levels"
-    """What the proposer sees of the judge: numbers only (``score``), its reasons too (``levels``), or also its steps
-    to 10 (``steps``), which tell most and leak the grader most."""
+    """What the proposer sees of the judge: numbers only (``score``), reasons with the rubric's levels and checks too
+    (``levels``), or also steps to 10 (``steps``), which tell most and leak the grader most."""
 
     placebo: Annotated[float, Field(ge=0, le=0.5, strict=True)] = 0.1
     """Share of attempts that are no real change, to measure how many of those would be kept."""

@@ -34,8 +34,8 @@ class AutoJudge:
     their first value, in a list the first to the first item, the second to the second. ``pattern`` and
     ``format`` are not followed.
 
-    A request with ``logprobs: true`` for one token gets a distribution over the digits 1–5; one that names no
-    schema gets a sentence.
+    A request with ``logprobs: true`` for one token gets a distribution over the digits 1–5, or one over Yes and No of
+    the same mean where it ends with ``Answer Yes or No.``; one that names no schema gets a sentence.
     """
 
     integers: Callable[[Request, str], int] | None = None
@@ -53,6 +53,9 @@ class AutoJudge:
             top = author.integer((), 1, 5, ())
             weights = {n: 1 + author.draw((n,), 256) + 1024 * (n == top) for n in range(1, 6)}
             total = sum(weights.values())
+            if request.text(role="user").endswith("Answer Yes or No."):
+                yes = sum((n - 1) * weight for n, weight in weights.items()) / (4 * total)
+                return Logprobs({"Yes": yes, "No": 1 - yes}).answer(request)
             return Logprobs({str(n): weight / total for n, weight in weights.items()}).answer(request)
         if request.schema is None:
             return Text(author.string(("answer",), 0)).answer(request)
