@@ -1,7 +1,7 @@
 """Sight: can a judge see the difference at all, with this rubric and these data?"""
 
 from tenward.sight._ladders import FEWEST_CASES, RUNGS, SUBTLE, Ladder, NoLadderError, build_ladders
-from tenward.sight._measure import Reading, compare_readings, measure_sight, plan_sight, read_ladders
+from tenward.sight._measure import Reading, compare_readings, judged_alone, measure_sight, plan_sight, read_ladders
 from tenward.sight._nulls import NULLS
 from tenward.sight._sight import CriterionSight, NullSight, RungSight, Seen, Sight
 
@@ -20,6 +20,7 @@ __all__ = [
     "Sight",
     "build_ladders",
     "compare_readings",
+    "judged_alone",
     "measure_sight",
     "plan_sight",
     "read_ladders",
