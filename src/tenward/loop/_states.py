@@ -303,7 +303,7 @@ class LoopState:
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The latest calibration: ``cases``, ``mean``, ``judge_sd``, ``icc``, ``smallest_gain`` that is kept every second
     time (of the default rule), ``goal`` (of a number: ``minimize`` or ``maximize``), and ``lines`` for people. Where
-    sight is known also ``sight``, ``span`` (of the value that decides; None where the judge sees nothing) and ``left_out``
+    sight is known also ``sight``, ``span`` (of the value that decides; None where nothing is seen) and ``left_out``
     (criteria without a say)."""
 
     incumbent_score: float | None = None
