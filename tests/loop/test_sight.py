@@ -123,7 +123,7 @@ class Lab:
             LoopRecord.open(self.top, "demo"),
             None,
             top=self.top,
-            proposer=ScriptedProposer(lambda *_: {PROMPT: f"{next(waiting)}\n"}),
+            proposer=ScriptedProposer(lambda brief, folder: {PROMPT: f"{next(waiting)}\n"}),
             judge=self.judges[-1],
             producer=options.pop("producer", Writer),
             on_event=self.events.append,

@@ -9,6 +9,7 @@ import yaml
 
 from tenward.cli._console import clean, print_json, print_page, say
 from tenward.cli._kind import require_kind
+from tenward.cli._sight import command as sight_command
 from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec
 from tenward.workspace import Library
 
@@ -17,7 +18,7 @@ __all__ = ["command"]
 
 @click.group("judge")
 def command() -> None:
-    """Show a judge, or the JSON Schema of judge files."""
+    """Show a judge, find out what it sees, or print the JSON Schema of judge files."""
 
 
 @command.command("show")
@@ -54,6 +55,9 @@ def show(name: str | None, *, as_json: bool) -> None:
 def schema() -> None:
     """Print the JSON Schema of judge files, for editors."""
     print_json(judge_schema())
+
+
+command.add_command(sight_command)
 
 
 def _model(spec: JudgeSpec | PanelSpec) -> str:

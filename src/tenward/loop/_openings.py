@@ -201,13 +201,13 @@ async def prepare(
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
     if not bench.scored_by_judge:
         facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
-    facts |= {**sight, "lines": [*facts["lines"], *sight.get("lines", ())]}
+    facts |= {**sight, "lines": [*facts["lines"], *sight.get("sight_lines", ())]}
     facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway or begun)
     warnings = list(control.state.warnings)
     if facts.get("smallest_gain", 0.0) is None:
         warnings.append(f"it was started although it would see nothing: {facts['lines'][-1]}")
     if "sight" in sight and Sight.from_json(sight["sight"]).is_blind:
-        warnings.append(f"it was started although its judge sees nothing: {sight['lines'][0]}")
+        warnings.append(f"it was started although its judge sees nothing: {sight['sight_lines'][0]}")
     control.update(
         arrow=True,
         phase=LoopPhase.RUNNING,

@@ -66,7 +66,7 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
 
     Returns:
         Facts of the calibration: ``sight`` (data of :class:`tenward.sight.Sight`), ``span``, ``left_out`` (criteria),
-        and ``lines``. Of these only ``lines`` where sight is unknown.
+        and ``sight_lines`` for people. Of these only the last where sight is unknown.
 
     Raises:
         LoopError: The judge sees nothing, so the loop would burn its budget.
@@ -75,7 +75,7 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
     if not isinstance(bench, RubricBench):
         return {}
     if not control.spec.has_cases:
-        return {"lines": ["sight: unknown, since a single text has no others to be set beside"]}
+        return {"sight_lines": ["sight: unknown, since a single text has no others to be set beside"]}
     try:
         ladders = build_ladders(
             _outputs(bench, first),
@@ -86,7 +86,7 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
             nulls=False,
         )
     except NoLadderError as error:
-        return {"lines": [f"sight: unknown: {error.message}"]}
+        return {"sight_lines": [f"sight: unknown: {error.message}"]}
     readings = _known(ladders, first, bench.rubric) | await _read(control, bench, ladders)
     found = compare_readings(ladders, readings, bench.rubric, judge=bench.dev_judge.name, seed=control.state.seed)
     if found.is_blind and not anyway:
@@ -106,7 +106,7 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
         "sight": found.to_json(),
         "span": None if span is None else span * _judge_share(bench.rubric, ladders),
         "left_out": list(left_out),
-        "lines": lines,
+        "sight_lines": lines,
     }
 
 
