@@ -99,8 +99,11 @@ async def test_judges_that_score_by_luck_are_rarely_seen_as_seeing() -> None:
     rubric = Rubric.parse("rubric: r/v1\nabout: Is it good?\ncriteria: {clear: Is it clear}")
     blind = 0
     for judge in range(40):
-        scripted = ScriptedJudge(lambda case, judge=judge: {"clear": luck(judge, case.output, case.id)})
-        blind += (await measure_sight(CASES, rubric, scripted, nulls=False)).is_blind
+
+        def scores(case: Case, judge: int = judge) -> Mapping[str, float]:
+            return {"clear": luck(judge, case.output, case.id)}
+
+        blind += (await measure_sight(CASES, rubric, ScriptedJudge(scores), nulls=False)).is_blind
     assert blind >= 30
 
 
@@ -160,7 +163,8 @@ async def test_the_reference_is_the_better_side() -> None:
 
     found = await measure_sight(given, RUBRIC, ScriptedJudge(read))
     rungs = {rung.rung: rung for rung in found.value.rungs}
-    assert (rungs["reference"].auc, rungs["reference"].span) == (1.0, pytest.approx(0.2))
+    assert rungs["reference"].auc == 1.0
+    assert rungs["reference"].span == pytest.approx(0.2)
     assert found.span == pytest.approx(0.2 + 0.4)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from tenward.judges import PlannedCalls
-    from tenward.sight import CriterionSight, Ladder, RungSight, Sight
+    from tenward.sight import Ladder, RungSight, Sight
 
 __all__ = ["command", "sight_view"]
 

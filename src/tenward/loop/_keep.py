@@ -88,9 +88,9 @@ class Keep(Document):
     sealed: _Units | None = None
     """``race``, ``line`` and ``alpha``: sealed cases it meets at most; 120."""
 
-    blind: Literal["leave_out", "use"] = "leave_out"
-    """What becomes of criteria that cannot tell the first outputs from worse ones that a program makes of them: their
-    weight is left out of the value that decides, or they are used all the same."""
+    blind: Literal["use"] | None = None
+    """``use``: criteria that cannot tell the first outputs from worse ones, which a program makes of them, have a say
+    all the same. Left out, their weight is taken out of the value that decides."""
 
     @field_validator("never_lower", mode="before")
     @classmethod

@@ -92,7 +92,7 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
     if found.is_blind and not anyway:
         raise LoopError(f"the loop would be led by a judge that sees nothing: {found.lines[0]}", hint=_HELP)
     lines, span = list(found.lines), found.span
-    left_out = _left_out(found, bench.rubric) if control.spec.keep.blind == "leave_out" else ()
+    left_out = _left_out(found, bench.rubric) if control.spec.keep.blind is None else ()
     if left_out:
         share = float(sum(bench.rubric.shares[name] for name in left_out))
         lines.append(

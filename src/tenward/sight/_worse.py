@@ -21,6 +21,7 @@ _SENTENCE = re.compile(r"[^\s].*?(?:[.!?。！？؟।]+[\"'”’)\]]*(?=\s|$)|
 _WORDS = re.compile(r"\S+")
 _WORD = re.compile(r"[^\W\d]\w+")
 _IDENTIFIER = re.compile(r"[^\W_]\w*_\w|[a-z\d][A-Z]")
+_NUMBER = re.compile(r"\d+(?!x[\da-fA-F])")  # but for the 0 of 0xff
 _FEWEST_LINES = 3
 _TRIES = 8
 _MOST_NAMES = 200
@@ -114,7 +115,7 @@ def exchange_facts(text: str, names: Sequence[str], rng: random.Random) -> str |
         stands_for = dict(zip(own, [*own[1:], own[0]], strict=True))
     hits = [hit for hit in _names(text) if hit.group() in stands_for]
     exchanged = _replaced(text, [hit.span() for hit in hits], [stands_for[hit.group()] for hit in hits])
-    return changed(re.sub(r"\d+", lambda hit: _other_number(hit.group(), rng), exchanged), text)
+    return changed(_NUMBER.sub(lambda hit: _other_number(hit.group(), rng), exchanged), text)
 
 
 def _names(text: str) -> Iterator[re.Match[str]]:
