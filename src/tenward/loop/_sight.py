@@ -76,9 +76,12 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
         return {}
     if not control.spec.has_cases:
         return {"sight_lines": ["sight: unknown, since a single text has no others to be set beside"]}
+    outputs = list(_outputs(bench, first))
+    if not outputs:
+        return {"sight_lines": ["sight: unknown, since no output came as far as the judge"]}
     try:
         ladders = build_ladders(
-            _outputs(bench, first),
+            outputs,
             cases_at_most=_MOST_CASES,
             seed=control.state.seed,
             rungs=(*_PLAIN_RUNGS, *SUBTLE),
