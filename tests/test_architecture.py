@@ -24,7 +24,7 @@ LEVELS = [
     {"rubrics", "datasets"},
     {"judges", "metrics"},
     {"evaluation"},
-    {"decisions", "reports", "tracing"},
+    {"decisions", "reports", "sight", "tracing"},
     {"loop"},
     {"cli", "pytest_plugin"},
     {"__main__"},

@@ -10,6 +10,7 @@ import yaml
 from tenward.cli import _judge_scale
 from tenward.cli._console import clean, print_json, print_page, say
 from tenward.cli._kind import require_kind
+from tenward.cli._judge_sight import command as sight_command
 from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec, scale_schema
 from tenward.workspace import Library
 
@@ -18,10 +19,7 @@ __all__ = ["command"]
 
 @click.group("judge")
 def command() -> None:
-    """Show a judge, say what its readings mean, or print the JSON Schema of judge files."""
-
-
-command.add_command(_judge_scale.command)
+    """Show a judge, find out what it sees and what its readings mean, or print the JSON Schema of judge files."""
 
 
 @command.command("show")
@@ -59,6 +57,10 @@ def show(name: str | None, *, as_json: bool) -> None:
 def schema(*, scale: bool) -> None:
     """Print the JSON Schema of judge files, for editors."""
     print_json(scale_schema() if scale else judge_schema())
+
+
+command.add_command(_judge_scale.command)
+command.add_command(sight_command)
 
 
 def _model(spec: JudgeSpec | PanelSpec) -> str:

@@ -88,6 +88,22 @@ class LoopPlan:
     outlook: Sequence[str]
     """What the rule can see, which is not known before the calibration, or what it risks."""
 
+    sight_cases: int
+    """Texts judged once, before the first attempt, to find out whether the judge can tell better from worse, at most;
+    0 where that was done, or cannot be."""
+
+    sight_calls: int | None
+    """Calls for these at most; None where a command produces."""
+
+    sight_tokens: int | None
+    """Prompt and answer."""
+
+    sight_usd: float | None
+    """None where a price is unknown."""
+
+    sight: Sequence[str]
+    """What was found; empty before the calibration."""
+
 
 def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     """Work out the bounds; nothing is asked of a model, and no command is run.
@@ -95,7 +111,8 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     Raises:
         TenwardError: A file of the loop is missing or faulty.
     """
-    from tenward.loop import evaluator_files, sealed_hashes
+    from tenward.judges import PlannedCalls
+    from tenward.loop import evaluator_files, sealed_hashes, sight_cases
 
     spec, state = loop.need_spec(), loop.state
     committed = loop.record.trees.listing(loop.base).files
@@ -112,6 +129,9 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
     asked = _proposing(spec, loop)
     whole = _whole(planned, cases / tried, asked) if planned is not None or spec.score.number is not None else None
     spent = None if state is None else state.spent
+    to_look = spec.produce is not None and spec.has_cases and not (state is not None and state.calibration)
+    looked_at = sight_cases(in_play) if to_look else 0
+    looks = None if planned is None else _whole(planned, looked_at / tried, PlannedCalls())
     return LoopPlan(
         may_change=sorted(path for path in committed if patterns.match(path)),
         sealed=sealed_hashes(files, loop.record, loop.base),
@@ -133,6 +153,11 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         cost_ratio=None if state is None else state.costs.ratio(spec),
         shared_weakness=shared_weakness(loop),
         outlook=_outlook(spec, state, dev, sealed),
+        sight_cases=looked_at,
+        sight_calls=None if looks is None else looks.most_calls,
+        sight_tokens=None if looks is None else _tokens(looks),
+        sight_usd=None if looks is None else looks.worst_usd,
+        sight=() if state is None else state.calibration.get("sight_lines", ()),
     )
 
 

@@ -66,9 +66,21 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
     if rounds is not None and (bounds := _bounds(spec, plan, rounds)):
         part(f"{rounds} attempts", f"at most {bounds}; usually a small part")
     part("time", _time(plan, spec))
-    for label, told in _hopes(spec, plan):
+    for label, told in (*_sight(plan), *_hopes(spec, plan)):
         part(label, told)
     return Group(*blocks)
+
+
+def _sight(plan: LoopPlan) -> Iterator[tuple[str, str]]:
+    """What the judge sees, or what finding out takes."""
+    for line in plan.sight:
+        yield "sight", one_line(line, longest=_LONGEST)
+    if plan.sight_cases:
+        parts = [f"at most {plan.sight_cases:,} texts judged"]
+        if plan.sight_calls is not None and plan.sight_tokens is not None:
+            price = "price unknown" if plan.sight_usd is None else cost_of(plan.sight_usd)
+            parts += [f"{plan.sight_calls:,} calls", f"{plan.sight_tokens:,} tokens", price]
+        yield "sight", f"{', '.join(parts)}, once, to see whether the judge can tell better from worse"
 
 
 def _hopes(spec: LoopSpec, plan: LoopPlan) -> Iterator[tuple[str, str]]:

@@ -30,7 +30,7 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("tenward.cli._doctor", "Say what works on this machine, with a hint for what does not."),
     "eval": ("tenward.cli._eval", "Judge every case of a data set; resumable, cached, with a budget."),
     "init": ("tenward.cli._init", "Make a workspace: rubrics, judges, datasets, loop, reports."),
-    "judge": ("tenward.cli._judge", "Show a judge, or the JSON Schema of judge files."),
+    "judge": ("tenward.cli._judge", "Show a judge, find out what it sees, or print the JSON Schema of judge files."),
     "loop": ("tenward.cli._loop", "Run a loop that keeps only real improvements, and look at it."),
     "model": ("tenward.cli._model", "Pull, list and find the models of the embedded engine."),
     "report": ("tenward.cli._report", "Write the HTML report of a run."),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tenward.loop._record import LoopRecord, Outcome, Written
     from tenward.loop._schema import loop_schema
     from tenward.loop._seal import sealed_hashes
+    from tenward.loop._sight import sight_cases, sight_span
     from tenward.loop._slots import Slot, Slots
     from tenward.loop._snapshot import Candidate, Change, Fault, FaultKind, Limits, snapshot
     from tenward.loop._spent import Costs, Spent
@@ -92,6 +93,8 @@ __all__ = [
     "sealed_definition",
     "sealed_hashes",
     "set_drop",
+    "sight_cases",
+    "sight_span",
     "snapshot",
     "uncommitted",
     "write_audit",
@@ -113,6 +116,7 @@ _HOMES = {
     "_record": ("LoopRecord", "Outcome", "Written"),
     "_schema": ("loop_schema",),
     "_seal": ("sealed_hashes",),
+    "_sight": ("sight_cases", "sight_span"),
     "_slots": ("Slot", "Slots"),
     "_snapshot": ("Candidate", "Change", "Fault", "FaultKind", "Limits", "snapshot"),
     "_spent": ("Costs", "Spent"),

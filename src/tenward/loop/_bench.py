@@ -14,9 +14,11 @@ from tenward.evaluation import evaluate_case, evaluate_produced, result_to_data
 from tenward.guards import is_mapping
 from tenward.loop._commands import in_thread
 from tenward.loop._journal import CaseScore
+from tenward.rubrics import compute_score
+from tenward.sight import judged_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from tenward.datasets import Case
@@ -95,7 +97,11 @@ class RubricBench(Bench):
         metrics: MetricPool,
     ) -> None:
         self._control = control
-        self._rubric = rubric
+        self.rubric = rubric
+        """What is asked."""
+
+        self.deciding = _without(rubric, control.state.calibration.get("left_out", ()))
+        """The same with the weights of the value that decides."""
         self._judges: dict[Split, Judge] = {"dev": judges[0], "sealed": judges[1]}
         self._producer = producer
         self.runs_commands = control.spec.produce is not None and control.spec.produce.command is not None
@@ -116,33 +122,64 @@ class RubricBench(Bench):
             if self._producer is not None:
                 producer = await self._made_by(slot, tree)
                 result = await evaluate_produced(
-                    given, producer, self._rubric, judge, explain=explain, metrics=self._metrics
+                    given, producer, self.deciding, judge, explain=explain, metrics=self._metrics
                 )
             else:
                 text = self._artefact(tree)
                 if not text.strip():
                     return self._lost(case, split, sample, "the artefact is empty")
                 result = await evaluate_case(
-                    replace(given, output=text, human={}), self._rubric, judge, explain=explain, metrics=self._metrics
+                    replace(given, output=text, human={}), self.deciding, judge, explain=explain, metrics=self._metrics
                 )
         return self._read(result, split, sample)
 
-    async def judge_output(self, case: str, output: str, *, sample: int) -> CaseScore:
+    @property
+    def dev_judge(self) -> Judge:
+        """Who judges dev cases."""
+        return self._judges["dev"]
+
+    def case(self, name: str) -> Case:
+        """A case as the data set has it."""
+        return self._cases[name]
+
+    def leave_out(self, criteria: Iterable[str]) -> None:
+        """Take the weight of criteria out of the value of whatever is measured from now on."""
+        self.deciding = _without(self.rubric, criteria)
+
+    def weighed(self, score: CaseScore) -> CaseScore:
+        """A judge's score with the value that decides now; any other as it is."""
+        if score.value is None or score.result is None:
+            return score
+        lo, hi = self.rubric.scale.lo, self.rubric.scale.hi
+        points = {
+            name: None if share is None else min(max(lo + share * (hi - lo), lo), hi)
+            for name, share in score.criteria.items()
+        }
+        return replace(score, value=compute_score(self.deciding, points, references=score.references).value)
+
+    async def judge_output(self, case: str, output: str, *, sample: int, alone: bool = False) -> CaseScore:
         """Have an output that is there already judged as those of dev cases are.
+
+        Args:
+            case: The case.
+            output: What is judged.
+            sample: Number of the pass.
+            alone: Whether to leave gates and reference metrics out.
 
         Raises:
             OutOfBudgetError: A limit was reached; nothing was judged.
             TenwardError: No further case could be judged either.
         """
         given = replace(self._cases[case], output=output, human={})
+        rubric = judged_alone(self.deciding) if alone else self.deciding
         with self._control.purse.lend(sample, judging=True, shared=self._control.exact):
-            result = await evaluate_case(given, self._rubric, self._judges["dev"], metrics=self._metrics)
+            result = await evaluate_case(given, rubric, self._judges["dev"], metrics=self._metrics)
         return self._read(result, "dev", sample)
 
     def words_cost_extra(self) -> bool:
         """As its plan says; see :meth:`Bench.words_cost_extra`."""
         judge, case = self._judges["dev"], self._cases[self.dev[0][0]]
-        with_words, without = (judge.plan(case, self._rubric, explain=words) for words in (True, False))
+        with_words, without = (judge.plan(case, self.deciding, explain=words) for words in (True, False))
         return with_words.most_calls > without.most_calls
 
     async def aclose(self) -> None:
@@ -187,7 +224,7 @@ class RubricBench(Bench):
         failed = [f"{gate.gate}: {gate.detail}" for gate in result.gates if not gate.passed]
         if failed:
             return self._lost(case, split, sample, f"a gate failed: {failed[0]}", output=result.case.output)
-        lo, hi = self._rubric.scale.lo, self._rubric.scale.hi
+        lo, hi = self.deciding.scale.lo, self.deciding.scale.hi
         scores = result.verdict.scores if result.verdict is not None else {}
         problem = ""
         if result.value is None and result.verdict is not None:
@@ -214,11 +251,17 @@ class RubricBench(Bench):
             split=split,
             sample=sample,
             value=0.0,
-            criteria=dict.fromkeys(self._rubric.criteria, 0.0),
+            criteria=dict.fromkeys(self.deciding.criteria, 0.0),
             output=output,
             problem=why,
             crashed=crashed,
         )
+
+
+def _without(rubric: Rubric, criteria: Iterable[str]) -> Rubric:
+    """The rubric with no weight on some criteria."""
+    nothing = {name: rubric.criteria[name].model_copy(update={"weight": 0.0}) for name in criteria}
+    return rubric.model_copy(update={"criteria": {**rubric.criteria, **nothing}}) if nothing else rubric
 
 
 class NumberBench(Bench):

@@ -435,6 +435,8 @@ class LoopSpec(Document):
         number = self.score.number
         if number is not None and self.keep.never_lower:
             yield FieldError("keep", "never_lower", found="criteria beside a number", expected="a rubric's criteria")
+        if number is not None and "blind" in self.keep.model_fields_set:
+            yield FieldError("keep", "blind", found="blind beside a number", expected="it where a judge scores")
         several = self.has_cases or (number is not None and number.repeats > 1)
         if not several and (self.rule_name != "better" or self.keep.dialled):
             yield FieldError(

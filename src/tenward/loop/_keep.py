@@ -29,6 +29,8 @@ _DIALS: dict[str, tuple[str, ...]] = {
     "betting": ("alpha", "worthwhile"),
 }
 
+_NO_DIALS = {"rule", "never_lower", "blind"}
+
 _Share = Annotated[float, Field(strict=True)]
 _Units = Annotated[int, Field(ge=1, le=100_000, strict=True)]
 
@@ -85,6 +87,10 @@ class Keep(Document):
 
     sealed: _Units | None = None
     """``race``, ``line`` and ``alpha``: sealed cases it meets at most; 120."""
+
+    blind: Literal["use"] | None = None
+    """``use``: criteria that cannot tell the first outputs from worse ones, which a program makes of them, have a say
+    all the same. Left out, their weight is taken out of the value that decides."""
 
     @field_validator("never_lower", mode="before")
     @classmethod
@@ -147,5 +153,5 @@ class Keep(Document):
         return tuple(Floor(criterion=name, margin=margin) for name, margin in self.never_lower.items())
 
     def _dials(self) -> dict[str, Any]:
-        given = {name: getattr(self, name) for name in type(self).model_fields if name not in {"rule", "never_lower"}}
+        given = {name: getattr(self, name) for name in type(self).model_fields if name not in _NO_DIALS}
         return {name: value for name, value in given.items() if value is not None}

@@ -27,9 +27,11 @@ from tenward.loop._notes import STATE_NOTE
 from tenward.loop._scores import ScoreTable, cases_of, mean
 from tenward.loop._seal import broken_seal
 from tenward.loop._sentinels import MOST_SENTINELS, check_sentinels, draw_sentinels
+from tenward.loop._sight import SIGHT_SCORES, look
 from tenward.loop._stages import try_stages
 from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read_state
 from tenward.loop._strictness import with_placebo
+from tenward.sight import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -161,6 +163,7 @@ async def prepare(
 
     Raises:
         BrokenEvaluatorError: It fails on the incumbent.
+        LoopError: The judge or the rule can see nothing.
         UsageError: The rule and the data do not go together.
     """
     control.spec.rule.start(
@@ -179,6 +182,8 @@ async def prepare(
     cases = cases_of(first.in_play)
     await first.measure(cases, split="dev", doing="calibration", at_least=max(2, math.ceil(_FREEDOM / len(cases))))
     _require_scores(first, cases)
+    begun = control.journal.last_number() > 0
+    sight = await look(control, bench, first, anyway=anyway or begun)
     found = _calibrated(first, bench)
     if bench.scored_by_judge:
         first.judge_sd = found.judge_sd if found is not None else 0.0
@@ -196,11 +201,13 @@ async def prepare(
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
     if not bench.scored_by_judge:
         facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
-    begun = control.journal.last_number() > 0
+    facts |= {**sight, "lines": [*facts["lines"], *sight.get("sight_lines", ())]}
     facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway or begun)
     warnings = list(control.state.warnings)
     if facts.get("smallest_gain", 0.0) is None:
         warnings.append(f"it was started although it would see nothing: {facts['lines'][-1]}")
+    if "sight" in sight and Sight.from_json(sight["sight"]).is_blind:
+        warnings.append(f"it was started although its judge sees nothing: {sight['sight_lines'][0]}")
     control.update(
         arrow=True,
         phase=LoopPhase.RUNNING,
@@ -211,6 +218,7 @@ async def prepare(
         baseline_score=first.mean if control.state.incumbent == control.state.baseline else None,
         sentinels=draw_sentinels(control, bench, first),
         warnings=tuple(warnings),
+        forget=[SIGHT_SCORES],
     )
     _put_aside(control, bench)
 

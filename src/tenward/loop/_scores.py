@@ -13,7 +13,7 @@ from tenward.loop._commands import in_thread
 from tenward.loop._states import ProgressEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tenward.loop._bench import Bench, Unit
     from tenward.loop._control import Control
@@ -116,6 +116,11 @@ class ScoreTable:
             self._rows[said.case_id][first.sample] = score = replace(first, result=said.result)
             self._control.scored(self.subject, score)
 
+    def put(self, score: CaseScore) -> None:
+        """Have a score stand in place of that of the same case and pass."""
+        self._rows.setdefault(score.case_id, {})[score.sample] = score
+        self._control.scored(self.subject, score)
+
     async def fill(
         self,
         wanted: Sequence[tuple[str, int]],
@@ -158,9 +163,7 @@ class ScoreTable:
                 score = await self._bench.measure(
                     case, split=split, sample=asked, tree=tree, slot=slot, explain=explain
                 )
-            score = replace(score, sample=sample)
-            self._rows.setdefault(case, {})[sample] = score
-            self._control.scored(self.subject, score)
+            self.put(replace(score, sample=sample))
             done += 1
             self._control.emit(ProgressEvent(number=number, doing=doing, done=done, total=len(missing)))
 
@@ -317,6 +320,11 @@ class Incumbent:
     def table(self) -> Mapping[str, Sequence[float | None]]:
         """All passes over the cases in play, by case, as a calibration takes them."""
         return {case: [row.value for row in self.scores.rows(case)] for case in cases_of(self.in_play)}
+
+    def weigh_anew(self, weighed: Callable[[CaseScore], CaseScore]) -> None:
+        """Put other values in place of those of the scores there are, as when weights are taken out."""
+        for row in self.scores.all():
+            self.scores.put(weighed(row))
 
     def forget(self) -> None:
         """Drop all its scores, here and in the journal: the evaluator was at fault."""

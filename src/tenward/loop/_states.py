@@ -302,7 +302,9 @@ class LoopState:
 
     calibration: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The latest calibration: ``cases``, ``mean``, ``judge_sd``, ``icc``, ``smallest_gain`` that is kept every second
-    time (of the default rule), ``goal`` (of a number: ``minimize`` or ``maximize``), and ``lines`` for people."""
+    time (of the default rule), ``goal`` (of a number: ``minimize`` or ``maximize``), and ``lines`` for people. Where
+    sight is known also ``sight``, ``span`` (of the value that decides; None where nothing is seen) and ``left_out``
+    (criteria without a say); ``sight_lines`` is the part of ``lines`` that tells of it."""
 
     incumbent_score: float | None = None
     """The incumbent's mean on the dev cases in play, or its number; measured after it became the incumbent."""
