@@ -46,8 +46,8 @@ async def measure(rounds: int) -> None:
     shares: list[float] = []
     checks: list[float] = []
     print(
-        f"{'round':>5} {'prompt tokens':>14} {'once ms':>9} {'all five ms':>12} {'ratio':>6} {'words':>7} {'checks ms':>10}"
-        "  computed + reused"
+        f"{'round':>5} {'prompt tokens':>14} {'once ms':>9} {'all five ms':>12} {'ratio':>6} {'words':>8} "
+        f"{'checks ms':>10}  computed + reused"
     )
     for number in range(1, rounds + 1):
         verdict = await judge.judge(_case(number), rubric, explain=True)
@@ -60,7 +60,7 @@ async def measure(rounds: int) -> None:
         counters = ", ".join(f"{call['prompt_n']:.0f}+{call['cache_n']:.0f}" for call in calls)
         print(
             f"{number:>5} {calls[1]['prompt_n'] + calls[1]['cache_n']:>14.0f} {first:>9.0f} {total:>12.0f} "
-            f"{ratios[-1]:>6.2f} {shares[-1]:>7.4%} {checks[-1] * total:>10.0f}  {counters}"
+            f"{ratios[-1]:>6.2f} {shares[-1]:>8.4%} {checks[-1] * total:>10.0f}  {counters}"
         )
     await judge.aclose()
     print(f"median ratio {statistics.median(ratios):.2f}")

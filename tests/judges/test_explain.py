@@ -36,7 +36,10 @@ criteria:
 
 def rubric_of(levels: Mapping[str, Mapping[int, str]], scale: tuple[int, int] = (1, 5)) -> Rubric:
     """Return a rubric with these levels per criterion."""
-    criteria = {name: {"ask": f"Is it {name}?", "levels": {**told}} for name, told in levels.items()}
+    criteria = {
+        name: {"ask": f"Is it {name}?", "levels": {str(level): text for level, text in told.items()}}
+        for name, told in levels.items()
+    }
     head = f"rubric: r/v1\nabout: Is it good?\nscale: [{scale[0]}, {scale[1]}]\n"
     return Rubric.parse(head + "criteria: " + _yaml(criteria))
 
