@@ -12,7 +12,7 @@ from rich.text import Text
 from tenward.cli._bars import BAR_CELLS, bar
 from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
-from tenward.evaluation import best_first, close_calls
+from tenward.evaluation import best_first, close_calls, shared_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,9 +85,9 @@ def ranking(results: Sequence[Result], *, judge: str, scale: ShownScale, width: 
     scored = best_first(results)
     ordered = [*scored, *(result for result in results if result.value is None)]
     calls = close_calls(scored, scale)
-    ranks = _ranked(ordered, calls or ())
+    ranks = shared_ranks(scored, scale) + ["–"] * (len(ordered) - len(scored))
     names = tuple(results[0].rubric.criteria)
-    remarks = [indented(line, by=0) for line in _of_the_order(scored, scale, calls)]
+    remarks = list(_of_the_order(scored, scale, calls))
     full = _ranks(ordered, ranks, scale, criteria=names)
     if _natural_width(full) <= width:
         return Group(title, full, *remarks)
@@ -99,21 +99,6 @@ def ranking(results: Sequence[Result], *, judge: str, scale: ShownScale, width: 
     if _natural_width(by_criterion) <= width:
         return Group(title, table, *remarks, Text(""), by_criterion)
     return Group(title, table, *remarks, Text("\nscores per criterion: --json", style="dim"))
-
-
-def _ranked(ordered: Sequence[Result], calls: Sequence[CloseCall]) -> list[str]:
-    """A rank per result; ``1=`` for those of a chain of neighbours that are too close to call."""
-    close = {call.first for call in calls}
-    ranks: list[str] = []
-    first = 0
-    for place, result in enumerate(ordered):
-        if result.value is None:
-            ranks.append("–")
-            continue
-        if place and ordered[place - 1].case.id not in close:
-            first = place
-        ranks.append(f"{first + 1}{'=' if first != place or result.case.id in close else ''}")
-    return ranks
 
 
 def _of_the_order(scored: Sequence[Result], scale: ShownScale, calls: Sequence[CloseCall] | None) -> Iterator[Text]:

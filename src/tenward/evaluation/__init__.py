@@ -25,7 +25,7 @@ from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run import Progress, Run, RunSink, count_cases, run_cases, run_dataset
 from tenward.evaluation._run_record import RunRecord, RunStanding, RunStatus
 from tenward.evaluation._score import ascore, score
-from tenward.evaluation._shown_scale import CloseCall, ShownScale, best_first, close_calls
+from tenward.evaluation._shown_scale import CloseCall, ShownScale, best_first, close_calls, shared_ranks
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
 
@@ -84,5 +84,6 @@ __all__ = [
     "run_cases",
     "run_dataset",
     "score",
+    "shared_ranks",
     "signed",
 ]

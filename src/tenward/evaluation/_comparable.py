@@ -30,8 +30,7 @@ _WEIGH_AGAIN = (
     "answers are kept, so nothing is paid twice"
 )
 _ONE_SCALE = (
-    "judge the older run again with tenward eval, which costs nothing since its answers are cached, "
-    "or both with --raw"
+    "judge the older run again with tenward eval, which costs nothing since its answers are cached, or both with --raw"
 )
 _SAME_CASES = "judge both on the same cases: tenward eval again; what has not changed is not paid twice"
 

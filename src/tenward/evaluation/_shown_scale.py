@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tenward.judges import Judge
     from tenward.rubrics import Rubric
 
-__all__ = ["RAW_READINGS", "CloseCall", "ShownScale", "best_first", "close_calls"]
+__all__ = ["RAW_READINGS", "CloseCall", "ShownScale", "best_first", "close_calls", "shared_ranks"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,19 +132,34 @@ def close_calls(ordered: Sequence[Result], scale: ShownScale) -> list[CloseCall]
     found: list[CloseCall] = []
     known = False
     for first, second in pairwise(ordered):
-        repeated = _error_of_repeats(first, second, scale)
-        if scale.error is None and repeated is None:
-            continue
-        known = True
-        needed = max(scale.error or 0.0, repeated or 0.0)
+        needed = _needed(first, second, scale)
+        known = known or needed is not None
         apart = _apart(first, second)
-        if apart < needed:
-            found.append(
-                CloseCall(
-                    first=first.case.id, second=second.case.id, apart=apart, needed=needed, again=scale.error is None
-                )
-            )
+        if needed is not None and apart < needed:
+            ids, again = (first.case.id, second.case.id), scale.error is None
+            found.append(CloseCall(first=ids[0], second=ids[1], apart=apart, needed=needed, again=again))
     return found if known else None
+
+
+def shared_ranks(ordered: Sequence[Result], scale: ShownScale) -> list[str]:
+    """The rank of each result, counted from 1; ``1=`` for those that lie too close to the first of that rank.
+
+    Args:
+        ordered: Scored results under one rubric, the best first.
+        scale: On which scale they are.
+    """
+    leads: list[int] = []
+    for place, result in enumerate(ordered):
+        lead = leads[-1] if leads else 0
+        needed = _needed(ordered[lead], result, scale)
+        leads.append(lead if needed is not None and _apart(ordered[lead], result) < needed else place)
+    return [f"{lead + 1}{'=' if leads.count(lead) > 1 else ''}" for lead in leads]
+
+
+def _needed(first: Result, second: Result, scale: ShownScale) -> float | None:
+    """How far apart two results must lie, in points; None where nobody knows."""
+    known = [one for one in (scale.error, _error_of_repeats(first, second, scale)) if one is not None]
+    return max(known, default=None)
 
 
 def _apart(first: Result, second: Result) -> float:
