@@ -211,9 +211,9 @@ def compare_runs(
         criteria={name: found[f"criteria.{name}"] for name in b.rubric.criteria if f"criteria.{name}" in found},
         moved=tuple(pair for _, _, pair in sorted(moved, key=lambda entry: entry[:2])[:most_moved]),
         disagreements=tuple(
-            one
+            seen
             for against, differences in contrast.items()
-            if (one := disagreement_in_winner(differences, against)) is not None
+            if (seen := disagreement_in_winner(differences, against)) is not None
         ),
     )
 
