@@ -10,10 +10,11 @@ from tenward.errors import UsageError
 from tenward.judges import JudgeSpec, load_spec
 
 if TYPE_CHECKING:
+    from tenward.evaluation import ShownScale
     from tenward.rubrics import Rubric
     from tenward.workspace import Library
 
-__all__ = ["announce_files", "check_default_judge"]
+__all__ = ["announce_files", "announce_scale", "check_default_judge"]
 
 
 def check_default_judge(library: Library, name: str) -> None:
@@ -42,3 +43,9 @@ def announce_files(library: Library, loaded: Rubric, rubric: str, judge: str) ->
             for gate in loaded.gates:
                 if gate.run is not None:
                     note(f"note: rubric {path.stem} of the workspace runs: {gate.run}")
+
+
+def announce_scale(scale: ShownScale) -> None:
+    """Say why a map of the judge's readings was left alone, where one was."""
+    if scale.note:
+        note(f"note: {scale.note}")

@@ -105,6 +105,8 @@ def _write_html(path: Path, store: Store, comparison: Comparison) -> None:
         value=comparison.value,
         quality=comparison.quality,
         criteria=comparison.criteria,
+        disagreements=[one.text for one in comparison.disagreements],
+        opinion=comparison.opinion,
         only_a=a.only,
         only_b=b.only,
     )
@@ -114,7 +116,9 @@ def _write_html(path: Path, store: Store, comparison: Comparison) -> None:
 
 def _as_dict(comparison: Comparison) -> dict[str, Any]:
     return {
+        "disagreements": [asdict(one) for one in comparison.disagreements],
         "headline": comparison.headline,
+        "intervals": comparison.opinion,
         "a": _run_as_dict(comparison.a),
         "b": _run_as_dict(comparison.b),
         "pairs": comparison.pairs,
@@ -144,6 +148,7 @@ def _run_as_dict(run: ComparedRun) -> dict[str, Any]:
         "split": record.split,
         "rubric": record.rubric.rubric,
         "judge": record.judge,
+        "scale": record.scale.as_dict(),
         "cases": summary.cases,
         "scored": summary.scored,
         "coverage": summary.coverage,

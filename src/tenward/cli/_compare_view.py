@@ -44,7 +44,9 @@ def comparison_view(comparison: Comparison, *, width: int) -> RenderableType:
     blocks: list[RenderableType] = [
         _run("A", a, style="dim"),
         _run("B", b, style="dim"),
-        Text(f"\n{_typographic(comparison.headline)}\n", style=f"bold {_style(comparison.value)}"),
+        Text(""),
+        *(Text(one.text, style="bold red") for one in comparison.disagreements),
+        Text(f"{_typographic(comparison.headline)}\n", style=f"bold {_style(comparison.value)}"),
     ]
     rows = _rows(comparison)
     if rows:
@@ -52,6 +54,8 @@ def comparison_view(comparison: Comparison, *, width: int) -> RenderableType:
         console = Console(width=10_000)
         fits = Measurement.get(console, console.options, full).maximum <= width
         blocks.append(full if fits else _table(rows, bars=False))
+        if any(found.low is not None for _, found, _, _ in rows):
+            blocks.append(Text(f"\n{comparison.opinion}", style="dim"))
         if comparison.value is not None and comparison.value.units < comparison.value.n:
             blocks.append(Text(f"\n{_means(comparison.value)}", style="dim"))
     missing = [*_missing("A", a), *_missing("B", b)]
@@ -74,7 +78,7 @@ def _means(value: Difference) -> str:
 
 def _run(name: str, run: ComparedRun, *, style: str) -> RenderableType:
     record, summary = run.record, run.summary
-    told = f"{record.id}   {record.rubric.rubric} · {record.judge} · {record.dataset}"
+    told = f"{record.id}   {record.rubric.rubric} · {record.judge} · {record.scale.words} · {record.dataset}"
     told += f" · {summary.scored} of {summary.cases} cases scored"
     if summary.coverage < 1 and summary.scored + summary.unscored:
         told += f" · coverage {int(summary.coverage * 1000) / 10:g}%"

@@ -12,10 +12,10 @@ from tenward.cli._console import note, print_json, working
 from tenward.cli._demo_loop import run_demo_loop
 from tenward.cli._demo_program import BASE, GOOD, POOR, TASK
 from tenward.cli._model import DEFAULT_MODEL, pull_model
-from tenward.cli._score import score_targets, show_results
+from tenward.cli._score import results_as_dict, score_targets, show_results
 from tenward.datasets import read_target
 from tenward.errors import TenwardError, UsageError
-from tenward.evaluation import result_as_dict
+from tenward.evaluation import ShownScale
 from tenward.judges import Judge
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
@@ -62,6 +62,7 @@ def _score_revisions(*, as_json: bool) -> None:
     # The shipped rubric and judge, whatever the current workspace holds.
     library = Library(roots=(Library.discover().shipped,))
     rubric, judge = Rubric.load("code-review", library=library), Judge.load("local", library=library)
+    scale = ShownScale.of(judge, rubric)
     with tempfile.TemporaryDirectory(prefix="tenward-demo-") as folder:
         repository = Path(folder)
         _make_repository(repository)
@@ -72,9 +73,9 @@ def _score_revisions(*, as_json: bool) -> None:
         with working("judging ..."):
             results = asyncio.run(score_targets(targets, rubric, judge, explain=True))
     if as_json:
-        print_json({"rubric": rubric.rubric, "judge": judge.name, "results": [result_as_dict(r) for r in results]})
+        print_json(results_as_dict(results, rubric, judge=judge.name, scale=scale))
     else:
-        show_results(results, judge=judge.name, explained=True)
+        show_results(results, judge=judge.name, scale=scale, explained=True)
     note("\nNext: tenward demo --loop, tenward score FILE --rubric code-review --explain, or tenward rubric show")
 
 

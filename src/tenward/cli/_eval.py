@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from click.core import ParameterSource
 
-from tenward.cli._common import announce_files, check_default_judge
+from tenward.cli._common import announce_files, announce_scale, check_default_judge
 from tenward.cli._console import note, print_json, print_page
 from tenward.cli._files import check_writable, write_run_report, write_text
-from tenward.cli._options import ExplainCommand, NumberRange, explain_option
+from tenward.cli._options import ExplainCommand, NumberRange, explain_option, raw_option
 from tenward.cli._produce import explain_lost, produce_options, producer_for
 from tenward.datasets import DataSet
 from tenward.errors import UnknownNameError, UsageError
-from tenward.evaluation import Store, count_cases, plan_dataset, run_as_dict, run_dataset
+from tenward.evaluation import ShownScale, Store, count_cases, plan_dataset, run_as_dict, run_dataset
 from tenward.judges import Judge, Usage
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
@@ -45,6 +45,7 @@ _ROUNDING = 1e-9  # a mean of ten times 0.9 is not to fail a limit of 0.9
 @click.option("--split", type=click.Choice(["dev", "sealed", "all"]), default="all", show_default=True)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the first N cases.")
 @explain_option
+@raw_option
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be asked and what it may cost; ask nothing.")
 @click.option("--max-usd", type=NumberRange(0), metavar="N", help="Stop, resumably, before N US dollars.")
 @click.option("--max-calls", type=click.IntRange(0), metavar="N", help="Stop, resumably, after N calls.")
@@ -73,6 +74,7 @@ def command(
     split: str,
     limit: int | None,
     explain: Explain,
+    raw: bool,
     only_plan: bool,
     max_usd: float | None,
     max_calls: int | None,
@@ -112,9 +114,11 @@ def command(
     if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
         check_default_judge(library, judge)
     loaded = Rubric.load(rubric, library=library)
-    who = Judge.load(judge, library=library)
+    who = Judge.load(judge, library=library, raw=raw)
     data = DataSet.load(dataset, library=library)
     announce_files(library, loaded, rubric, judge)
+    scale = ShownScale.of(who, loaded)
+    announce_scale(scale)
     producer = producer_for(
         library, who, prompt=produce, model=model, max_tokens=max_tokens, line=produce_command, env=produce_env
     )
@@ -137,9 +141,10 @@ def command(
                 producer=producer,
             )
         if as_json:
-            print_json({"dataset": data.name, "rubric": loaded.rubric, "judge": who.name, **plan.as_dict()})
+            told = {"dataset": data.name, "rubric": loaded.rubric, "judge": who.name, "scale": scale.as_dict()}
+            print_json(told | plan.as_dict())
         else:
-            print_page(plan_view(plan, dataset=data.name, rubric=loaded.rubric, judge=who.name))
+            print_page(plan_view(plan, dataset=data.name, rubric=loaded.rubric, judge=f"{who.name} · {scale.words}"))
         return 0
     with Store.open(store) as kept:
         with _resumable(), closing(open_trace()) as trace, show_progress() as shown:

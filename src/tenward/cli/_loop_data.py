@@ -203,6 +203,7 @@ def _gain(state: LoopState) -> GainView | None:
         text=str(headline.get("text", "")),
         noun=str(headline.get("noun", "case")),
         same=headline.get("winner") == state.baseline,
+        disagreement=str(headline.get("disagreement", "")),
         earlier=headline.get("winner") not in (None, state.incumbent),
     )
 

@@ -85,6 +85,9 @@ class LoopPlan:
     shared_weakness: str
     """That the judges of dev and sealed cases share their weaknesses; empty where they are of different families."""
 
+    scale: str
+    """Which scale the judges' scores are on, in a few words; empty where no judge scores."""
+
     outlook: Sequence[str]
     """What the rule can see, which is not known before the calibration, or what it risks."""
 
@@ -152,6 +155,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         drop=_drop(spec, state),
         cost_ratio=None if state is None else state.costs.ratio(spec),
         shared_weakness=shared_weakness(loop),
+        scale=_scale(spec, loop),
         outlook=_outlook(spec, state, dev, sealed),
         sight_cases=looked_at,
         sight_calls=None if looks is None else looks.most_calls,
@@ -159,6 +163,20 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         sight_usd=None if looks is None else looks.worst_usd,
         sight=() if state is None else state.calibration.get("sight_lines", ()),
     )
+
+
+def _scale(spec: LoopSpec, loop: OpenedLoop) -> str:
+    from tenward.evaluation import ShownScale
+    from tenward.judges import Judge
+    from tenward.rubrics import Rubric
+
+    if spec.score.rubric is None:
+        return ""
+    rubric = Rubric.load(loop.named(spec.score.rubric), library=loop.library)
+    names = dict.fromkeys([spec.score.judge or "local", spec.confirm.judge if spec.confirm else None])
+    judges = [Judge.load(loop.named(name), library=loop.library) for name in names if name]
+    scales = [ShownScale.of(judge, rubric) for judge in judges]
+    return ", ".join(f"{judge.name}: {scale.words}" for judge, scale in zip(judges, scales, strict=True))
 
 
 def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[str]]:

@@ -44,6 +44,8 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
     if spec.produce is not None:
         part("makes outputs", spec.produce.prompt or " ".join(spec.produce.command or ()))
     part("scored by", scored_by(spec))
+    if plan.scale:
+        part("scale", plan.scale)
     for stage in spec.stages:
         if stage.number is not None:
             part("stage", f"{' '.join(stage.number.command)} ({stage.number.goal})")

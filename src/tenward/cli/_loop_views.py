@@ -91,6 +91,8 @@ def gain_lines(state: LoopState) -> list[Text]:
     lines: list[Text] = []
     head: Mapping[str, Any] = state.headline
     by_number = "goal" in state.calibration
+    if head.get("disagreement"):
+        lines.append(Text(one_line(str(head["disagreement"])), style="bold red"))
     if head.get("text"):
         good = bool(head.get("confirmed"))
         told = one_line(str(head.get("text", "")), longest=_LONGEST_GAIN)

@@ -93,7 +93,9 @@ class Board:
         for line in (*state.calibration.get("lines", ()), *state.warnings):
             self._line(str(line), once=True)
         if state.headline and before is not None and before.headline != state.headline:
-            self._line(str(state.headline.get("text", "")))
+            for part in ("disagreement", "text"):
+                if told := str(state.headline.get(part, "")):
+                    self._line(told)
 
     def _line(self, text: str, *, once: bool = False) -> None:
         if not once or text not in self._told:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tenward.judges import Explain
 
-__all__ = ["ExplainCommand", "NumberRange", "explain_option"]
+__all__ = ["ExplainCommand", "NumberRange", "explain_option", "raw_option"]
 
 _WAYS = ("program", "model")
 _AS_THE_JUDGE = "judge"
@@ -59,4 +59,11 @@ def explain_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="[program|model]",
         help="Ask for more words: program reads the rubric's checks, model writes reasons, evidence and steps; by the "
         "judge's file when neither is given.",
+    )(command)
+
+
+def raw_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds ``--raw``, which leaves maps of the judge's readings alone."""
+    return click.option(
+        "--raw", is_flag=True, help="Show what the judge reads itself, although a map from readings to points is there."
     )(command)

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from tenward.cli._bars import bar
 from tenward.cli._layout import columns, indented
-from tenward.cli._views import cost_of, took
+from tenward.cli._views import NO_GRADE, cost_of, read_as, took
 from tenward.datasets import printable
 from tenward.evaluation import LEAST_UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -42,8 +42,9 @@ def run_view(run: Run, *, seconds: float, usage: Usage, store: Path | None) -> R
     """
     record, summary = run.record, run.summary
     blocks: list[RenderableType] = [_title(run)]
-    if summary.value is not None and summary.quality is not None:
-        blocks += [_headline(summary.value, summary.quality), Text("")]
+    blocks += [indented(Text(one.text, style="bold red"), by=2) for one in summary.disagreements]
+    if summary.value is not None:
+        blocks += [*_headline(record, summary), Text("")]
         blocks += [indented(_criteria(record.rubric, summary), by=2), Text("")]
         blocks += [indented(_histogram(summary), by=2), Text("")]
     blocks.extend(indented(line, by=2) for line in _remarks(run))
@@ -106,7 +107,7 @@ def _what(record: RunRecord) -> str:
         parts.append("explained")
     if settings.get("cache") is False:
         parts.append("without the cache")
-    parts += [record.rubric.rubric, record.judge]
+    parts += [record.rubric.rubric, record.judge, record.scale.words]
     made = settings.get("produce")
     if made:
         command = made.get("command")
@@ -130,20 +131,37 @@ def _title(run: Run) -> Text:
     record = run.record
     title = Text(record.dataset, style="bold")
     split = "" if record.split == "all" else f" · {record.split}"
-    title.append(f"   {record.rubric.rubric} · {record.judge}{split} · {_cases(run.summary.cases)}", style="dim")
+    judged = f"{record.rubric.rubric} · {record.judge} · {record.scale.words}"
+    title.append(f"   {judged}{split} · {_cases(run.summary.cases)}", style="dim")
     if record.status != "finished":
         title.append(f"   {record.status}: {record.note}", style="bold red")
     return title
 
 
-def _headline(value: Mean, quality: Mean) -> RenderableType:
-    line = Text("quality ", style="bold")
-    line.append(f"{quality.mean:.2f}", style="bold green")
-    line.append(_interval(quality, 2), style="dim")
-    line.append(f"   value {value.mean:.3f}", style="bold")
+def _headline(record: RunRecord, summary: Summary) -> Iterator[RenderableType]:
+    """The mean: as quality where it is a grade, else as what was read, with the quality in small print."""
+    value, quality, points = summary.value, summary.quality, summary.weighted_sum
+    assert value is not None
+    assert quality is not None
+    assert points is not None
+    grade = record.scale.is_grade
+    if grade:
+        line = Text("quality ", style="bold")
+        line.append(f"{quality.mean:.2f}", style="bold green")
+        line.append(_interval(quality, 2), style="dim")
+        about = record.scale.off(record.rubric)
+        about = f"{about}, each case by itself" if about else ""
+    else:
+        line = Text("read as ")
+        line.append(read_as(points.mean, record.rubric, 2))
+        line.append(_interval(points, 2), style="dim")
+        about = f"{NO_GRADE} (as quality {quality.mean:.2f} of 10)"
+    line.append(f"   value {value.mean:.3f}", style="bold" if grade else "")
     line.append(_interval(value, 3), style="dim")
     line.append(f"   mean of {_cases(value.n)}", style="dim")
-    return indented(line, by=2)
+    yield indented(line, by=2)
+    if about:
+        yield indented(Text(about, style="dim"), by=2)
 
 
 def _interval(mean: Mean, decimals: int) -> str:

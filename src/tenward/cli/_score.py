@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from tenward.cli._common import announce_files, check_default_judge
+from tenward.cli._common import announce_files, announce_scale, check_default_judge
 from tenward.cli._console import note, print_json, print_page, terminal_width, working
-from tenward.cli._options import ExplainCommand, NumberRange, explain_option
+from tenward.cli._options import ExplainCommand, NumberRange, explain_option, raw_option
 from tenward.datasets import Target, read_target
 from tenward.errors import UsageError
-from tenward.evaluation import Result, evaluate_case, result_as_dict
+from tenward.evaluation import Result, ShownScale, best_first, close_calls, evaluate_case, result_as_dict
 from tenward.judges import Judge
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from tenward.judges import Explain
 
-__all__ = ["command", "score_targets", "show_results"]
+__all__ = ["command", "results_as_dict", "score_targets", "show_results"]
 
 _AT_ONCE = 8
 
@@ -42,6 +44,7 @@ _AT_ONCE = 8
     "--reference", "references", multiple=True, metavar="TEXT", help="A known good output; @FILE; repeatable."
 )
 @explain_option
+@raw_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output.")
 @click.option(
     "--fail-under",
@@ -56,13 +59,14 @@ def command(
     input_: str | None,
     references: tuple[str, ...],
     explain: Explain,
+    raw: bool,
     as_json: bool,
     fail_under: float | None,
 ) -> int:
     """Score one or more targets against a rubric.
 
     TARGET is a file, a folder, "-" for standard input, a git revision (the change it makes) or a range A..B.
-    Several targets are ranked.
+    Several targets are ranked; neighbours that the judge cannot tell apart share a rank.
 
     \b
         tenward score README.md --rubric prompt
@@ -73,8 +77,10 @@ def command(
     if click.get_current_context().get_parameter_source("judge") is ParameterSource.DEFAULT:
         check_default_judge(library, judge)
     loaded = Rubric.load(rubric, library=library)
-    who = Judge.load(judge, library=library)
+    who = Judge.load(judge, library=library, raw=raw)
     announce_files(library, loaded, rubric, judge)
+    scale = ShownScale.of(who, loaded)
+    announce_scale(scale)
     _check([*(target for target in targets if target == "-"), *_stdin_options(input_, references)])
     given_input = _text(input_, "--input") if input_ is not None else None
     given_references = [_text(reference, "--reference") for reference in references]
@@ -85,11 +91,9 @@ def command(
     with working(f"judging with {who.name} ..."):
         results = asyncio.run(score_targets(read, loaded, who, explain=explain))
     if as_json:
-        print_json(
-            {"rubric": loaded.rubric, "judge": who.name, "results": [result_as_dict(result) for result in results]}
-        )
+        print_json(results_as_dict(results, loaded, judge=who.name, scale=scale))
     else:
-        show_results(results, judge=who.name, explained=bool(explain))
+        show_results(results, judge=who.name, scale=scale, explained=bool(explain))
     return _exit_code(results, fail_under)
 
 
@@ -109,19 +113,28 @@ async def score_targets(
         await judge.aclose()
 
 
-def show_results(results: Sequence[Result], *, judge: str, explained: bool) -> None:
+def results_as_dict(results: Sequence[Result], rubric: Rubric, *, judge: str, scale: ShownScale) -> dict[str, Any]:
+    """Several results under one rubric as JSON-ready data, with the neighbours that are too close to call."""
+    data: dict[str, Any] = {"rubric": rubric.rubric, "judge": judge, "scale": scale.as_dict()}
+    if len(results) > 1:
+        calls = close_calls(best_first(results), scale)
+        data["too_close_to_call"] = None if calls is None else [asdict(call) for call in calls]
+    return data | {"results": [result_as_dict(result) for result in results]}
+
+
+def show_results(results: Sequence[Result], *, judge: str, scale: ShownScale, explained: bool) -> None:
     """Print a single result; of several the ranking, after each that was explained, by request or by its model."""
     from tenward.cli._views import ranking, result_view
 
     if len(results) == 1:
-        print_page(result_view(results[0], judge=judge))
+        print_page(result_view(results[0], judge=judge, scale=scale))
         return
     for result in results:
         verdict = result.verdict
         if verdict is not None and (explained or verdict.words == "model" or result.status == "unscored"):
-            print_page(result_view(result, judge=judge))
+            print_page(result_view(result, judge=judge, scale=scale))
             click.echo()
-    print_page(ranking(results, judge=judge, width=terminal_width()))
+    print_page(ranking(results, judge=judge, scale=scale, width=terminal_width()))
 
 
 def _exit_code(results: Sequence[Result], fail_under: float | None) -> int:

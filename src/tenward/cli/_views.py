@@ -12,6 +12,7 @@ from rich.text import Text
 from tenward.cli._bars import BAR_CELLS, bar
 from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
+from tenward.evaluation import best_first, close_calls, shared_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,22 +20,31 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from tenward.evaluation import Result
+    from tenward.evaluation import CloseCall, Result, ShownScale
     from tenward.judges import CriterionVerdict, Failure, Usage, Verdict
-    from tenward.rubrics import GateResult, Part, Score
+    from tenward.rubrics import GateResult, Part, Rubric, Score
 
-__all__ = ["cost_of", "ranking", "result_view", "shared_failure", "took"]
+__all__ = ["NO_GRADE", "cost_of", "ranking", "read_as", "result_view", "shared_failure", "took"]
+
+NO_GRADE = "raw: compares texts, is no grade"
+"""What is said of a reading that no map has calibrated."""
 
 _LONGEST_WORDS = 2000
+_MOST_CLOSE = 5  # pairs told one by one
 _BY_PROGRAM = "put into words by a program, from the readings and the rubric"
 _NO_SCORE = "; checks change no score"
 _BY_MODEL = "words of the judge's model"
 _HINTS_ONLY = "words of a small model: read them as hints; the scores do not depend on them"
 
 
-def result_view(result: Result, *, judge: str) -> RenderableType:
+def read_as(points: float, rubric: Rubric, decimals: int = 1) -> str:
+    """A weighted sum in words: ``4.1 of 5``."""
+    return f"{points:.{decimals}f} of {rubric.scale.hi}"
+
+
+def result_view(result: Result, *, judge: str, scale: ShownScale) -> RenderableType:
     """One result: criteria with bars and words, the arithmetic, why not 2 lower, steps to 10, and what it took."""
-    blocks: list[RenderableType] = [_title(result, judge)]
+    blocks: list[RenderableType] = [_title(result, judge, scale)]
     blocks.extend(_gate(gate) for gate in result.gates)
     verdict, score = result.verdict, result.score
     if verdict is None or score is None:
@@ -42,7 +52,7 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
         return Group(*blocks)
     parts = {part.criterion: part for part in score.parts}
     blocks.append(_criteria(verdict.criteria, parts, score))
-    blocks.append(_conclusion(result, score))
+    blocks.append(_conclusion(result, score, scale))
     if verdict.why_not_2_lower:
         blocks.append(Text("\n  why not 2 lower", style="bold"))
         blocks.append(indented(_say(verdict.why_not_2_lower), by=4))
@@ -61,39 +71,68 @@ def result_view(result: Result, *, judge: str) -> RenderableType:
     return Group(*blocks)
 
 
-def ranking(results: Sequence[Result], *, judge: str, width: int) -> RenderableType:
+def ranking(results: Sequence[Result], *, judge: str, scale: ShownScale, width: int) -> RenderableType:
     """Several results, best first; those without a score come last and say why.
 
     Args:
         results: Results under one rubric.
         judge: The judge's name.
+        scale: Of the scores. Neighbours that lie closer than it tells apart share a rank.
         width: Cells of a line. The scores per criterion stand beside the ranks where they fit, else in a table of
             their own, and are left out where there are too many targets for that.
     """
-    title = Text(f"{results[0].rubric.rubric} · {judge}", style="bold")
-    ordered = sorted(results, key=lambda result: (result.value is None, -(result.value or 0.0)))
+    title = Text(f"{results[0].rubric.rubric} · {judge} · {scale.words}", style="bold")
+    scored = best_first(results)
+    ordered = [*scored, *(result for result in results if result.value is None)]
+    calls = close_calls(scored, scale)
+    ranks = shared_ranks(scored, scale) + ["–"] * (len(ordered) - len(scored))
     names = tuple(results[0].rubric.criteria)
-    full = _ranks(ordered, criteria=names)
+    remarks = list(_of_the_order(scored, scale, calls))
+    full = _ranks(ordered, ranks, scale, criteria=names)
     if _natural_width(full) <= width:
-        return Group(title, full)
-    judged = [result for result in ordered if result.verdict is not None]
+        return Group(title, full, *remarks)
+    judged = [(rank, result) for rank, result in zip(ranks, ordered, strict=True) if result.verdict is not None]
+    table = _ranks(ordered, ranks, scale)
     if not judged:
-        return Group(title, _ranks(ordered))
+        return Group(title, table, *remarks)
     by_criterion = _scores_by_criterion(judged, names)
     if _natural_width(by_criterion) <= width:
-        return Group(title, _ranks(ordered), Text(""), by_criterion)
-    return Group(title, _ranks(ordered), Text("\nscores per criterion: --json", style="dim"))
+        return Group(title, table, *remarks, Text(""), by_criterion)
+    return Group(title, table, *remarks, Text("\nscores per criterion: --json", style="dim"))
 
 
-def _ranks(ordered: Sequence[Result], *, criteria: Sequence[str] = ()) -> Table:
-    table = columns("rank", "target", "quality", "value", *criteria, "", right=("rank", "quality", "value", *criteria))
-    for rank, result in enumerate(ordered, 1):
+def _of_the_order(scored: Sequence[Result], scale: ShownScale, calls: Sequence[CloseCall] | None) -> Iterator[Text]:
+    """What a reader must know of a ranking: where it is no order, and what the numbers are not."""
+    if len(scored) > 1 and calls is None:
+        yield Text(
+            "how far apart is enough to tell is not known for this judge and rubric; tenward judge scale finds it out",
+            style="yellow",
+        )
+    for call in (calls or ())[:_MOST_CLOSE]:
+        yield Text(printable(call.text, longest=_LONGEST_WORDS), style="yellow")
+    if calls is not None and len(calls) > _MOST_CLOSE:
+        yield Text(f"and {len(calls) - _MOST_CLOSE} more neighbours are too close to call", style="yellow")
+    if scored and not scale.is_grade:
+        yield Text(NO_GRADE, style="dim")
+    elif scored and (off := scale.off(scored[0].rubric)):
+        yield Text(off, style="dim")
+
+
+def _ranks(
+    ordered: Sequence[Result], ranks: Sequence[str], scale: ShownScale, *, criteria: Sequence[str] = ()
+) -> Table:
+    head = "quality" if scale.is_grade else "read as"
+    table = columns("rank", "target", head, "value", *criteria, "", right=("rank", head, "value", *criteria))
+    for rank, result in zip(ranks, ordered, strict=True):
         scores = result.verdict.scores if result.verdict is not None else {}
         quality = Text("–")
-        if result.quality is not None:
-            quality = Text(f"{result.quality}/10", style="bold green" if result.passed else "bold red")
+        if result.quality is not None and result.score is not None:
+            points = read_as(result.score.weighted_sum or 0.0, result.rubric, 2)
+            told = f"{result.quality}/10" if scale.is_grade else points
+            good = "bold green" if scale.is_grade else "bold"
+            quality = Text(told, style=good if result.passed else "bold red")
         table.add_row(
-            _rank(rank, result),
+            rank,
             printable(result.case.id),
             quality,
             f"{result.value:.3f}" if result.value is not None else "–",
@@ -103,8 +142,9 @@ def _ranks(ordered: Sequence[Result], *, criteria: Sequence[str] = ()) -> Table:
     return table
 
 
-def _scores_by_criterion(ordered: Sequence[Result], names: Sequence[str]) -> Table:
-    ranks = [_rank(rank, result) for rank, result in enumerate(ordered, 1)]
+def _scores_by_criterion(judged: Sequence[tuple[str, Result]], names: Sequence[str]) -> Table:
+    ordered = [result for _, result in judged]
+    ranks = [rank for rank, _ in judged]
     table = columns("rank", *ranks, right=tuple(ranks))
     for name in names:
         scores = [result.verdict.scores.get(name) if result.verdict is not None else None for result in ordered]
@@ -112,19 +152,15 @@ def _scores_by_criterion(ordered: Sequence[Result], names: Sequence[str]) -> Tab
     return table
 
 
-def _rank(rank: int, result: Result) -> str:
-    return str(rank) if result.value is not None else "–"
-
-
 def _natural_width(table: Table) -> int:
     console = Console(width=10_000)
     return Measurement.get(console, console.options, table).maximum
 
 
-def _title(result: Result, judge: str) -> Text:
+def _title(result: Result, judge: str, scale: ShownScale) -> Text:
     title = Text()
     title.append(printable(result.case.id), style="bold")
-    title.append(f"   {result.rubric.rubric} · {judge}", style="dim")
+    title.append(f"   {result.rubric.rubric} · {judge} · {scale.words}", style="dim")
     return title
 
 
@@ -138,8 +174,10 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
     names = max(len("criterion"), *(len(item.criterion) for item in items))
     scale = f"{score.bottom} to {score.top}"
     spreads = any(item.spread is not None for item in items)
+    mapped = any(item.raw is not None for item in items)
     whole = all(item.score is None or item.score == int(item.score) for item in items)
-    heading = f"{'criterion':<{names}}  {scale:<{BAR_CELLS}}  score{'  spread' if spreads else ''}  weight"
+    beside = f"{'    raw' if mapped else ''}{'  spread' if spreads else ''}"
+    heading = f"{'criterion':<{names}}  {scale:<{BAR_CELLS}}  score{beside}  weight"
     lines: list[RenderableType] = [Text(f"  {heading}", style="dim")]
     shared = shared_failure(items)
     quoted: set[str] = set()
@@ -152,6 +190,8 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
             share = (item.score - score.bottom) / (score.top - score.bottom)
             line.append_text(bar(share, style="red" if low else "green"))
             line.append(f"  {_number(item.score, whole=whole):>5}", style="bold red" if low else "bold")
+        if mapped:
+            line.append(f"  {'' if item.raw is None else f'{item.raw:.2f}':>5}", style="dim")
         if spreads:
             line.append(f"  {'' if item.spread is None else f'±{item.spread:.1f}':>6}", style="dim")
         line.append(f"  {parts[item.criterion].share:>6.0%}", style="dim")
@@ -194,14 +234,22 @@ def _words(item: CriterionVerdict, quoted: set[str], *, below_floor: bool, failu
         yield Text(f"“{_say(quote)}”", style="italic dim")
 
 
-def _conclusion(result: Result, score: Score) -> RenderableType:
+def _conclusion(result: Result, score: Score, scale: ShownScale) -> RenderableType:
     lines: list[RenderableType] = [Text("")]
     if result.quality is not None and result.value is not None:
-        headline = Text("quality ", style="bold")
-        headline.append(f"{result.quality}/10", style="bold green" if result.passed else "bold red")
-        headline.append(f"   value {result.value:.3f}", style="bold")
+        if scale.is_grade:
+            headline = Text("quality ", style="bold")
+            headline.append(f"{result.quality}/10", style="bold green" if result.passed else "bold red")
+            about = scale.off(result.rubric)
+        else:
+            headline = Text("read as ")
+            headline.append(read_as(score.weighted_sum or 0.0, result.rubric))
+            about = NO_GRADE
+        headline.append(f"   value {result.value:.3f}", style="bold" if scale.is_grade else "")
         if score.below_floor:
             headline.append(f"   failed: {', '.join(score.below_floor)} below floor", style="bold red")
+        if about:
+            headline.append(f"   {about}", style="not bold dim")
         lines.append(indented(headline, by=2))
     for line in score.arithmetic:
         label, _, rest = line.partition("  ")

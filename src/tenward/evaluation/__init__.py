@@ -11,6 +11,7 @@ from tenward.evaluation._compare import (
     paired_results,
     signed,
 )
+from tenward.evaluation._disagreement import Disagreement, disagreement_in_order, disagreement_in_winner
 from tenward.evaluation._export import result_as_dict, run_as_dict
 from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
 from tenward.evaluation._fit_scale import FittedCriterion, FittedScale, Rated, fit_scale, rated_texts
@@ -25,16 +26,19 @@ from tenward.evaluation._run import Progress, Run, RunSink, count_cases, run_cas
 from tenward.evaluation._run_record import RunRecord, RunStanding, RunStatus
 from tenward.evaluation._scale_file import scale_data, scale_text
 from tenward.evaluation._score import ascore, score
+from tenward.evaluation._shown_scale import CloseCall, ShownScale, best_first, close_calls, shared_ranks
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
 
 __all__ = [
     "LEAST_UNITS",
+    "CloseCall",
     "CommandProducer",
     "ComparedRun",
     "Comparison",
     "ComparisonRefusedError",
     "Difference",
+    "Disagreement",
     "FittedCriterion",
     "FittedMix",
     "FittedScale",
@@ -53,13 +57,18 @@ __all__ = [
     "RunSink",
     "RunStanding",
     "RunStatus",
+    "ShownScale",
     "Store",
     "Summary",
     "Tally",
     "ascore",
+    "best_first",
     "check_prompt",
+    "close_calls",
     "compare_runs",
     "count_cases",
+    "disagreement_in_order",
+    "disagreement_in_winner",
     "evaluate_case",
     "evaluate_produced",
     "fit_mix",
@@ -78,5 +87,6 @@ __all__ = [
     "scale_data",
     "scale_text",
     "score",
+    "shared_ranks",
     "signed",
 ]

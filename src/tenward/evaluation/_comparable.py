@@ -29,6 +29,9 @@ _WEIGH_AGAIN = (
     "weigh both alike: tenward eval again on the data set of the one, with the rubric of the other; "
     "answers are kept, so nothing is paid twice"
 )
+_ONE_SCALE = (
+    "judge the older run again with tenward eval, which costs nothing since its answers are cached, or both with --raw"
+)
 _SAME_CASES = "judge both on the same cases: tenward eval again; what has not changed is not paid twice"
 
 
@@ -116,10 +119,17 @@ def _unlike_runs(a: RunRecord, b: RunRecord) -> Iterator[_Fault]:
         said: list[_Fault] = []  # what the hash stands for
         if _kind(name) == "rubric":
             said = wording
+        elif _kind(name) == "scale":
+            said = [_Fault(component=name, a=_map_of(one), b=_map_of(other), hint=_ONE_SCALE)]
         elif _kind(name) == "sampling":
             said = list(_unlike(_sampling(a.judge_file), _sampling(b.judge_file), _JUDGE_AGAIN))
         yield from said or [_Fault(component=name, a=one, b=other, hint=_JUDGE_AGAIN)]
     yield from _unlike(_weighing(a.rubric), _weighing(b.rubric), _WEIGH_AGAIN)
+
+
+def _map_of(component: str | None) -> str:
+    """The scale of scores by the component of the fingerprint, which is the hash of the maps or ``raw``."""
+    return "raw" if component in {None, "raw"} else f"calibrated (map {str(component)[:8]})"
 
 
 def _unlike(a: Mapping[str, Any], b: Mapping[str, Any], hint: str) -> Iterator[_Fault]:

@@ -16,11 +16,13 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from tenward.evaluation._comparable import ComparisonRefusedError, checked_pairs
+from tenward.evaluation._disagreement import disagreement_in_winner, people_s_rating
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Tally, _t_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tenward.evaluation._disagreement import Against, Disagreement
     from tenward.evaluation._result import Result
     from tenward.evaluation._run_record import RunRecord
     from tenward.evaluation._store import Store
@@ -114,6 +116,14 @@ class Comparison:
     moved: tuple[ResultPair, ...]
     """The cases whose value moved most, the furthest first; ties are left out."""
 
+    disagreements: tuple[Disagreement, ...] = ()
+    """Where references or people's ratings see the other version win; to be told before the headline."""
+
+    @property
+    def opinion(self) -> str:
+        """Whose opinion the intervals are of, in a line of words."""
+        return f"95 % intervals are of what {self.b.record.judge} would say on such cases, not of what people would"
+
     @property
     def is_same_run(self) -> bool:
         """Whether a run was compared with itself."""
@@ -168,6 +178,7 @@ def compare_runs(
     """
     sides = (_Side(), _Side())
     columns: dict[str, _Column] = defaultdict(_Column)
+    contrast: dict[Against, list[tuple[float, float]]] = {"references": [], "ratings": []}
     pairs = 0
     moved: list[tuple[float, str, ResultPair]] = []
     for one, other in checked_pairs(store, a, b):
@@ -179,6 +190,7 @@ def compare_runs(
         pairs += 1
         pair = ResultPair(a=one, b=other)
         _add(columns, pair)
+        _hold_against(contrast, pair)
         if pair.difference is not None and abs(pair.difference) >= _TIE:
             moved.append((-abs(pair.difference), one.case.id, pair))
             if len(moved) > 2 * most_moved + 64:
@@ -198,6 +210,11 @@ def compare_runs(
         quality=found.get("quality"),
         criteria={name: found[f"criteria.{name}"] for name in b.rubric.criteria if f"criteria.{name}" in found},
         moved=tuple(pair for _, _, pair in sorted(moved, key=lambda entry: entry[:2])[:most_moved]),
+        disagreements=tuple(
+            seen
+            for against, differences in contrast.items()
+            if (seen := disagreement_in_winner(differences, against)) is not None
+        ),
     )
 
 
@@ -272,6 +289,18 @@ def _add(columns: dict[str, _Column], pair: ResultPair) -> None:
     for name, (one, other) in found.items():
         if one is not None and other is not None:
             columns[name].units[unit].append((one, other))
+
+
+def _hold_against(contrast: dict[Against, list[tuple[float, float]]], pair: ResultPair) -> None:
+    """Add the differences that the judge alone and other witnesses see in a case."""
+    before, after = (one.score.normalized if one.score else None for one in (pair.a, pair.b))
+    if before is None or after is None:
+        return
+    if pair.a.references is not None and pair.b.references is not None:
+        contrast["references"].append((after - before, pair.b.references.value - pair.a.references.value))
+    rated = people_s_rating(pair.a), people_s_rating(pair.b)
+    if rated[0] is not None and rated[1] is not None:
+        contrast["ratings"].append((after - before, rated[1] - rated[0]))
 
 
 def _interval(units: Sequence[float], mean: float, resamples: int, seed: int) -> tuple[float | None, float | None]:

@@ -24,6 +24,7 @@ def result_as_dict(result: Result) -> dict[str, Any]:
         "status": result.status,
         "passed": result.passed,
         "quality": result.quality,
+        "scale": verdict.scale if verdict else None,
         "value": result.value,
         "weighted_sum": score.weighted_sum if score else None,
         "normalized": score.normalized if score else None,
@@ -70,6 +71,7 @@ def run_as_dict(record: RunRecord, summary: Summary, results: Iterable[Result]) 
         "split": record.split,
         "rubric": record.rubric.rubric,
         "judge": record.judge,
+        "scale": record.scale.as_dict(),
         "fingerprint": dict(record.fingerprint),
         "seconds": round(record.seconds, 3),
         "summary": _summary(summary),
@@ -79,6 +81,7 @@ def run_as_dict(record: RunRecord, summary: Summary, results: Iterable[Result]) 
 
 def _summary(summary: Summary) -> dict[str, Any]:
     return {
+        "disagreements": [one.__dict__ for one in summary.disagreements],
         "cases": summary.cases,
         "scored": summary.scored,
         "unscored": summary.unscored,
@@ -87,6 +90,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "coverage": summary.coverage,
         "value": _mean(summary.value),
         "quality": _mean(summary.quality),
+        "weighted_sum": _mean(summary.weighted_sum),
         "criteria": {name: _mean(mean) for name, mean in summary.criteria.items()},
         "references": _mean(summary.references),
         "metrics": {name: _mean(mean) for name, mean in summary.metrics.items()},
@@ -104,6 +108,7 @@ def _mean(mean: Mean | None) -> dict[str, Any] | None:
 def _criterion(item: CriterionVerdict) -> dict[str, Any]:
     return {
         "score": item.score,
+        "raw": item.raw,
         "failure": _failure(item.failure),
         "reason": item.reason or None,
         "evidence": list(item.evidence),

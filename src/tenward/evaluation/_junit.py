@@ -35,7 +35,8 @@ def junit_xml(record: RunRecord, results: Iterable[Result], *, fail_under: float
     suite = ET.Element("testsuite", name=_text(f"{record.dataset} {record.rubric.rubric}"))
     properties = ET.SubElement(suite, "properties")
     told = {"run": record.id, "judge": record.judge, "rubric": record.rubric.rubric, "split": record.split}
-    for name, value in (told | {"status": record.status}).items():
+    told |= {"scale": record.scale.words, "status": record.status}
+    for name, value in told.items():
         ET.SubElement(properties, "property", name=name, value=_text(value))
     tests = failures = errors = 0
     for result in results:
@@ -87,6 +88,7 @@ def _body(result: Result) -> Iterator[str]:
     """Scores, words and arithmetic, as far as there are any."""
     for item in result.verdict.criteria if result.verdict else ():
         found = f"{item.score:g}" if item.score is not None else "unscored"
+        found += f", {item.raw:.4g} raw" if item.raw is not None else ""
         words = f"{item.failure.kind}: {item.failure.detail}" if item.failure is not None else item.in_words
         yield f"{item.criterion}: {found}{f' ({words})' if words else ''}"
     yield from result.score.arithmetic if result.score else ()

@@ -13,6 +13,7 @@ from tenward.errors import UsageError
 from tenward.evaluation._produce import Produced, evaluate_produced
 from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._run_record import RunRecord
+from tenward.evaluation._shown_scale import ShownScale
 from tenward.evaluation._summary import Tally
 from tenward.judges import Budget, Calls, Judge, Limiter, all_of, lend_calls, refusals
 from tenward.metrics import MetricPool
@@ -152,6 +153,7 @@ async def run_dataset(
         judge=judge.name,
         judge_file=judge.describe(),
         fingerprint=judge.fingerprint(rubric),
+        scale=ShownScale.of(judge, rubric),
         settings=settings,
         command=command,
     )

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tenward.evaluation._shown_scale import RAW_READINGS, ShownScale
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -58,6 +60,9 @@ class RunRecord:
 
     fingerprint: Mapping[str, str]
     """Hash per component that defines a score; runs with different ones are not comparable."""
+
+    scale: ShownScale = RAW_READINGS
+    """The scale of the scores, so that a report needs no judge."""
 
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What else was asked for: ``explain``, ``limit``, the pass."""

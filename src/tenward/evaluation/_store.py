@@ -18,6 +18,7 @@ from tenward.evaluation._claim import claim, is_claimed
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run_record import RunRecord
+from tenward.evaluation._shown_scale import ShownScale
 from tenward.evaluation._summary import Tally
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
@@ -289,7 +290,7 @@ def _record_to_data(record: RunRecord) -> dict[str, Any]:
     # What was never set stays out: beside some fields, a default that is written down is refused.
     rubric = record.rubric.model_dump(mode="json", exclude_unset=True)
     rubric["scale"] = [record.rubric.scale.lo, record.rubric.scale.hi]
-    return {**record.__dict__, "rubric": rubric}
+    return {**record.__dict__, "rubric": rubric, "scale": record.scale.as_dict()}
 
 
 def _outcome_from_data(data: dict[str, Any]) -> RunOutcome | None:
@@ -300,4 +301,5 @@ def _outcome_from_data(data: dict[str, Any]) -> RunOutcome | None:
 def _record_from_data(data: dict[str, Any]) -> RunRecord:
     fields: dict[str, Any] = {**data, "rubric": Rubric.model_validate(data["rubric"])}
     fields.pop("outcome", None)
+    fields["scale"] = ShownScale.from_dict(fields.get("scale", {}))  # before there were maps, every reading was raw
     return RunRecord(**fields)

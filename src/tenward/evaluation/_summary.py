@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
+from tenward.evaluation._disagreement import Contrast
 from tenward.judges import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tenward.evaluation._disagreement import Disagreement
     from tenward.evaluation._result import Result
 
 __all__ = ["LEAST_UNITS", "Mean", "Summary", "Tally"]
@@ -68,6 +70,9 @@ class Summary:
     quality: Mean | None
     """Of the whole numbers from 1 to 10."""
 
+    weighted_sum: Mean | None
+    """Of what the judge alone says, in points of the rubric's scale."""
+
     criteria: Mapping[str, Mean]
     """Per criterion, on the rubric's scale; missing where it was never scored."""
 
@@ -88,6 +93,9 @@ class Summary:
 
     quality_counts: Mapping[int, int]
     """Cases per quality from 1 to 10."""
+
+    disagreements: tuple[Disagreement, ...]
+    """Where references or people's ratings order the cases against the judge; to be told before anything else."""
 
     usage: Usage
     judge_seconds: float
@@ -136,7 +144,9 @@ class Tally:
         self._coverage = 0.0
         self._value = _Column()
         self._quality = _Column()
+        self._weighted_sum = _Column()
         self._references = _Column()
+        self._contrast = Contrast()
         self._criteria: dict[str, _Column] = {}
         self._metrics: dict[str, _Column] = {}
         self._signatures: dict[str, str] = {}
@@ -172,6 +182,8 @@ class Tally:
             return
         self._below_floor += bool(score.below_floor)
         self._value.add(score.value, group)
+        self._weighted_sum.add(score.weighted_sum or 0.0, group)
+        self._contrast.add(result)
         self._quality.add(score.quality, group)
         self._quality_counts[score.quality] += 1
 
@@ -187,6 +199,7 @@ class Tally:
             coverage=self._coverage / judged if judged else 0.0,
             value=self._value.mean(),
             quality=self._quality.mean(),
+            weighted_sum=self._weighted_sum.mean(),
             criteria=_means(self._criteria),
             references=self._references.mean(),
             metrics=_means(self._metrics),
@@ -194,6 +207,7 @@ class Tally:
             capped=self._capped,
             failures=dict(self._failures),
             quality_counts=dict(sorted(self._quality_counts.items())),
+            disagreements=self._contrast.found(),
             usage=self._usage,
             judge_seconds=self._seconds,
         )

@@ -73,6 +73,8 @@ class ModelJudge(Judge):
         if self._last is None or self._last[0] is not rubric:
             readings = _fingerprint(self.spec, rubric)
             scale = scale_in_use(self._scales, rubric, readings)
+            if self.spec.read == "stated":
+                scale = replace(scale, repeats=self.spec.samples)
             self._last = rubric, {**readings, "scale": scale.digest}, scale
         return self._last[1], self._last[2]
 

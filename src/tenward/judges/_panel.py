@@ -98,8 +98,10 @@ class PanelJudge(Judge):
 
     def scale(self, rubric: Rubric) -> ScaleInUse:
         """The maps are the members' own, each applied before the mean; see :meth:`Judge.scale`."""
-        notes = [member.scale(rubric).note for member, _ in self._members]
-        return ScaleInUse(note="; ".join(filter(None, notes)))
+        scales = [member.scale(rubric) for member, _ in self._members]
+        notes = dict.fromkeys(scale.note for scale in scales if scale.note)
+        mapped = frozenset[str].intersection(*(scale.mapped for scale in scales))
+        return ScaleInUse(note="; ".join(notes), by_members=mapped)
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """What all members take together; see :meth:`Judge.plan`."""

@@ -173,15 +173,26 @@ class ScaleInUse:
     note: str = ""
     """Why a map that there is was left alone, in a line; empty otherwise."""
 
+    by_members: frozenset[str] = frozenset()
+    """Criteria that every member of a panel maps by itself; empty for a single judge."""
+
+    repeats: int = 1
+    """Stated answers that each score is the mean of; above 1, their spread tells the judge's own noise."""
+
     @property
     def digest(self) -> str:
         """Hash of the maps, a component of the fingerprint; ``raw`` without any."""
         maps = [[name, one.knots] for name, one in sorted(self.maps.items())]
         return digest([self.inputs, maps]) if self.maps else "raw"
 
+    @property
+    def mapped(self) -> frozenset[str]:
+        """Criteria whose scores mean the levels."""
+        return self.by_members.union(self.maps)
+
     def label(self, rubric: Rubric) -> str:
         """The scale in a word or a few: ``calibrated``, ``raw``, or ``calibrated but for tests``."""
-        raw = [name for name in rubric.criteria if name not in self.maps]
+        raw = [name for name in rubric.criteria if name not in self.mapped]
         if not raw:
             return "calibrated"
         return f"calibrated but for {', '.join(raw)}" if len(raw) < len(rubric.criteria) else "raw"

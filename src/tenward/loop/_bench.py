@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from tenward.decisions import group_units
-from tenward.evaluation import evaluate_case, evaluate_produced, result_to_data
+from tenward.evaluation import ShownScale, evaluate_case, evaluate_produced, result_to_data
 from tenward.guards import is_mapping
 from tenward.loop._commands import in_thread
 from tenward.loop._journal import CaseScore
@@ -71,6 +72,15 @@ class Bench(ABC):
     def words_cost_extra(self) -> bool:
         """Whether the judge of dev cases says more, in further calls, if it is asked to explain."""
         return False
+
+    def judge_alone(self, score: CaseScore) -> float | None:  # noqa: ARG002 - for rubrics
+        """What the judge says of a case without references, as a share of the scale; None where it says nothing."""
+        return None
+
+    @property
+    def scale_line(self) -> str:
+        """Which scale scores are on, in a line; empty where no judge gives them."""
+        return ""
 
     def factor(self, incumbent: float | None) -> float:  # noqa: ARG002 - for numbers
         """What differences of values are multiplied with, so that more is better; the incumbent's mean is given."""
@@ -175,6 +185,19 @@ class RubricBench(Bench):
         with self._control.purse.lend(sample, judging=True, shared=self._control.exact):
             result = await evaluate_case(given, rubric, self._judges["dev"], metrics=self._metrics)
         return self._read(result, "dev", sample)
+
+    def judge_alone(self, score: CaseScore) -> float | None:
+        """See :meth:`Bench.judge_alone`; criteria count by their weight."""
+        shares = self._rubric.shares
+        known = [(float(shares[name]), one) for name, one in score.criteria.items() if one is not None]
+        whole = math.fsum(share for share, _ in known)
+        return math.fsum(share * one for share, one in known) / whole if whole else None
+
+    @property
+    def scale_line(self) -> str:
+        """See :meth:`Bench.scale_line`."""
+        words = dict.fromkeys(ShownScale.of(judge, self._rubric).words for judge in self._judges.values())
+        return f"scale of the scores: {' on dev cases, '.join(words)}{' on sealed ones' * (len(words) > 1)}"
 
     def words_cost_extra(self) -> bool:
         """As its plan says; see :meth:`Bench.words_cost_extra`."""

@@ -19,6 +19,7 @@ from tenward.decisions import (
     outlook,
 )
 from tenward.errors import LoopError
+from tenward.evaluation import disagreement_in_winner
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._journal import headline_subjects
@@ -202,6 +203,7 @@ async def prepare(
     if not bench.scored_by_judge:
         facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
     facts |= {**sight, "lines": [*facts["lines"], *sight.get("sight_lines", ())]}
+    facts["lines"] = [*facts["lines"], *[bench.scale_line] * bool(bench.scale_line)]
     facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway or begun)
     warnings = list(control.state.warnings)
     if facts.get("smallest_gain", 0.0) is None:
@@ -338,6 +340,7 @@ async def measure_headline(control: Control, bench: Bench, *, asked: bool = Fals
     control.update(arrow=control.state.phase is not LoopPhase.HEADLINE, phase=LoopPhase.HEADLINE)
     cases = cases_of(units)
     values: list[dict[str, float | None]] = []
+    tables: list[ScoreTable] = []
     sides = (("baseline", state.baseline, _HEADLINES), ("winner", state.incumbent, _AGAIN if unchanged else _HEADLINES))
     for subject, (name, commit, sample) in zip(headline_subjects(state.epoch), sides, strict=True):
         table = ScoreTable(control, bench, subject)
@@ -349,6 +352,7 @@ async def measure_headline(control: Control, bench: Bench, *, asked: bool = Fals
             doing=f"headline, {name}",
         )
         values.append(table.values(cases))
+        tables.append(table)
     before, after = ({case: _oriented(bench, value) for case, value in side.items()} for side in values)
     facts: dict[str, object] = {"winner": state.incumbent, "baseline_mean": mean(values[0].values())}
     facts["winner_mean"] = mean(values[1].values())
@@ -366,9 +370,27 @@ async def measure_headline(control: Control, bench: Bench, *, asked: bool = Fals
             "confirmed": told.confirmed and not unchanged,
             "text": same if unchanged else told.text,
         }
+        if not unchanged and (contrary := _contradicted(bench, tables[0], tables[1], both)):
+            facts["disagreement"] = contrary
     elif both:
         facts |= _number_facts(bench, before, after)
     control.update(headline=facts)
+
+
+def _contradicted(bench: Bench, before: ScoreTable, after: ScoreTable, cases: Sequence[str]) -> str:
+    """Where references see the other version win than the judge does, in a line; empty otherwise."""
+    differences: list[tuple[float, float]] = []
+    for case in cases:
+        sides = [
+            (mean(bench.judge_alone(row) for row in table.rows(case)), mean(row.references for row in table.rows(case)))
+            for table in (before, after)
+        ]
+        (judged, likeness), (judged_after, likeness_after) = sides
+        if judged is None or judged_after is None or likeness is None or likeness_after is None:
+            continue
+        differences.append((judged_after - judged, likeness_after - likeness))
+    found = disagreement_in_winner(differences, "references", names=("baseline", "winner"))
+    return "" if found is None else found.text
 
 
 def _number_facts(

@@ -86,6 +86,7 @@ def case_data(result: Result, rubric: Rubric, *, longest: int) -> dict[str, Any]
         data |= {
             "quality": result.quality,
             "value": result.value,
+            "sum": score.weighted_sum,
             "marks": marks(output, quotes),
             "criteria": _criteria(verdict, score, rubric),
             "arithmetic": list(score.arithmetic),
@@ -109,6 +110,7 @@ def _criteria(verdict: Verdict, score: Score, rubric: Rubric) -> list[dict[str, 
 def _criterion(item: CriterionVerdict, part: Part, score: Score) -> dict[str, Any]:
     data: dict[str, Any] = {
         "score": part.score,
+        "raw": None if item.raw is None else round(item.raw, 3),
         "low": item.criterion in score.below_floor,
         "failure": _failure(item.failure),
         "reason": shown(item.reason),

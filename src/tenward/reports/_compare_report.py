@@ -39,6 +39,7 @@ def render_comparison(view: ComparisonView) -> str:
         scripts=("basics.js", "table.js", "page.js", "detail.js", "comparison.js"),
         data={
             "rubric": rubric_data(rubric),
+            "grade": view.record_a.scale.is_grade and view.record_b.scale.is_grade,
             "columns": [column.label for column in columns],
             "keys": [row.keys for row in rows],
             "states": [row.state for row in rows],
@@ -47,6 +48,7 @@ def render_comparison(view: ComparisonView) -> str:
         view=view,
         rubric=rubric,
         verdict=_verdict(view),
+        contradictions=[f"{shown(one[:1].upper() + one[1:])}." for one in view.disagreements],
         warnings=_warnings(view),
         gained=[row for row in rows if row.state == "B better"][:_MOVED_MOST],
         lost=[row for row in rows if row.state == "A better"][:_MOVED_MOST],

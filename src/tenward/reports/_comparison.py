@@ -47,6 +47,12 @@ class ComparisonView:
     criteria: Mapping[str, Mean] = field(default_factory=dict[str, "Mean"])
     """Paired difference per criterion, in points of the rubric's scale; missing where there is none."""
 
+    disagreements: Sequence[str] = ()
+    """Where references or people's ratings see the other version win, a line each; shown before anything else."""
+
+    opinion: str = ""
+    """Whose opinion the intervals are of, in a line."""
+
     tie: float = 0.0
     """Differences in ``value`` up to this size count as ties."""
 

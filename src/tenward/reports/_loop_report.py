@@ -35,6 +35,7 @@ def render_loop(view: LoopView) -> str:
     columns.append(Column(label="score", title="on the dev cases it met" if by_judge else "the number"))
     columns += [Column(label="judged", title="cases judged for it")] * by_judge
     columns.append(Column(label="time", title="wall time"))
+    told = view.gain.disagreement if view.gain is not None and not view.gain.earlier else ""
     return render_page(
         "loop.html",
         scripts=("basics.js", "table.js", "page.js", "loop.js"),
@@ -48,6 +49,7 @@ def render_loop(view: LoopView) -> str:
         },
         view=view,
         chart=staircase(view),
+        contradictions=[f"{shown(told[:1].upper() + told[1:])}."] if told else [],
         warnings=_warnings(view),
         headline=_headline(view),
         columns=columns,

@@ -123,6 +123,9 @@ class GainView:
     same: bool = False
     """Whether both are the same version, as nothing was kept."""
 
+    disagreement: str = ""
+    """Where references see the other version win than the judge does, in a line; empty otherwise."""
+
     earlier: bool = False
     """Whether the winner is an earlier incumbent, so that nothing was measured of the present one."""
 

@@ -87,7 +87,10 @@ def render_run(record: RunRecord, results: Iterable[Result], summary: Summary) -
         found.append(_find(result, criteria))
     # Either no score has a decimal or all have, so that the points stand in line.
     whole = all(score is None or score == int(score) for item in found for score in item.scores)
-    rows = [_row(item, criteria, decimals=0 if whole else 1, with_references=with_references) for item in found]
+    rows = [
+        _row(item, criteria, grade=record.scale.is_grade, decimals=0 if whole else 1, with_references=with_references)
+        for item in found
+    ]
     states = Counter(row.state for row in rows)
     columns = [Column(label="case", numeric=False), Column(label="result", numeric=False), Column(label="quality")]
     columns += [Column(label="value", title="the scalar from 0 to 1")]
@@ -99,6 +102,7 @@ def render_run(record: RunRecord, results: Iterable[Result], summary: Summary) -
         scripts=("basics.js", "table.js", "page.js", "detail.js", "run.js"),
         data={
             "rubric": rubric_data(rubric),
+            "grade": record.scale.is_grade,
             "columns": [column.label for column in columns],
             "keys": [row.keys for row in rows],
             "states": [row.state for row in rows],
@@ -108,6 +112,7 @@ def render_run(record: RunRecord, results: Iterable[Result], summary: Summary) -
         rubric=rubric,
         summary=summary,
         models=list(models),
+        contradictions=[f"{shown(one.text[:1].upper() + one.text[1:])}." for one in summary.disagreements],
         warnings=warnings(record, summary),
         failure_words=FAILURE_WORDS,
         columns=columns,
@@ -153,10 +158,10 @@ def _find(result: Result, criteria: Sequence[str]) -> _Found:
     )
 
 
-def _row(item: _Found, criteria: Sequence[str], *, decimals: int, with_references: bool) -> Row:
+def _row(item: _Found, criteria: Sequence[str], *, grade: bool, decimals: int, with_references: bool) -> Row:
     cells = [
         (item.state, f"state {item.state.replace(' ', '-')}"),
-        ("–" if item.quality is None else str(item.quality), f"quality q{item.quality or 0}"),
+        ("–" if item.quality is None else str(item.quality), f"quality q{item.quality or 0}" if grade else ""),
         (number(item.value, 3), ""),
     ]
     for name, score in zip(criteria, item.scores, strict=True):

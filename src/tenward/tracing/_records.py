@@ -33,6 +33,9 @@ class RunStart(_Data):
     scale: tuple[int, int]
     criteria: tuple[str, ...]
     judge: str
+    readings: str = ""
+    """Which scale the scores are on, in a few words; empty where none was told."""
+
     fingerprint: dict[str, str]
     settings: dict[str, Any]
 

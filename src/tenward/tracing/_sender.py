@@ -123,6 +123,7 @@ class Sender:
             "rubric": start.rubric,
             "scale": list(start.scale),
             "judge": start.judge,
+            "readings": start.readings,
             "dataset": start.dataset,
             "dataset_digest": start.dataset_digest,
             "dataset_splits": ["dev", "sealed"] if start.split == "all" else [start.split],

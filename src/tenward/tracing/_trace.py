@@ -53,6 +53,7 @@ def start_of(record: RunRecord) -> RunStart:
         scale=(record.rubric.scale.lo, record.rubric.scale.hi),
         criteria=tuple(record.rubric.criteria),
         judge=record.judge,
+        readings=record.scale.words,
         fingerprint=dict(record.fingerprint),
         settings=_messages_without_paths(dict(record.settings), every=True),
     )
@@ -92,6 +93,7 @@ def trace_of(run: str, position: int, result: Result, ended: datetime) -> Trace:
             "case": case.id,
             "position": position,
             "rubric": result.rubric.rubric,
+            "readings": verdict.scale if verdict else "",
             "fingerprint": dict(verdict.fingerprint) if verdict else {},
         },
         error=_error(result),

@@ -4,7 +4,7 @@ function view(item, heading) {
   const [candidate] = DATA.rubric.names;
   const side = (name, result) => h("section", { class: "part" },
     h("h3", null, h("b", { class: "tag" }, name), ` ${candidate}: `,
-      result.quality === undefined ? result.state : `${result.quality} of 10`,
+      result.quality === undefined ? result.state : DATA.grade ? `${result.quality} of 10` : reading(result),
       result.value !== undefined && h("span", { class: "note" }, ` value ${figure(result.value, 3)}`)),
     marked(result, `${candidate} ${name}`, name));
   return [
@@ -31,7 +31,7 @@ function both(item, number) {
     h("div", { class: "columns" }, parts.map(([run, part]) => h("div", null,
       h("div", { class: "criterion-head" }, h("b", { class: "tag" }, run),
         part?.score === undefined ? h("span", { class: "failure" }, part ? "unscored" : "not judged")
-          : [bar(part.score, { spread: part.spread, floor, low: part.low }), h("span", { class: "score" }, h("b", null, figure(part.score)), with_spread(part))]),
+          : [bar(part.score, { spread: part.spread, floor, low: part.low }), h("span", { class: "score" }, h("b", null, figure(part.score)), with_spread(part)), raw(part)]),
       part && explained(part, number, run)))));
 }
 

@@ -79,6 +79,12 @@ function explained(item, number, prefix) {
   ];
 }
 
+/** What was read of a whole case, where that is no grade. */
+const reading = (item) => `read as ${figure(item.sum)} of ${HIGH}, raw`;
+
+/** The reading before it was mapped to points. */
+const raw = (item) => item.raw !== undefined && h("span", { class: "note" }, `raw ${figure(item.raw)}`);
+
 const with_spread = (item) => (item.spread === undefined ? "" : ` ± ${figure(item.spread)}`);
 
 function given(item) {

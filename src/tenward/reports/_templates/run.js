@@ -11,7 +11,7 @@ function view(item, heading) {
   return [
     h("div", { class: "case-head" }, heading,
       h("p", { class: "verdict" },
-        item.quality !== undefined && h("strong", null, `${item.quality} of 10`),
+        item.quality !== undefined && (DATA.grade ? h("strong", null, `${item.quality} of 10`) : h("span", null, reading(item))),
         h("span", { class: `state ${item.state.replace(" ", "-")}` }, item.state),
         h("span", { class: "note" }, facts))),
     h("div", { class: "columns" },
@@ -33,7 +33,7 @@ function criterion(part, number, item) {
     h("div", { class: "criterion-head" },
       h("h4", { title: ask }, h("i", { class: `key c${number % 6}`, "aria-hidden": "true" }), name),
       part.score === undefined ? h("span", { class: "failure" }, "unscored")
-        : [bar(part.score, { spread: part.spread, floor, low: part.low }), h("span", { class: "score" }, h("b", null, figure(part.score)), with_spread(part))],
+        : [bar(part.score, { spread: part.spread, floor, low: part.low }), h("span", { class: "score" }, h("b", null, figure(part.score)), with_spread(part)), raw(part)],
       h("span", { class: "note" }, `weight ${per_cent(weight)}${human === undefined ? "" : ` · human ${figure(human)}`}`)),
     explained(part, number, "run"));
 }
