@@ -85,3 +85,32 @@ def test_ratings_off_the_scale_are_refused(run: Run, server: StubServer, workspa
     assert ended.returncode == 2
     assert "human.clear: found the rating 50, expected 1 to 5" in ended.stderr
     assert not (workspace / "judges/stub.scale.yaml").exists()
+
+
+def test_a_ladder_stands_in_for_ratings(run: Run, server: StubServer, workspace: Path) -> None:
+    """References anchor the top and other cases' outputs the bottom; what they do not lower gets no map."""
+    lines = [
+        json.dumps({"id": f"c{n}", "output": f"text {n}, grade {2 + n % 2}", "references": [f"text {n}, grade 5"]})
+        for n in range(16)
+    ]
+    (workspace / "plain.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ended = run("judge", "scale", "stub", "-r", "mine", "-d", "plain.jsonl", "--ladder")
+    assert ended.returncode == 0, ended.stderr
+    file = yaml.safe_load((workspace / "judges/stub.scale.yaml").read_text(encoding="utf-8"))
+    assert "not rated by anybody" in file["rubrics"]["mine/v1"]["source"]
+    for name in ("good", "poor"):
+        (workspace / f"{name}.txt").write_text(f"grade {5 if name == 'good' else 2}", encoding="utf-8")
+    scored = json.loads(run("score", "good.txt", "poor.txt", "-r", "mine", "-j", "stub", "--json").stdout)
+    good, poor = (one["criteria"]["clear"]["score"] for one in scored["results"])
+    assert good > 4
+    assert poor < 2
+
+
+def test_a_ladder_needs_cases(run: Run, server: StubServer, workspace: Path) -> None:
+    """Three cases are no ladder, and the message says what is."""
+    lines = [json.dumps({"id": f"c{n}", "output": f"text {n}, grade 4"}) for n in range(3)]
+    (workspace / "few.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ended = run("judge", "scale", "stub", "-r", "mine", "-d", "few.jsonl", "--ladder")
+    assert ended.returncode == 2
+    assert "hint:" in ended.stderr
+    assert server.requests == []

@@ -9,8 +9,8 @@ import yaml
 
 from tenward.cli import _judge_scale
 from tenward.cli._console import clean, print_json, print_page, say
-from tenward.cli._kind import require_kind
 from tenward.cli._judge_sight import command as sight_command
+from tenward.cli._kind import require_kind
 from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec, scale_schema
 from tenward.workspace import Library
 

@@ -1,10 +1,10 @@
-"""``tenward judge scale``: fit what a judge's readings mean to ratings of the user's own."""
+"""``tenward judge scale``: fit what a judge's readings mean, to ratings of the user's own or to a ladder."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,22 +14,28 @@ from tenward.cli._options import NumberRange
 from tenward.datasets import DataSet
 from tenward.errors import UsageError
 from tenward.evaluation import Store, fit_scale, rated_texts, run_dataset, scale_data, scale_text
-from tenward.judges import Judge
+from tenward.judges import Budget, Calls, Judge, Limiter, lend_calls
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import RenderableType
 
-    from tenward.evaluation import FittedScale
+    from tenward.datasets import Split
+    from tenward.evaluation import FittedScale, Progress, Rated, Result, Run
 
 __all__ = ["command"]
+
+_AT_ONCE = 8
 
 
 @click.command("scale")
 @click.argument("judge", metavar="JUDGE")
 @click.option("-r", "--rubric", required=True, metavar="R", help="Rubric: a name, or the path of a YAML file.")
-@click.option("-d", "--dataset", required=True, metavar="D", help="Rated texts: a data set whose cases hold `human`.")
+@click.option("-d", "--dataset", required=True, metavar="D", help="A data set, best one whose cases hold `human`.")
+@click.option("--ladder", is_flag=True, help="Take right outputs and other cases' ones for anchors, not ratings.")
 @click.option("--split", type=click.Choice(["dev", "sealed", "all"]), default="all", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="The file to write.")
 @click.option("--source", metavar="TEXT", help="What the texts are and who rated them; kept in the file.")
@@ -40,6 +46,7 @@ def command(
     judge: str,
     rubric: str,
     dataset: str,
+    ladder: bool,
     split: str,
     output: Path | None,
     source: str | None,
@@ -51,10 +58,13 @@ def command(
 
     Every rated text is judged once, then a rising map from readings to points is fitted per criterion and checked on
     texts it was not fitted to. It is written beside the judge, as judges/JUDGE.scale.yaml of the workspace, and used
-    from then on; no order changes, and nothing is judged again.
+    from then on; no order changes, and nothing is judged again. Without ratings, --ladder takes references, or outputs,
+    for good (near the top of the scale) and the outputs of other cases for poor (near its bottom): coarse, but better
+    than raw readings.
 
     \b
         tenward judge scale local --rubric my-rubric --dataset rated.jsonl
+        tenward judge scale local --rubric my-rubric --dataset mine.jsonl --ladder
     """  # noqa: D301 - click looks for the backspace character itself
     from tenward.cli._progress import show_progress
 
@@ -62,12 +72,13 @@ def command(
     loaded = Rubric.load(rubric, library=library)
     who = Judge.load(judge, library=library, raw=True)
     data = DataSet.load(dataset, library=library)
-    part = None if split == "all" else split
-    rated = [case.human for case in data.cases(part)]  # type: ignore[arg-type]
-    if not any(human.keys() & loaded.criteria.keys() for human in rated):
+    part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
+    rated = any(case.human.keys() & loaded.criteria.keys() for case in data.cases(part))
+    if not ladder and not rated:
         raise UsageError(
             f"{data.path}: found no case with a rating of {', '.join(loaded.criteria)}, expected `human` with some",
-            hint='such as "human": {"clarity": 4, "tests": 2}, on the scale of the rubric',
+            hint='such as "human": {"clarity": 4, "tests": 2}, on the scale of the rubric; '
+            "--ladder does without ratings",
         )
     path = library.find("judges", judge)
     target = output or (None if as_json else library.roots[0] / "judges" / f"{path.stem}.scale.yaml")
@@ -78,13 +89,18 @@ def command(
         )
     check_writable(output)
     with Store.open(store) as kept:
-        with show_progress() as shown:
-            run = asyncio.run(_judged(data, loaded, who, kept, part, max_usd, shown.update))
-        if run.record.status == "stopped":
-            note(f"stopped: {run.record.note}; the same command goes on from here")
-            return 3
-        fitted = fit_scale(rated_texts(kept.results(run.record)), loaded)
-    told = source or f"{data.name}: {run.summary.scored} texts rated by people, fitted by tenward judge scale"
+        if ladder:
+            texts = asyncio.run(_anchored(data, loaded, who, kept, part, max_usd))
+        else:
+            with show_progress() as shown:
+                run = asyncio.run(_judged(data, loaded, who, kept, part, max_usd, shown.update))
+            if run.record.status == "stopped":
+                note(f"stopped: {run.record.note}; the same command goes on from here")
+                return 3
+            texts = tuple(rated_texts(kept.results(run.record)))
+    fitted = fit_scale(texts, loaded)
+    how = "outputs, right ones and other cases', not rated by anybody" if ladder else "texts rated by people"
+    told = source or f"{data.name}: {len(texts)} {how}, fitted by tenward judge scale"
     fingerprint = who.fingerprint(loaded)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,9 +114,27 @@ def command(
     return 0 if fitted.maps else 1
 
 
+async def _anchored(
+    data: DataSet, rubric: Rubric, judge: Judge, kept: Store, part: Split | None, max_usd: float | None
+) -> tuple[Rated, ...]:
+    from tenward.sight import read_anchors
+
+    try:
+        with lend_calls(Calls(cache=kept, budget=Budget(max_usd=max_usd), limiter=Limiter(_AT_ONCE))):
+            return await read_anchors(data.cases(part), rubric, judge)
+    finally:
+        await judge.aclose()
+
+
 async def _judged(
-    data: DataSet, rubric: Rubric, judge: Judge, kept: Store, part: Any, max_usd: float | None, update: Any
-) -> Any:
+    data: DataSet,
+    rubric: Rubric,
+    judge: Judge,
+    kept: Store,
+    part: Split | None,
+    max_usd: float | None,
+    update: Callable[[Progress, Result], None],
+) -> Run:
     try:
         return await run_dataset(data, rubric, judge, store=kept, split=part, max_usd=max_usd, on_progress=update)
     finally:

@@ -1,7 +1,16 @@
 """Sight: can a judge see the difference at all, with this rubric and these data?"""
 
+from tenward.sight._anchors import read_anchors
 from tenward.sight._ladders import FEWEST_CASES, RUNGS, SUBTLE, Ladder, NoLadderError, build_ladders
-from tenward.sight._measure import Reading, compare_readings, judged_alone, measure_sight, plan_sight, read_ladders
+from tenward.sight._measure import (
+    Reading,
+    compare_readings,
+    judged_alone,
+    measure_sight,
+    plan_sight,
+    read_ladders,
+    read_texts,
+)
 from tenward.sight._nulls import NULLS
 from tenward.sight._sight import CriterionSight, NullSight, RungSight, Seen, Sight
 
@@ -23,5 +32,7 @@ __all__ = [
     "judged_alone",
     "measure_sight",
     "plan_sight",
+    "read_anchors",
     "read_ladders",
+    "read_texts",
 ]

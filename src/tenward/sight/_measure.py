@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tenward.sight._ladders import Ladder
     from tenward.sight._sight import Seen
 
-__all__ = ["Reading", "compare_readings", "judged_alone", "measure_sight", "plan_sight", "read_ladders"]
+__all__ = ["Reading", "compare_readings", "judged_alone", "measure_sight", "plan_sight", "read_ladders", "read_texts"]
 
 _EDGE = 0.5
 _SAME = 1e-12
@@ -43,8 +43,7 @@ class Reading:
     @classmethod
     def of(cls, verdict: Verdict | None) -> Reading:
         """The reading in a verdict; nothing is scored where there is none."""
-        scores = {} if verdict is None else verdict.scores
-        return cls(scores=scores, raw=scores)
+        return cls(scores={}, raw={}) if verdict is None else cls(scores=verdict.scores, raw=verdict.raw_scores)
 
 
 async def measure_sight(
@@ -99,13 +98,29 @@ async def read_ladders(
     Raises:
         SystemicError: The judge cannot work at all.
     """
+    readings = await read_texts(ladders, rubric, judge, concurrency=concurrency, on_progress=on_progress)
+    return compare_readings(ladders, readings, rubric, judge=judge.name, seed=seed)
+
+
+async def read_texts(
+    ladders: Sequence[Ladder],
+    rubric: Rubric,
+    judge: Judge,
+    *,
+    concurrency: int = 8,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[tuple[str, str], Reading]:
+    """The reading of every text of the ladders, by the id of its case and the text; gates take no part.
+
+    Raises:
+        SystemicError: The judge cannot work at all.
+    """
     alone = judged_alone(rubric)
 
     async def read(case: Case) -> Reading:
         return Reading.of((await evaluate_case(case, alone, judge)).verdict)
 
-    readings = await _read_all(ladders, read, concurrency=concurrency, on_progress=on_progress)
-    return compare_readings(ladders, readings, rubric, judge=judge.name, seed=seed)
+    return await _read_all(ladders, read, concurrency=concurrency, on_progress=on_progress)
 
 
 def plan_sight(ladders: Iterable[Ladder], rubric: Rubric, judge: Judge, *, cache: CallCache | None) -> PlannedCalls:
