@@ -23,23 +23,21 @@ from tenward.metrics import ReferenceScore
 from tenward.rubrics import Rubric, compute_score
 from tenward.testing import ScriptedJudge
 
-RUBRIC = Rubric.parse(
-    "rubric: r/v1\nabout: Is it good?\ncriteria:\n  a: {ask: Is it clear, weight: 60}\n  b: {ask: Is it kind, weight: 40}\n"
-)
+RUBRIC_TEXT = """\
+rubric: r/v1
+about: Is it good?
+criteria:
+  a: {ask: Is it clear, weight: 60}
+  b: {ask: Is it kind, weight: 40}
+"""
+RUBRIC = Rubric.parse(RUBRIC_TEXT)
+MIXED = Rubric.parse(RUBRIC_TEXT + "references: {chrf: 1}\nmix: {judge: 0.5, references: 0.5}\n")
 KNOWN = ShownScale(label="calibrated", error=0.9, mapped=1.0)
 
 
 def result(name: str, score: float, *, spread: float | None = None, references: float | None = None) -> Result:
     """Return a result with this score for both criteria."""
-    rubric = RUBRIC
-    if references is not None:
-        rubric = Rubric.model_validate(
-            {
-                **RUBRIC.model_dump(exclude_unset=True),
-                "references": {"chrf": 1},
-                "mix": {"judge": 0.5, "references": 0.5},
-            }
-        )
+    rubric = RUBRIC if references is None else MIXED
     parts = tuple(CriterionVerdict(criterion=one, score=score, spread=spread) for one in rubric.criteria)
     verdict = Verdict(judge="j/v1", model="m", criteria=parts)
     return Result(
