@@ -93,14 +93,15 @@ def test_the_page_shows_what_changed(run: Run, workspace: Path) -> None:
     ended = run("compare", "before-", "after-1")
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0] == "A  before-1   mine/v1 · own/v1 · cases/v1 · 10 of 10 cases scored"
+    assert lines[0] == "A  before-1   mine/v1 · own/v1 · raw readings · cases/v1 · 10 of 10 cases scored"
     assert lines[3].startswith("B is better by 0.096 [0.0")
     assert lines[3].endswith(", 8 wins, 0 losses, 2 ties on 10 cases")
     rows = {line.split()[0]: line for line in lines[6:10]}
     assert list(rows) == ["clear", "kind", "quality", "value"]
     assert re.fullmatch(r"clear +3\.00 +3\.80 +\+0\.80 +\[\+0\.\d\d, \+1\.00\] +│█+─* +8 +0 +2", rows["clear"])
     assert re.fullmatch(r"kind +3\.00 +3\.00 +\+0\.00 +\[\+0\.00, \+0\.00\] +│ +0 +0 +10", rows["kind"])
-    assert lines[11] == "cases that moved most"
+    assert lines[11] == "95 % intervals are of what own/v1 would say on such cases, not of what people would"
+    assert lines[13] == "cases that moved most"
     moved = ended.stdout.split("cases that moved most")[1].splitlines()
     assert moved[2:6] == [
         "  c1   value 0.600 → 0.720   +0.120",
@@ -149,7 +150,7 @@ def test_a_run_beside_itself_is_called_the_same(run: Run, workspace: Path) -> No
     keep("before-1", BETTER)
     ended = run("compare", "before-1", "last", "--html", "same.html")
     assert ended.stdout.splitlines() == [
-        "A, B  before-1   mine/v1 · own/v1 · cases/v1 · 10 of 10 cases scored",
+        "A, B  before-1   mine/v1 · own/v1 · raw readings · cases/v1 · 10 of 10 cases scored",
         "",
         "A and B are the same run: there is nothing to compare",
     ]

@@ -74,7 +74,8 @@ def test_two_revisions_are_judged_and_nothing_is_left(
     assert "+    match = _DURATION.fullmatch(text)" in good.output
     assert "+    # TODO errors" in poor.output
     rows = [line.split() for line in ended.stdout[ended.stdout.index("rank  target") :].splitlines()]
-    assert [row[:3] for row in rows[1:3]] == [["1", "good", "8/10"], ["2", "poor", "5/10"]]
+    assert [row[:2] for row in rows[1:3]] == [["1", "good"], ["2", "poor"]]
+    assert "raw: compares texts, is no grade" in ended.stdout
     assert ended.stdout.count("why not 2 lower") == 2
     assert '    Parse durations such as "1h30m" into seconds\n' in ended.stderr
     assert list(scratch.iterdir()) == []

@@ -112,10 +112,11 @@ def test_a_data_set_is_judged(run: Run, server: StubServer) -> None:
     ended = run(*MINE)
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0] == "cases   mine/v1 · stated/v1 · 40 cases"
+    assert lines[0] == "cases   mine/v1 · stated/v1 · raw readings · 40 cases"
     assert re.fullmatch(
-        r"  quality 6\.40 \[5\.62, 7\.18\]   value 0\.600 \[0\.508, 0\.692\]   mean of 40 cases", lines[1]
+        r"  read as 3\.00 of 5 \[2\.54, 3\.46\]   value 0\.600 \[0\.508, 0\.692\]   mean of 40 cases", lines[1]
     )
+    assert lines[2] == "  raw: compares texts, is no grade (as quality 6.40 of 10)"
     assert sum(line.endswith(("60%", "40%")) for line in lines) == 2
     assert "  8 cases below a floor" in lines
     assert any("40 calls · " in line and "cost unknown" in line for line in lines)
@@ -133,7 +134,7 @@ def test_json_is_whole_and_alone_on_standard_output(run: Run, monkeypatch: pytes
     assert ended.returncode == 0
     data = json.loads(ended.stdout)
     assert list(data) == [
-        *("run", "created", "status", "note", "dataset", "dataset_digest", "split", "rubric", "judge"),
+        *("run", "created", "status", "note", "dataset", "dataset_digest", "split", "rubric", "judge", "scale"),
         *("fingerprint", "seconds", "summary", "results"),
     ]
     assert (data["status"], data["note"], data["dataset"], data["split"]) == ("finished", None, "cases", "all")
@@ -373,12 +374,12 @@ def test_runs_are_told_apart(run: Run, server: StubServer) -> None:
     third, second, first = [block.splitlines() for block in listed.stdout.split("\n\n")]
     assert re.fullmatch(r"cases-\d{8}-\d{6}-[0-9a-f]{4}   complete   \d{4}-\d\d-\d\d \d\d:\d\d UTC", first[0])
     assert first[1:] == [
-        "  cases · mine/v1 · stated/v1",
+        "  cases · mine/v1 · stated/v1 · raw readings",
         "  quality 6.40 [5.62, 7.18] · value 0.600 [0.508, 0.692] · 40 of 40 cases · coverage 100 % · cost",
         "  unknown",
     ]
-    assert second[1] == "  cases · split dev · first 5 cases · pass 1 · explained · mine/v1 · stated/v1"
-    assert third[1] == "  cases · first 2 cases · mine/v1 · stated/v1 · outputs by cat"
+    assert second[1] == "  cases · split dev · first 5 cases · pass 1 · explained · mine/v1 · stated/v1 · raw readings"
+    assert third[1] == "  cases · first 2 cases · mine/v1 · stated/v1 · raw readings · outputs by cat"
     rows = json.loads(run("runs", "--json").stdout)
     assert [(row["status"], row["scored"], row["settings"]["limit"]) for row in rows] == [
         ("finished", 2, 2),

@@ -604,6 +604,11 @@ def test_status_tells_the_confirmed_gain_from_what_was_claimed(run: Run, bench: 
         "15 rounds · 67 min · 420 cases judged · 2,100 calls · $1.2500",
     ):
         assert part in told
+    against = "judge: winner better in 80 of 80; references: baseline better in 60 of 80"
+    with bench.journal() as journal:
+        journal.write(loop=state(headline={**state().headline, "disagreement": against}))
+    contradicted = run("loop", "status", "digits").stdout
+    assert contradicted.index(against) < contradicted.index("gain confirmed: ")
     with bench.journal() as journal:
         journal.write(loop=state(headline={}))
     told = run("loop", "status", "digits").stdout

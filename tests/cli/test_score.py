@@ -82,9 +82,9 @@ def test_a_file_is_scored(run: Run) -> None:
     ended = run("score", "a.txt", *MINE)
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0] == "a.txt   mine/v1 · stated/v1"
+    assert lines[0] == "a.txt   mine/v1 · stated/v1 · raw readings"
     assert "  clear      ███████████████·····      4     60%" in lines
-    assert "  quality 8/10   value 0.800" in lines
+    assert "  read as 4.0 of 5   value 0.800   raw: compares texts, is no grade" in lines
     assert "  weighted sum  0.6·4 + 0.4·4 = 4" in lines
     assert "  quality       1 + 9·0.8 = 8.2 → 8" in lines
     assert "      “This is grade 4 work.”" in lines
@@ -98,7 +98,7 @@ def test_a_folder_is_scored_as_one_text(run: Run, server: StubServer) -> None:
     put("texts/uv.lock", "locked")
     ended = run("score", "texts", *MINE)
     assert ended.returncode == 0
-    assert "quality 10/10" in ended.stdout
+    assert "read as 5.0 of 5" in ended.stdout
     assert "note: texts: read 2 files, " in ended.stderr
     assert "note: texts: left out 1 file (lock file): uv.lock" in ended.stderr
     asked = server.requests[0].text()
@@ -111,7 +111,7 @@ def test_standard_input_is_scored(run: Run) -> None:
     ended = run("score", "-", *MINE, stdin=b"grade 2")
     assert ended.returncode == 0
     assert ended.stdout.startswith("-   mine/v1")
-    assert "quality 5/10" in ended.stdout
+    assert "read as 2.0 of 5" in ended.stdout
 
 
 def test_a_revision_is_scored(run: Run, server: StubServer, history: str) -> None:
@@ -139,9 +139,9 @@ def test_several_targets_are_ranked(run: Run) -> None:
     ended = run("score", "2.txt", "5.txt", "3.txt", "-r", "mine", "-j", "stub")
     assert (ended.returncode, ended.stderr) == (0, "")
     table = [line.split() for line in ended.stdout.splitlines()]
-    assert table[0] == ["mine/v1", "·", "stub/v1"]
-    assert table[1] == ["rank", "target", "quality", "value", "clear", "kind"]
-    assert [row[:2] for row in table[2:]] == [["1", "5.txt"], ["2", "3.txt"], ["3", "2.txt"]]
+    assert table[0] == ["mine/v1", "·", "stub/v1", "·", "raw", "readings"]
+    assert table[1] == ["rank", "target", "read", "as", "value", "clear", "kind"]
+    assert [row[:2] for row in table[2:5]] == [["1", "5.txt"], ["2", "3.txt"], ["3", "2.txt"]]
 
 
 def test_what_has_no_score_comes_last(run: Run, server: StubServer, workspace: Path) -> None:
@@ -355,7 +355,7 @@ def test_fail_under_compares_the_quality(run: Run, least: str, status: int) -> N
     ended = run("score", "a.txt", *MINE, "--fail-under", least)
     assert ended.returncode == status
     assert ended.stderr == (f"below --fail-under {least}: a.txt: quality 8\n" if status else "")
-    assert "quality 8/10" in ended.stdout
+    assert "read as 4.0 of 5" in ended.stdout
 
 
 def test_fail_under_fails_below_a_floor(run: Run) -> None:
@@ -533,7 +533,7 @@ def test_a_rubric_and_a_judge_may_be_paths(run: Run, workspace: Path) -> None:
     (workspace / "judges/stated.yaml").rename(workspace / "who.yml")
     put("a.txt", "grade 4")
     ended = run("score", "a.txt", "-r", "elsewhere.yaml", "-j", str(workspace / "who.yml"))
-    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "a.txt   mine/v1 · stated/v1")
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "a.txt   mine/v1 · stated/v1 · raw readings")
 
 
 @pytest.mark.parametrize(
@@ -682,7 +682,7 @@ def test_the_current_folder_may_be_any(run: Run, workspace: Path, monkeypatch: p
     """From a folder inside the workspace, its rubrics and judges are found, and paths are relative to it."""
     put("deep/er/a.txt", "grade 4")
     monkeypatch.chdir(workspace / "deep/er")
-    assert "quality 8/10" in run("score", "a.txt", *MINE).stdout
+    assert "read as 4.0 of 5" in run("score", "a.txt", *MINE).stdout
 
 
 def test_there_may_be_no_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -715,6 +715,25 @@ async def test_the_gain_can_be_asked_for_at_any_time(lab: Lab) -> None:
     assert judge.judged == asked
 
 
+async def test_references_that_contradict_the_headline_are_told(lab: Lab) -> None:
+    """Where the judge sees the winner ahead and the references what the loop began with, both counts are kept."""
+    start = "quality 0.40\nSay it plainly.\nBe brief.\nBe kind.\n"
+    rows = [
+        {"id": f"{split}{at}", "input": f"task {at}", "split": split, "references": [start]}
+        for split, count in (("dev", 20), ("sealed", 40))
+        for at in range(count)
+    ]
+    files = {
+        "rubrics/r.yaml": f"{RUBRIC}references: {{chrf: 1}}\nmix: {{judge: 1, references: 0}}\n",
+        "datasets/c.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
+    }
+    spec = lab.fill(files=files).spec("budget: {rounds: 1}")
+    state = await lab.engine(spec, lambda brief, _: to(0.9, brief.number)).run()
+    assert state.counts == {"keep": 1}
+    assert state.headline["disagreement"] == "judge: winner better in 40 of 40; references: baseline better in 40 of 40"
+    assert "scale of the scores: raw readings" in state.calibration["lines"]
+
+
 async def test_no_gain_can_be_measured_as_well(lab: Lab) -> None:
     """Where nothing was kept and somebody asks, the same version is judged twice: an interval around 0."""
     judge = SimulatedJudge(quality, noise=0.1, seed=3)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tenward.datasets import Case
-from tenward.evaluation import Mean, Result, RunRecord, Summary, Tally, evaluate_case
+from tenward.evaluation import Mean, Result, RunRecord, ShownScale, Summary, Tally, evaluate_case
 from tenward.judges import Failure, Step, Usage
 from tenward.reports import CasePair, ComparisonView, render_run, write_report
 from tenward.rubrics import Rubric
@@ -175,6 +175,7 @@ def record(cases: int, **changes: object) -> RunRecord:
         judge="gpt/v1",
         judge_file={"judge": "gpt/v1", "model": "openai/gpt-x"},
         fingerprint={"rubric": "a1b2c3", "prompt": "d4e5f6", "model": "0718293a"},
+        scale=ShownScale(label="calibrated", source="600 rated comments", error=0.7, mapped=1.0),
         settings={"explain": True},
         seconds=143.2,
     )

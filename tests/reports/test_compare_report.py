@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tenward.evaluation import Mean, evaluate_case
+from tenward.evaluation import Mean, ShownScale, evaluate_case
 from tenward.reports import render_comparison
 from tenward.rubrics import Rubric
 from tenward.testing import ScriptedJudge
@@ -114,3 +114,16 @@ async def test_runs_under_unlike_rubrics_compare_what_they_share(samples: Sample
     assert isinstance(keys[5], float)
     assert keys[6:] == [None, None]
     assert "the runs differ in rubric, prompt, model." in text_of(page)
+
+
+def test_contradictions_and_whose_opinion_it_is(samples: Samples) -> None:
+    """What references say stands first, and the interval is that of the judge's opinion."""
+    told = "judge: A better in 11 of 11; references: B better in 8 of 11"
+    view = replace(samples.comparison(12), disagreements=[told], opinion="95 % intervals are of what gpt/v1 would say")
+    page = render_comparison(view)
+    assert page.index(f"{told[:1].upper()}{told[1:]}.") < page.index('id="h-difference"')
+    assert "95 % intervals are of what gpt/v1 would say." in page
+    assert "of quality" in page
+    raw = replace(view, record_a=replace(view.record_a, scale=ShownScale()))
+    assert "of value, raw readings" in render_comparison(raw)
+    assert 'class="big"' not in render_comparison(raw)

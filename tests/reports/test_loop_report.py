@@ -177,6 +177,14 @@ def test_a_gain_that_is_not_confirmed_says_so(gain: GainView | None, told: str) 
     assert "Confirmed:" not in text
 
 
+def test_references_that_contradict_the_gain_come_first() -> None:
+    """Where references see the baseline ahead of the winner, that stands above the gain."""
+    told = "judge: winner better in 80 of 80; references: baseline better in 60 of 80"
+    gain = GainView(gain=0.051, low=0.021, high=0.081, units=80, confirmed=True, text="", disagreement=told)
+    page = render_loop(sample(gain=gain))
+    assert page.index(f"{told[:1].upper()}{told[1:]}.") < page.index('id="h-gain"')
+
+
 def test_a_gain_of_an_earlier_incumbent_is_told_apart() -> None:
     """What was measured of another version is a note, and not the big number, whether or not anything is kept now."""
     gain = GainView(gain=0.051, low=0.021, high=0.081, units=80, confirmed=True, text="", earlier=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.datasets import Case
-from tenward.evaluation import evaluate_case
+from tenward.evaluation import Disagreement, ShownScale, evaluate_case
 from tenward.judges import CheckReading, Step, Usage, explain_by_program
 from tenward.reports import render_run
 from tenward.testing import ScriptedJudge
@@ -332,3 +332,39 @@ def test_an_unknown_cost_of_one_case_makes_the_sum_unknown(samples: Samples) -> 
     results = [first, priceless]
     text = text_of(render_run(samples.record(2), results, samples.sum_up(results)))
     assert "cost cost unknown (no price in the judge file) calls 4" in text
+
+
+def test_raw_readings_are_no_grade(samples: Samples) -> None:
+    """What was read stands in the place of the big number, which is there where scores are calibrated."""
+    page = samples.page(30, scale=ShownScale())
+    text = text_of(page)
+    assert "· raw readings ·" in text
+    assert "Raw: compares texts, is no grade." in text
+    assert 'class="big"' not in page
+    assert data_of(page)["grade"] is False
+    graded = samples.page(30)
+    assert 'class="big"' in graded
+    assert "Scores are calibrated, typically off by 0.7 points of 5, each case by itself." in text_of(graded)
+    assert "fitted on 600 rated comments" in text_of(graded)
+
+
+def test_the_raw_reading_stands_beside_the_score(samples: Samples) -> None:
+    """A case's data hold what was read before it was mapped, and the weighted sum."""
+    result = samples.results(1)[0]
+    assert result.verdict is not None
+    mapped = replace(result.verdict, criteria=tuple(replace(item, raw=3.25) for item in result.verdict.criteria))
+    changed = replace(result, verdict=mapped)
+    case = data_of(render_run(samples.record(1), [changed], samples.sum_up([changed])))["cases"][0]
+    assert [criterion["raw"] for criterion in case["criteria"]] == [3.25] * 3
+    assert result.score is not None
+    assert case["sum"] == result.score.weighted_sum
+
+
+def test_contradictions_come_before_everything(samples: Samples) -> None:
+    """Where ratings order the cases against the judge, that stands above warnings and headline."""
+    results = samples.results(30)
+    told = "judge and ratings order these cases against each other (Spearman -.50, -.70 to -.20, on 30 cases)"
+    against = Disagreement(against="ratings", text=told, cases=30)
+    page = render_run(samples.record(40), results, replace(samples.sum_up(results), disagreements=(against,)))
+    place = page.index(f"{told[:1].upper()}{told[1:]}.")
+    assert place < page.index('aria-label="Warnings"') < page.index('id="h-quality"')

@@ -73,4 +73,5 @@ def runs(as_json: bool, store: Path | None) -> int:
 def _as_dict(record: RunRecord, standing: RunStanding, outcome: RunOutcome) -> dict[str, Any]:
     keys = ("id", "created", "note", "dataset", "split", "cases", "judge", "seconds", "settings", "command")
     own = {key: getattr(record, key) for key in keys}
-    return own | {"status": standing, "rubric": record.rubric.rubric, **outcome.as_dict(), "cases": record.cases}
+    told = {"status": standing, "rubric": record.rubric.rubric, "scale": record.scale.as_dict()}
+    return own | told | outcome.as_dict() | {"cases": record.cases}

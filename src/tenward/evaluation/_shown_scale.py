@@ -169,7 +169,7 @@ def _apart(first: Result, second: Result) -> float:
     share = max(first.score.judge_share, second.score.judge_share)
     span = first.score.top - (first.score.bottom if first.score.by_range else 0)
     difference = abs((first.value or 0.0) - (second.value or 0.0))
-    return difference / share * span if share else math.inf
+    return round(difference / share * span, 9) if share else math.inf
 
 
 def _error_of_repeats(first: Result, second: Result, scale: ShownScale) -> float | None:
