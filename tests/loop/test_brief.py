@@ -136,13 +136,14 @@ def test_checks_are_reasons_and_quoted_words_are_marked() -> None:
     assert spoken is not None
     checks = (CheckReading(says="It names a file", probability=0.9), CheckReading(says="It is short", probability=0.2))
     items = (replace(spoken.criteria[0], checks=checks), *spoken.criteria[1:])
-    made = brief(results=[replace(RESULTS[1], verdict=replace(spoken, criteria=items))])
+    checked = replace(RESULTS[1], verdict=replace(spoken, criteria=items))
+    made = brief(results=[checked])
     told = "REASON clarity bad Holds: “It names a file” (90%). Fails: “It is short” (20%)."
     assert made.cases[0].reasons["clarity"] == told
     assert f"clarity: {told}" in made.text
     assert "What stands in “ ” is the rubric's wording: a change that copies it is not kept." in made.text
     assert "rubric's wording" not in brief().text
-    assert "It is short" not in json.dumps(brief(results=[RESULTS[1]], feedback="score").to_json())
+    assert "It is short" not in json.dumps(brief(results=[checked], feedback="score").to_json())
 
 
 def test_the_level_that_was_reached_is_named() -> None:

@@ -145,6 +145,8 @@ def _against(one: _Scored, level: int) -> str:
             f"before it was put on this scale, the judge's likeliest answer was {answer:g}, {_per_cent(shares[answer])}"
         )
     below = math.fsum(share for position, share in shares.items() if position <= level)
+    if below >= 0.5:
+        return f"the mean lies above that, although the judge gives {_per_cent(below)} to {level} or lower"
     return f"the judge gives {'only ' if below < 0.25 else ''}{_per_cent(below)} to {level} or lower"
 
 
