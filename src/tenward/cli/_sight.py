@@ -93,8 +93,8 @@ def command(
         print_json({"dataset": data.name, **found.to_json(), "plan": dict(planned.__dict__)})
     else:
         print_page(sight_view(found, dataset=data.name))
-    if found.value.seen == "unknown":
-        note("nothing is known: too little was scored")
+    if not found.value.pooled.pairs:
+        note("nothing is known: no pair of texts was scored")
         return 3
     return int(found.is_blind)
 
