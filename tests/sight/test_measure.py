@@ -195,12 +195,13 @@ async def test_nothing_scored_is_unknown_and_not_blind() -> None:
 
 
 async def test_too_few_pairs_are_unknown_and_not_blind() -> None:
-    """Where even a perfect judge could not show it, none is called blind."""
+    """Where a rung could not show even if it were always told apart, nothing is called blind; six cases are enough."""
     same = ScriptedJudge(dict.fromkeys(RUBRIC.criteria, 4.0))
     few = await measure_sight(CASES[:4], RUBRIC, same, rungs=("other",))
     assert (few.value.seen, few.is_blind) == ("unknown", False)
-    assert "4 pairs are too few to tell" in few.lines[0]
-    assert (await measure_sight(CASES[:4], RUBRIC, same)).is_blind
+    assert "too few cases to call it blind" in few.lines[0]
+    assert (await measure_sight(CASES[:5], RUBRIC, same)).value.seen == "unknown"
+    assert (await measure_sight(CASES[:6], RUBRIC, same)).is_blind
     assert (await measure_sight(CASES[:4], RUBRIC, ScriptedJudge(see_everything))).value.seen == "sees"
 
 

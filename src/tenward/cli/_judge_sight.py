@@ -13,7 +13,6 @@ from tenward.cli._common import announce_files
 from tenward.cli._console import ascii_only, lively, note, print_json, print_page
 from tenward.datasets import DataSet
 from tenward.errors import UsageError
-from tenward.evaluation import Store
 from tenward.judges import Calls, Judge, Limiter, lend_calls
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
@@ -65,6 +64,7 @@ def command(
         tenward judge sight local --rubric commit-subject --dataset commit-subjects
         tenward judge sight gpt --rubric summary --dataset mine.jsonl --cases 24 --yes
     """  # noqa: D301 - click looks for the backspace character itself
+    from tenward.evaluation import Store
     from tenward.sight import build_ladders, plan_sight, read_ladders
 
     library = Library.discover()
@@ -93,8 +93,8 @@ def command(
         print_json({"dataset": data.name, **found.to_json(), "plan": dict(planned.__dict__)})
     else:
         print_page(sight_view(found, dataset=data.name))
-    if found.value.seen == "unknown":
-        note("nothing is known: too little was scored")
+    if not found.value.pooled.pairs:
+        note("nothing is known: no pair of texts was scored")
         return 3
     return int(found.is_blind)
 

@@ -235,7 +235,7 @@ def _criterion(ladders: Sequence[Ladder], values: Mapping[tuple[str, str], Value
             every.add(better, worse)
     rungs = tuple(pairs.sight() for pairs in by_rung.values())
     pooled = every.sight()
-    return CriterionSight(criterion=name, rungs=rungs, pooled=pooled, seen=_seen(rungs, pooled, every))
+    return CriterionSight(criterion=name, rungs=rungs, pooled=pooled, seen=_seen(rungs, pooled))
 
 
 class _Pairs:
@@ -277,13 +277,12 @@ class _Pairs:
         )
 
 
-def _seen(rungs: Sequence[RungSight], pooled: RungSight, every: _Pairs) -> Seen:
+def _seen(rungs: Sequence[RungSight], pooled: RungSight) -> Seen:
     if any(rung.sees for rung in (pooled, *rungs)):
         return "sees"
-    if not pooled.pairs:
-        return "unknown"
-    perfect = [[1.0] * len(case) for case in every.wins]
-    if auc_interval(perfect)[1] <= _EDGE:
+    # With few cases a rung would not show even if it were always told from the output.
+    most = max((rung.pairs for rung in rungs), default=0)
+    if not most or auc_interval([[1.0]] * most)[1] <= _EDGE:
         return "unknown"
     return "turned" if pooled.turned else "blind"
 

@@ -24,7 +24,7 @@ ALL_RUNGS = "all"
 
 Seen = Literal["sees", "blind", "turned", "unknown"]
 """``sees``: some rung, or all together, is told from the output beyond chance. ``blind``: none is. ``turned``: blind,
-and over all rungs the worse text reads higher. ``unknown``: too few pairs for even a perfect judge to show."""
+and over all rungs the worse text reads higher. ``unknown``: too few cases for a rung to show by itself."""
 
 _CHANCE = 0.5
 _CLEAR = 0.95
@@ -98,7 +98,8 @@ class CriterionSight:
         """The finding in a sentence."""
         told = f"{self.criterion}: "
         if self.seen == "unknown":
-            return f"{told}unknown ({self.pooled.words}; {self.pooled.pairs} pairs are too few to tell)"
+            few = "; too few cases to call it blind" if self.pooled.pairs else ""
+            return f"{told}unknown ({self.pooled.words}{few})"
         if self.seen == "turned":
             return f"{told}blind here ({self.pooled.words}): with this rubric and data the worse text reads higher"
         if self.seen == "blind":
