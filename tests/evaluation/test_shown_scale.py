@@ -122,7 +122,7 @@ def judge(name: str, rubric: Rubric, *mapped: str, samples: int = 1) -> ModelJud
     spec = JudgeSpec(judge=name, model="openai/x", read="stated", samples=samples)
     one = CriterionScale(knots=((2.0, 1.5), (4.0, 4.5)))
     maps = RubricScale(
-        on=(1, 5),
+        range=(1, 5),
         fitted_for=dict(ModelJudge(spec).fingerprint(rubric)),
         source="ratings",
         error=0.8,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tenward.judges import Verdict
+    from tenward.judges import Explain, Verdict
     from tenward.testing import Request
 
 RUBRIC = Rubric.parse("""
@@ -242,7 +242,7 @@ async def test_a_judge_that_cannot_work_is_no_blind_one() -> None:
         def name(self) -> str:
             return "broken/v1"
 
-        async def judge(self, case: Case, rubric: Rubric, *, explain: bool = False) -> Verdict:
+        async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
             raise JudgeUnavailableError("no key")
 
     with pytest.raises(JudgeUnavailableError):

@@ -296,7 +296,8 @@ def _log_odds(raw: Array, lo: float, hi: float) -> Array:
     import numpy as np
 
     share = ((raw - lo) / (hi - lo)).clip(1e-6, 1 - 1e-6)
-    return np.log(share / (1 - share))
+    odds: Array = np.log(share / (1 - share))
+    return odds
 
 
 def _line(raw: Array, rating: Array, lo: float, hi: float) -> Shape:

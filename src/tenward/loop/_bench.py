@@ -188,7 +188,7 @@ class RubricBench(Bench):
 
     def judge_alone(self, score: CaseScore) -> float | None:
         """See :meth:`Bench.judge_alone`; criteria count by their weight."""
-        shares = self._rubric.shares
+        shares = self.deciding.shares
         known = [(float(shares[name]), one) for name, one in score.criteria.items() if one is not None]
         whole = math.fsum(share for share, _ in known)
         return math.fsum(share * one for share, one in known) / whole if whole else None
@@ -196,7 +196,7 @@ class RubricBench(Bench):
     @property
     def scale_line(self) -> str:
         """See :meth:`Bench.scale_line`."""
-        words = dict.fromkeys(ShownScale.of(judge, self._rubric).words for judge in self._judges.values())
+        words = dict.fromkeys(ShownScale.of(judge, self.rubric).words for judge in self._judges.values())
         return f"scale of the scores: {' on dev cases, '.join(words)}{' on sealed ones' * (len(words) > 1)}"
 
     def words_cost_extra(self) -> bool:
