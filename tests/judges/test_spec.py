@@ -28,7 +28,7 @@ criteria:
     levels: {1: all wrong, 5: all right}
   b: How short is it?
 """
-COMPONENTS = ["endpoint", "model", "prompt", "reading", "rubric", "sampling", "schema"]
+COMPONENTS = ["endpoint", "model", "prompt", "reading", "rubric", "sampling", "scale", "schema"]
 
 
 def test_defaults_are_those_of_a_hosted_judge() -> None:
