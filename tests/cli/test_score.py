@@ -163,8 +163,8 @@ def test_many_criteria_get_a_table_of_their_own(run: Run, workspace: Path) -> No
     ended = run("score", "a.txt", "b.txt", "-r", "wide", "-j", "stub")
     table = [line.split() for line in ended.stdout.splitlines()]
     assert [row[:2] for row in table[1:4]] == [["rank", "target"], ["1", "a.txt"], ["2", "b.txt"]]
-    assert table[5] == ["rank", "1", "2"]
-    assert [row[0] for row in table[6:]] == names
+    assert table[7] == ["rank", "1", "2"]
+    assert [row[0] for row in table[8:]] == names
     assert max(map(len, ended.stdout.splitlines())) <= 100
 
 

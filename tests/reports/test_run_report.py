@@ -72,7 +72,7 @@ def quoting(
 def test_the_head_of_a_report_says_what_was_judged_by_whom_and_when(samples: Samples) -> None:
     """Data set, rubric, judge, model, split and date stand above everything else."""
     text = text_of(samples.page(12))
-    assert "review-comments judged by rubric review/v1 · judge gpt/v1 (openai/gpt-x) · dev cases" in text
+    assert "review-comments judged by rubric review/v1 · judge gpt/v1 (openai/gpt-x) · calibrated · dev cases" in text
     assert "2026-11-23 04:15 UTC" in text
 
 
