@@ -569,7 +569,7 @@ def test_a_panel_scores_like_one_judge(run: Run, server: StubServer) -> None:
     put("judges/both.yaml", "judge: both/v1\npanel: [stub, stated]\n")
     put("a.txt", "grade 4")
     ended = run("score", "a.txt", "-r", "mine", "-j", "both")
-    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "a.txt   mine/v1 · both/v1")
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "a.txt   mine/v1 · both/v1 · raw readings")
     assert len(server.requests) == 3
 
 
