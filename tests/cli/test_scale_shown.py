@@ -108,7 +108,7 @@ def test_an_unknown_distance_is_told(run: Run) -> None:
     """Raw readings are ranked, as what was read, and it is said that nobody knows how far apart is enough."""
     ended = run("score", *write(3, 4), *MINE)
     told = " ".join(ended.stdout.split())
-    assert "how far apart is enough to tell is not known for this judge and rubric" in told
+    assert "how far apart is enough is not known for this judge and rubric" in told
     assert "4.00 of 5" in told
     assert "10 " not in told.split("rank target")[1]
 

@@ -174,8 +174,8 @@ def test_many_criteria_get_a_table_of_their_own(run: Run, workspace: Path) -> No
     ended = run("score", "a.txt", "b.txt", "-r", "wide", "-j", "stub")
     table = [line.split() for line in ended.stdout.splitlines()]
     assert [row[:2] for row in table[1:4]] == [["rank", "target"], ["1", "a.txt"], ["2", "b.txt"]]
-    assert table[5] == ["rank", "1", "2"]
-    assert [row[0] for row in table[6:]] == names
+    assert table[7] == ["rank", "1", "2"]
+    assert [row[0] for row in table[8:]] == names
     assert max(map(len, ended.stdout.splitlines())) <= 100
 
 
@@ -643,7 +643,7 @@ def test_a_panel_scores_like_one_judge(run: Run, server: StubServer) -> None:
     put("judges/both.yaml", "judge: both/v1\npanel: [stub, stated]\n")
     put("a.txt", "grade 4")
     ended = run("score", "a.txt", "-r", "mine", "-j", "both")
-    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "a.txt   mine/v1 · both/v1")
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (0, "a.txt   mine/v1 · both/v1 · raw readings")
     assert len(server.requests) == 3
 
 
@@ -807,7 +807,7 @@ def test_the_words_of_a_small_model_are_called_hints(run: Run, monkeypatch: pyte
             items = tuple(replace(item, evidence=("grade 4",)) for item in verdict.criteria)
             return replace(verdict, model=self.model, criteria=items)
 
-    def load(_name: str, *, library: Library) -> Judge:
+    def load(_name: str, *, library: Library, raw: bool) -> Judge:  # noqa: ARG001 - as it is called
         return Small(dict.fromkeys(("clear", "kind"), 4), why_not_2_lower="It is fine.")
 
     monkeypatch.setattr(Judge, "load", load)

@@ -75,8 +75,8 @@ def test_opposite_orders_are_told_with_an_interval() -> None:
     )
     assert told is not None
     rho, low, high = map(float, told.groups())
-    ranks = [np.argsort(np.argsort([case[side] for case in cases])) for side in (0, 1)]
-    assert rho == pytest.approx(float(np.corrcoef(ranks[0], ranks[1])[0, 1]), abs=0.005)
+    one, other = (np.argsort(np.argsort([case[:2][side] for case in cases])).astype(float) for side in (0, 1))
+    assert rho == pytest.approx(float(np.corrcoef(one, other)[0, 1]), abs=0.005)
     assert low < rho < high < 0
 
 

@@ -81,7 +81,14 @@ def test_one_test_case_per_case() -> None:
     assert [case.get("time") for case in cases] == ["1.250", "1.250", "0.000", "1.250"]
     assert [[child.tag for child in case] for case in cases] == [[], ["failure"], ["failure"], ["error"]]
     told = {item.get("name"): item.get("value") for item in found.iter("property")}
-    assert told == {"run": "cases-1", "judge": "own/v1", "rubric": "r/v1", "split": "dev", "status": "finished"}
+    assert told == {
+        "run": "cases-1",
+        "judge": "own/v1",
+        "rubric": "r/v1",
+        "split": "dev",
+        "scale": "raw readings",
+        "status": "finished",
+    }
 
 
 @pytest.mark.parametrize(

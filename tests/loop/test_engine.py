@@ -727,9 +727,17 @@ async def test_references_that_contradict_the_headline_are_told(lab: Lab) -> Non
         "rubrics/r.yaml": f"{RUBRIC}references: {{chrf: 1}}\nmix: {{judge: 1, references: 0}}\n",
         "datasets/c.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
     }
-    spec = lab.fill(files=files).spec("budget: {rounds: 1}")
-    state = await lab.engine(spec, lambda brief, _: to(0.9, brief.number)).run()
-    assert state.counts == {"keep": 1}
+    # Such a gain raises an alarm; where the loop's file overrules it, the headline says so again.
+    spec = lab.fill(files=files).spec("budget: {rounds: 14}\nalarms: {overrule: [references-fall]}")
+
+    def change(brief: Any, _: Path) -> dict[str, str]:
+        engine.stop()
+        return to(0.9, brief.number)
+
+    judge = SimulatedJudge(quality, noise=0.05)
+    engine = lab.engine(spec, change, judge)
+    assert (await engine.run()).counts == {"keep": 1}
+    state = await lab.engine(spec, change, judge).measure_gain()
     assert state.headline["disagreement"] == "judge: winner better in 40 of 40; references: baseline better in 40 of 40"
     assert "scale of the scores: raw readings" in state.calibration["lines"]
 

@@ -91,7 +91,7 @@ def test_a_report_says_who_wrote_its_words_and_what_was_checked(samples: Samples
 def test_the_head_of_a_report_says_what_was_judged_by_whom_and_when(samples: Samples) -> None:
     """Data set, rubric, judge, model, split and date stand above everything else."""
     text = text_of(samples.page(12))
-    assert "review-comments judged by rubric review/v1 · judge gpt/v1 (openai/gpt-x) · dev cases" in text
+    assert "review-comments judged by rubric review/v1 · judge gpt/v1 (openai/gpt-x) · calibrated · dev cases" in text
     assert "2026-11-23 04:15 UTC" in text
 
 

@@ -105,7 +105,7 @@ def _of_the_order(scored: Sequence[Result], scale: ShownScale, calls: Sequence[C
     """What a reader must know of a ranking: where it is no order, and what the numbers are not."""
     if len(scored) > 1 and calls is None:
         yield Text(
-            "how far apart is enough to tell is not known for this judge and rubric; tenward judge scale finds it out",
+            "how far apart is enough is not known for this judge and rubric: tenward judge scale finds out",
             style="yellow",
         )
     for call in (calls or ())[:_MOST_CLOSE]:
