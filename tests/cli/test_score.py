@@ -807,7 +807,7 @@ def test_the_words_of_a_small_model_are_called_hints(run: Run, monkeypatch: pyte
             items = tuple(replace(item, evidence=("grade 4",)) for item in verdict.criteria)
             return replace(verdict, model=self.model, criteria=items)
 
-    def load(_name: str, *, library: Library, raw: bool) -> Judge:  # noqa: ARG001 - as it is called
+    def load(_name: str, *, library: Library, raw: bool) -> Judge:
         return Small(dict.fromkeys(("clear", "kind"), 4), why_not_2_lower="It is fine.")
 
     monkeypatch.setattr(Judge, "load", load)
