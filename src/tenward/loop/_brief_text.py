@@ -210,7 +210,7 @@ def section_ideas(title: str, lead: str, past: Sequence[PastIdea]) -> Section:
     """Past ideas, with what came of them."""
     items: list[_Item] = []
     for one in past:
-        effect = "" if one.effect is None else f", effect {one.effect:+.3f}"
+        effect = "" if one.effect is None else f", effect {signed(one.effect)}"
         text = one.idea.text.strip()
         if one.retro is not None:
             text += f"\nLearned: {one.retro.why}"
