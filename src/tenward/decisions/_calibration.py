@@ -49,7 +49,7 @@ class Calibration:
 
     @property
     def unit(self) -> float:
-        """What sizes are multiples of, by how the scores lie apart over cases; 0 where they do not, or one case is all."""
+        """What sizes are multiples of, by how the scores lie apart over cases; 0 where they do not, or there is one."""
         return unit_of_cases(self.case_variance, self.judge_variance) if self.cases > 1 else 0.0
 
     @property

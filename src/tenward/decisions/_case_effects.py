@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CaseEffects"]
 
-# In units, all of them. How far the mean of proposals may be from what the prior expects. It bounds what a shared shift is taken for.
+# All in units. How far the mean of proposals may be from what the prior expects: it bounds what a shared shift is
+# taken for.
 _EXPECTED_SD = 0.02
 # A candidate that lost or gained more than this, and more than two standard errors besides, says that of itself, not of
 # the incumbent.
@@ -118,8 +119,8 @@ class CaseEffects:
     def after(self, differences: Mapping[str, float]) -> Self:
         """Learn from one candidate that was not kept, however far it came.
 
-        What it gained or lost beyond what is expected, by more than 0.1 units and two standard errors, is left out: broken
-        and bought candidates would else shift what all units share.
+        What it gained or lost beyond what is expected, by more than 0.1 units and two standard errors, is left out:
+        broken and bought candidates would else shift what all cases share.
 
         Args:
             differences: All it showed on dev units, by unit, *not* corrected.

@@ -1,4 +1,4 @@
-"""Numbers as people read them, with as many digits as a scale needs: a judge may squeeze all it says into a hundredth."""
+"""Numbers as people read them, with as many digits as they need: a judge may squeeze all it says into a hundredth."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import math
 __all__ = ["places", "signed", "worded"]
 
 _USUAL = 3
-_MOST = 12
+_MOST = 5
 
 
 def places(*numbers: float) -> int:
-    """Digits after the point: three, or as many as show two of the largest number."""
+    """Digits after the point: three, or up to five where it takes them to show two of the largest number."""
     largest = max((abs(number) for number in numbers if math.isfinite(number)), default=0.0)
     if largest == 0.0 or largest >= 0.01:
         return _USUAL
@@ -19,10 +19,11 @@ def places(*numbers: float) -> int:
 
 
 def signed(number: float, *others: float) -> str:
-    """A difference with its sign, such as ``+0.041``; with the digits that it and others beside it need."""
-    return f"{number:+.{places(number, *others)}f}"
+    """A difference with its sign, such as ``+0.041``, with the digits that it and others beside it need."""
+    largest = max(abs(number), *map(abs, others), 0.0)
+    return f"{number:+.2g}" if 0.0 < largest < 0.001 else f"{number:+.{places(largest)}f}"
 
 
 def worded(number: float) -> str:
-    """A size without zeros at its end, such as ``0.03``; to two digits where it comes from arithmetic."""
-    return f"{number:.2g}"
+    """A size without zeros at its end, such as ``0.03``: two digits, or as many as a person wrote."""
+    return f"{number:g}" if len(f"{number:g}") <= len("0.0375") else f"{number:.2g}"

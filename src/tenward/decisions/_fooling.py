@@ -1,8 +1,8 @@
 """A loss that the dev judge takes for a gain, and of which the sealed judge sees a part.
 
 Dev sees s, which has the very law of gains: so nothing that dev shows is ever for fooling and against a gain, and no
-gain lies in a hole between the two. The truth is -x, with x of the law of losses. Sealed sees w - x: w is exponential, of
-mean size ``leak``, and what exceeds s is not seen at all (w = 0). ::
+gain lies in a hole between the two. The truth is -x, with x of the law of losses. Sealed sees w - x: w is exponential,
+of mean size ``leak``, and what would exceed s is not seen at all (w = 0). ::
 
     dev: s ~ Exp(look)      sealed: w - x,  w ~ Exp(leak) if below s, else 0;  x ~ Exp(loss)
 

@@ -32,7 +32,7 @@ class Outlook:
     """What the default rule can see in a set-up, by simulated races."""
 
     smallest_gain: float | None
-    """Smallest true gain that is kept at least every second time it is proposed; None when not even 0.5 units are."""
+    """Smallest true gain that is kept every second time it is proposed, or more often; None when 0.5 units are not."""
 
     calls: float
     """Judge calls for one candidate, on average over the proposals the prior expects, keeps left out."""
@@ -80,8 +80,8 @@ def outlook(
         lines.append(f"{budget} calls do not pay for one full confirm: {full} are needed, the start included")
     if sealed < _ENOUGH_SEALED and judge_sd > _NOISY * state.unit:
         lines.append(
-            f"with {sealed} sealed cases and a judge as noisy as this (sd {worded(judge_sd)}) almost nothing is found, and "
-            f"keeps are less sure; give the sealed split {_ENOUGH_SEALED} cases or more, or use a steadier judge"
+            f"with {sealed} sealed cases and a judge as noisy as this (sd {worded(judge_sd)}) almost nothing is found, "
+            f"and keeps are less sure; give the sealed split {_ENOUGH_SEALED} cases or more, or use a steadier judge"
         )
     return Outlook(smallest_gain=smallest, calls=calls, start=start, candidates=candidates, lines=tuple(lines))
 

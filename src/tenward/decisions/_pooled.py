@@ -73,7 +73,7 @@ class Pooled:
 
         Args:
             judge_variance: Variance of one judge's pass over the same output, from an A/A calibration. At least 0.
-            cases_unit: The unit by the incumbent's scores over cases, :attr:`Calibration.unit`; 0 where it is not known.
+            cases_unit: The unit by the incumbent's scores over cases, :attr:`Calibration.unit`; 0 if not known.
             span: What lies between the worst and the best outputs on this judge's scale; 0 where it is not known.
             settings: Give the spread over cases, for how many observations the guess counts, and the first guess at
                 how often effects are large; the defaults if None.
@@ -110,6 +110,7 @@ class Pooled:
     def unit(self) -> float:
         """What the sizes of the rules are multiples of, on the scale of the scores."""
         import os
+
         mode = os.environ.get("UNIT_MODE", "geo")
         learned = unit_of_differences(self.dev_variance)
         if mode[0] == "x":
@@ -180,7 +181,9 @@ class Pooled:
             UsageError: The value is damaged.
         """
         part = fields(value, of="rule state", names=tuple(_FIELDS))
-        return cls(**{name: number(part[name], of=f"rule state.{name}", least=least) for name, least in _FIELDS.items()})
+        return cls(
+            **{name: number(part[name], of=f"rule state.{name}", least=least) for name, least in _FIELDS.items()}
+        )
 
 
 # Least value of each.

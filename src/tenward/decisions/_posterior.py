@@ -192,9 +192,7 @@ def _parts(prior: Prior, shares: _Shares, shown: Shown) -> list[_Part]:
             parts.append(_Part(log, -1.0, kind, 0.0, math.inf, prior.loss))
             continue
         for leak, log in leaks(shown, look=look, leak=prior.leak, loss=prior.loss):
-            parts.append(
-                _Part(math.log(share) + log, -1.0, kind, leak - shown.sealed, shown.sealed_error, prior.loss)
-            )
+            parts.append(_Part(math.log(share) + log, -1.0, kind, leak - shown.sealed, shown.sealed_error, prior.loss))
     return parts
 
 
@@ -223,10 +221,10 @@ class _Shares(NamedTuple):
 def _believed(prior: Prior, leaps: Leaps, *, sealed: bool) -> _Shares:
     """The shares of the prior, with how often effects are large, and some hope in a loop that has met foolers.
 
-    Dev cannot tell a great gain from what only seems one. Were leaps dropped there, no sealed case would ever teach the
-    loop otherwise: on dev great gains are as likely beside great foolers as gains are beside foolers, which is also what
-    keeps a higher mean from speaking against a candidate. On sealed cases the first look, of few cases, must not already
-    be the last.
+    Dev cannot tell a great gain from what only seems one. Were leaps dropped there, no sealed case would ever teach
+    the loop otherwise: on dev great gains are as likely beside great foolers as gains are beside foolers, which is also
+    what keeps a higher mean from speaking against a candidate. On sealed cases the first look, of few cases, must not
+    already be the last.
     """
     gain, fooling = leaps.gain, leaps.fooling
     if prior.fooling <= 0.0:

@@ -123,7 +123,10 @@ class SteppedRace:
         else:
             why = f"{reading.why}; about {signed(reading.effect)} on {self._where(sight.evidence)}"
             if step == "keep":
-                findings = [check_floor(floor, Sample.of(self._criteria[floor.criterion]), unit=sight.evidence.unit) for floor in self._floors]
+                findings = [
+                    check_floor(floor, Sample.of(self._criteria[floor.criterion]), unit=sight.evidence.unit)
+                    for floor in self._floors
+                ]
                 step, why = _mind_floors(findings, why, last=sight.last)
             elif step == "more" and sight.last:
                 step = "undecided"

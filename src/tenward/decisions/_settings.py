@@ -55,7 +55,7 @@ class Prior:
     good: float = 0.10
     gain: float = 0.03
     loss: float = 0.02
-    fooling: float = 0.05
+    fooling: float = 0.20
     leak: float = 0.03
     leap: float = 1e-5
     great: float = 0.3

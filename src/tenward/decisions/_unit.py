@@ -1,8 +1,9 @@
 """The unit: how large differences are on this judge's scale. All sizes of the rules are multiples of it.
 
-A judge that squeezes all scores into an eighth of the scale shows an eighth of every gain. So no size is fixed: multiply
-all scores by a number, and the same candidates are kept, at the same looks. One unit is the scale on which the benchmarks
-were made: cases have a standard deviation of 0.2, and the difference on one case varies by 0.178 around its candidate's.
+A judge that squeezes all scores into an eighth of the scale shows an eighth of every gain. So no size is fixed:
+multiply all scores by a number, and the same candidates are kept, at the same looks. One unit is the scale on which the
+benchmarks were made: cases have a standard deviation of 0.2, and the difference on one case varies by 0.178 around its
+candidate's.
 """
 
 from __future__ import annotations

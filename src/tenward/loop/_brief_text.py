@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions import signed
 from tenward.judges import fence, sendable
 
 if TYPE_CHECKING:

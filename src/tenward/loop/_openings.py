@@ -195,7 +195,8 @@ async def prepare(
     for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
         if past.decision is not None and not past.open and not past.placebo:
             pooled = pooled.after(Decision.from_json(dict(past.decision)))
-    facts: dict[str, Any] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": [], "unit": first.unit}
+    facts: dict[str, Any] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
+    facts["unit"] = first.unit
     if found is not None:
         lines = found.lines if bench.scored_by_judge else _number_lines(found, abs(bench.factor(first.mean)))
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
