@@ -135,16 +135,18 @@ class Pooled:
         """Put a candidate's differences beside what was known before it.
 
         One whose differences vary far more than those of earlier candidates is weighed with its own variance, as low as
-        that can reasonably be.
+        that can reasonably be, and with a unit to match: what changes more may move more.
         """
         on_dev, on_sealed = Sample.of(dev), Sample.of(sealed)
+        usual = self.dev_variance
+        variance = max(usual, _at_least(on_dev))
         return Evidence(
             dev=on_dev,
             sealed=on_sealed,
-            dev_variance=max(self.dev_variance, _at_least(on_dev)),
+            dev_variance=variance,
             sealed_variance=max(self.sealed_variance, _at_least(on_sealed)),
             leaps=self.leaps,
-            unit=self.unit,
+            unit=self.unit * math.sqrt(variance / usual),
             least=self.span / SPAN_PARTS,
         )
 

@@ -102,9 +102,10 @@ class Posterior:
 
         def excess(size: float) -> float:
             beyond = math.fsum(weight * math.exp(log_tail(size, *law)) for law, weight in tails.items())
-            return math.log(max(beyond, _NONE) / target)
+            # Between bounds, so that a cliff on one side does not hold false position up on the other.
+            return max(-1.0, min(1.0, math.log(max(beyond, _NONE) / target)))
 
-        return sign * self.unit * _root(excess, math.log(whole / target), next(iter(tails))[2])
+        return sign * self.unit * _root(excess, min(1.0, math.log(whole / target)), next(iter(tails))[2])
 
 
 def _root(excess: Callable[[float], float], at_zero: float, step: float) -> float:
