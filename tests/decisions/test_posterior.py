@@ -22,14 +22,15 @@ MEANS = st.floats(-0.5, 0.5)
 COUNTS = st.integers(0, 150)
 VARIANCES = st.floats(1e-4, 0.3)
 PRIORS = st.builds(
-    lambda good, fooling, gain, loss, leak, great: RaceSettings(
-        prior=Prior(good=good, fooling=fooling, gain=gain, loss=loss, leak=leak * gain, great=gain + great)
+    lambda good, fooling, gain, loss, leak, share, great: RaceSettings(
+        prior=Prior(good=good, fooling=fooling, gain=gain, loss=loss, leak=leak * gain, share=share, great=gain + great)
     ),
     good=st.floats(0.02, 0.4),
     fooling=st.floats(0.0, 0.3),
     gain=st.floats(0.005, 0.1),
     loss=st.floats(0.005, 0.1),
     leak=st.floats(0.05, 1.0),
+    share=st.floats(0.05, 1.0),
     great=st.floats(0.0, 1.0),
 )
 
@@ -95,9 +96,9 @@ def by_sums(evidence: Evidence, prior: Prior) -> tuple[float, float, float]:
     for name, share, look in (("fooling", prior.fooling, prior.gain), ("strong", shares["strong"], prior.great)):
         sight = law(look) * on_dev(sizes)
         beyond = whole(sight) - np.interp(
-            leaks, sizes, np.concatenate([[0.0], np.cumsum(sight[1:] + sight[:-1])]) * step / 2
+            leaks / prior.share, sizes, np.concatenate([[0.0], np.cumsum(sight[1:] + sight[:-1])]) * step / 2
         )
-        none = whole(sight * np.exp(-sizes / prior.leak))
+        none = whole(sight * np.exp(-prior.share * sizes / prior.leak))
         weights[name] = share * (none * likely_leak[0] + whole(leaking * beyond * likely_leak, fine))
         effects[name] = -share * (none * lost_there[0] + whole(leaking * beyond * lost_there, fine))
     every = sum(weights.values())

@@ -192,7 +192,7 @@ def _parts(prior: Prior, shares: _Shares, shown: Shown) -> list[_Part]:
             log = math.log(share) + log_seen(shown.dev, shown.dev_error, look)
             parts.append(_Part(log, -1.0, kind, 0.0, math.inf, prior.loss))
             continue
-        for leak, log in leaks(shown, look=look, leak=prior.leak, loss=prior.loss):
+        for leak, log in leaks(shown, look=look, leak=prior.leak, share=prior.share, loss=prior.loss):
             parts.append(_Part(math.log(share) + log, -1.0, kind, leak - shown.sealed, shown.sealed_error, prior.loss))
     return parts
 

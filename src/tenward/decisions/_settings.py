@@ -42,6 +42,7 @@ class Prior:
         fooling: Share of losses that the dev judge takes for gains. 0 trusts the dev judge.
         leak: How much of that look, on average, the judge of the sealed cases may be shown too; at most ``gain``, so
             that a better sealed mean never speaks against a candidate.
+        share: The most of that look that the sealed judge may be shown, above 0 and at most 1.
         leap: Share of gains far beyond ``gain``, and of losses that the dev judge takes for such: a first guess only,
             since :class:`Pooled` learns either share from candidates that met sealed cases. With the default they cost
             next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
@@ -57,6 +58,7 @@ class Prior:
     loss: float = 0.02
     fooling: float = 0.20
     leak: float = 0.03
+    share: float = 0.5
     leap: float = 1e-5
     great: float = 0.3
 
@@ -73,6 +75,8 @@ class Prior:
         if not 0.0 < self.leak <= self.gain:
             hint = "a judge that may be shown more than most gains are cannot confirm them"
             raise _refuse("prior.leak", self.leak, f"above 0 and at most gain, {self.gain:g}", hint)
+        if not 0.0 < self.share <= 1.0:
+            raise _refuse("prior.share", self.share, "above 0 and at most 1", "0.5 is the default")
         if not self.gain <= self.great < math.inf:
             raise _refuse("prior.great", self.great, f"at least gain, {self.gain:g}", "0.3 is the default, in units")
 
