@@ -110,7 +110,7 @@ def _dial(options: argparse.Namespace) -> None:
 def _scale(options: argparse.Namespace) -> None:
     tables = {
         "true gain in standard deviations over cases; the rule knows differences only": flat(),
-        "the same; a calibration has seen how far cases lie apart": flat(cases_unit=1.0),
+        "the same; a calibration has seen how far cases lie apart": flat(cases_unit=10.0),
         "true gain, forty candidates in a row": in_a_row(),
     }
     if options.json:

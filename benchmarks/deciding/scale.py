@@ -45,8 +45,8 @@ def flat(
 
     Args:
         candidates: How many in each cell; none of them teaches the rule anything.
-        cases_unit: What a calibration saw where cases have a standard deviation of 1, as a multiple of the effect's; 0
-            for none, so that the loop knows nothing but differences.
+        cases_unit: The unit that a calibration saw, beside the standard deviation over cases of an effect: 10 where the
+            incumbent's scores lie twice as far apart as that. 0 for none: the loop knows nothing but differences.
         spreads: Standard deviations over cases.
         seed: Of the dice; the same for each spread.
     """

@@ -13,6 +13,7 @@ from tenward.decisions import Evidence, Leaps, Posterior, Prior, RaceSettings, S
 
 if TYPE_CHECKING:
     import random
+
     from numpy.typing import NDArray
 
 DEFAULTS = RaceSettings()
@@ -289,7 +290,7 @@ def test_without_evidence_the_prior_stands() -> None:
     belief = posterior(seen(0, 0.0), DEFAULTS)
     assert belief.better == pytest.approx(0.10)
     assert belief.worthwhile == pytest.approx(0.10 / math.e)
-    assert belief.fooling == pytest.approx(0.20)
+    assert belief.fooling == pytest.approx(0.15)
     assert belief.mean == pytest.approx(0.10 * 0.03 - 0.90 * 0.02)
     # P(loss > 0.0578) = 0.9 · exp(-0.0578 / 0.02) = 0.05; P(gain > 0.0208) = 0.10 · exp(-0.0208 / 0.03) = 0.05.
     assert belief.low == pytest.approx(-0.0578, abs=1e-4)

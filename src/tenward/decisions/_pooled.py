@@ -24,6 +24,7 @@ _FADED = 40.0
 _LEAPS_WORTH = 100.0
 _MOST_LEAPS = 0.2
 _SURPRISE = 3.0
+_SPAN_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,20 +109,13 @@ class Pooled:
 
     @property
     def unit(self) -> float:
-        """What the sizes of the rules are multiples of, on the scale of the scores."""
-        import os
+        """What the sizes of the rules are multiples of, on the scale of the scores.
 
-        mode = os.environ.get("UNIT_MODE", "geo")
-        learned = unit_of_differences(self.dev_variance)
-        if mode[0] == "x":
-            return float(mode[1:])
-        if mode == "cases" and self.cases_unit:
-            unit = self.cases_unit
-        elif mode == "learned" or not self.cases_unit:
-            unit = learned
-        else:
-            unit = math.sqrt(learned * self.cases_unit)
-        return max(unit, LEAST_UNIT)
+        By how far the incumbent's scores lie apart over cases, as the calibration saw it. Where it saw nothing, by what
+        the differences of candidates teach. A span that is known bounds it from below.
+        """
+        unit = self.cases_unit or unit_of_differences(self.dev_variance)
+        return max(unit, self.span * _SPAN_SHARE, LEAST_UNIT)
 
     @property
     def leaps(self) -> Leaps:

@@ -56,9 +56,9 @@ class Prior:
     good: float = 0.10
     gain: float = 0.03
     loss: float = 0.02
-    fooling: float = 0.20
+    fooling: float = 0.15
     leak: float = 0.03
-    share: float = 0.5
+    share: float = 0.8
     leap: float = 1e-5
     great: float = 0.3
 
@@ -76,7 +76,7 @@ class Prior:
             hint = "a judge that may be shown more than most gains are cannot confirm them"
             raise _refuse("prior.leak", self.leak, f"above 0 and at most gain, {self.gain:g}", hint)
         if not 0.0 < self.share <= 1.0:
-            raise _refuse("prior.share", self.share, "above 0 and at most 1", "0.5 is the default")
+            raise _refuse("prior.share", self.share, "above 0 and at most 1", "0.8 is the default")
         if not self.gain <= self.great < math.inf:
             raise _refuse("prior.great", self.great, f"at least gain, {self.gain:g}", "0.3 is the default, in units")
 
@@ -100,7 +100,8 @@ class RaceSettings:
         drop: Discard on dev when P(effect > worthwhile) falls below it. Under the default prior it starts at 0.0375,
             below the default: the evidence must *raise* the odds. 0 never discards before the last look.
         worthwhile: The effect worth looking for, on the scale of the scores; None for 0.03 units.
-        ask: Go on to the sealed cases when P(effect > 0) reaches it on dev.
+        ask: Go on to the sealed cases when P(effect > 0) reaches it on dev, where what fools looks just like a gain: by
+            the default prior it cannot exceed 0.4 there.
         ask_last: The same at the last dev look.
         seal_drop: Discard on sealed when P(effect > 0) falls below it.
         sure: Keep when P(effect > 0) reaches it on all the evidence.
@@ -118,7 +119,7 @@ class RaceSettings:
     first_look: int = 3
     drop: float = 0.05
     worthwhile: float | None = None
-    ask: float = 0.50
+    ask: float = 0.36
     ask_last: float = 0.20
     seal_drop: float = 0.20
     sure: float = 0.90
