@@ -57,6 +57,7 @@ def flat(
         for _ in range(_NULL):
             state = state.after(_decide(rule, state, 0.0, sd, dice))
         for gain in GAINS:
+            dice = random.Random(f"{seed} {gain}")  # noqa: S311 - likewise, and the same for each spread
             decided = [_decide(rule, state, gain * sd, sd, dice) for _ in range(candidates)]
             yield Cell(sd=sd, gain=gain, kept=sum(one.outcome == "keep" for one in decided) / candidates)
 

@@ -23,15 +23,14 @@ MEANS = st.floats(-0.5, 0.5)
 COUNTS = st.integers(0, 150)
 VARIANCES = st.floats(1e-4, 0.3)
 PRIORS = st.builds(
-    lambda good, fooling, gain, loss, leak, share, great: RaceSettings(
-        prior=Prior(good=good, fooling=fooling, gain=gain, loss=loss, leak=leak * gain, share=share, great=gain + great)
+    lambda good, fooling, gain, loss, leak, great: RaceSettings(
+        prior=Prior(good=good, fooling=fooling, gain=gain, loss=loss, leak=leak * gain, great=gain + great)
     ),
     good=st.floats(0.02, 0.4),
     fooling=st.floats(0.0, 0.3),
     gain=st.floats(0.005, 0.1),
     loss=st.floats(0.005, 0.1),
     leak=st.floats(0.05, 1.0),
-    share=st.floats(0.05, 1.0),
     great=st.floats(0.0, 1.0),
 )
 
@@ -93,13 +92,16 @@ def by_sums(evidence: Evidence, prior: Prior) -> tuple[float, float, float]:
     lost = np.exp(-losses / prior.loss) / prior.loss
     there = np.array([lost * on_sealed(leak - losses) for leak in leaks])
     likely_leak, lost_there = np.trapezoid(there, dx=bit, axis=1), np.trapezoid(there * losses, dx=bit, axis=1)
-    leaking = np.exp(-leaks / prior.leak) / prior.leak
-    for name, share, look in (("fooling", prior.fooling, prior.gain), ("strong", shares["strong"], prior.great)):
+    for name, share, look, leak in (
+        ("fooling", prior.fooling, prior.gain, prior.leak),
+        ("strong", shares["strong"], prior.great, prior.gain),
+    ):
+        leaking = np.exp(-leaks / leak) / leak
         sight = law(look) * on_dev(sizes)
         beyond = whole(sight) - np.interp(
-            leaks / prior.share, sizes, np.concatenate([[0.0], np.cumsum(sight[1:] + sight[:-1])]) * step / 2
+            leaks, sizes, np.concatenate([[0.0], np.cumsum(sight[1:] + sight[:-1])]) * step / 2
         )
-        none = whole(sight * np.exp(-prior.share * sizes / prior.leak))
+        none = whole(sight * np.exp(-sizes / leak))
         weights[name] = share * (none * likely_leak[0] + whole(leaking * beyond * likely_leak, fine))
         effects[name] = -share * (none * lost_there[0] + whole(leaking * beyond * lost_there, fine))
     every = sum(weights.values())
@@ -290,7 +292,7 @@ def test_without_evidence_the_prior_stands() -> None:
     belief = posterior(seen(0, 0.0), DEFAULTS)
     assert belief.better == pytest.approx(0.10)
     assert belief.worthwhile == pytest.approx(0.10 / math.e)
-    assert belief.fooling == pytest.approx(0.15)
+    assert belief.fooling == pytest.approx(0.27)
     assert belief.mean == pytest.approx(0.10 * 0.03 - 0.90 * 0.02)
     # P(loss > 0.0578) = 0.9 · exp(-0.0578 / 0.02) = 0.05; P(gain > 0.0208) = 0.10 · exp(-0.0208 / 0.03) = 0.05.
     assert belief.low == pytest.approx(-0.0578, abs=1e-4)

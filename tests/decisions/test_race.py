@@ -32,7 +32,7 @@ from tenward.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-STATE = Pooled.initial(0.12**2)
+STATE = Pooled.initial(0.12**2, cases_unit=1.0)
 RULES: list[DecisionRule] = [PosteriorRace(), Better(), AlphaRace(), FixedLine(), BettingRace()]
 CONFIRMING: list[DecisionRule] = [PosteriorRace(), AlphaRace(), FixedLine(), BettingRace()]
 
@@ -174,7 +174,7 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
     n = m = 0
     for n in (3, 5, 7, 9, 12, 16, 20):
         belief = posterior(STATE.weigh(dev[:n], []), defaults)
-        if belief.better >= (0.20 if n == 20 else 0.50):
+        if belief.better >= (defaults.ask_last if n == 20 else defaults.ask):
             break
         if belief.worthwhile < 0.05 or n == 20:
             return "discard", n, 0
@@ -182,7 +182,7 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
         belief = posterior(STATE.weigh(dev[:n], sealed[:m]), defaults)
         if belief.better >= 0.90:
             return "keep", n, m
-        if belief.better < 0.20:
+        if belief.better < defaults.seal_drop:
             return "discard", n, m
     return "discard", n, m
 

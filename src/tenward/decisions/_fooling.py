@@ -2,9 +2,9 @@
 
 Dev sees s, which has the very law of gains: so nothing that dev shows is ever for fooling and against a gain, and no
 gain lies in a hole between the two. The truth is -x, with x of the law of losses. Sealed sees w - x: w is exponential,
-of mean size ``leak``, and what would exceed a share of s is not seen at all (w = 0). ::
+of mean size ``leak``, and what would exceed s is not seen at all (w = 0). ::
 
-    dev: s ~ Exp(look)      sealed: w - x,  w ~ Exp(leak) if below share * s, else 0;  x ~ Exp(loss)
+    dev: s ~ Exp(look)      sealed: w - x,  w ~ Exp(leak) if below s, else 0;  x ~ Exp(loss)
 
 Given what dev saw, w - x then falls off faster than any gain of mean size ``leak`` or more. Hence a higher sealed mean
 always speaks for the gain.
@@ -50,21 +50,20 @@ class Shown(NamedTuple):
     sealed_error: float
 
 
-def leaks(shown: Shown, *, look: float, leak: float, share: float, loss: float) -> Iterator[tuple[float, float]]:
+def leaks(shown: Shown, *, look: float, leak: float, loss: float) -> Iterator[tuple[float, float]]:
     """Yield what sealed may see of a fooling candidate beside its truth, each with its log likelihood.
 
     Args:
         shown: What was seen; sealed cases are among it.
         look: Mean size of what dev sees of such candidates.
         leak: Mean size of what sealed may see.
-        share: The most of that look that sealed may see, above 0 and at most 1.
         loss: Mean size of their true loss.
     """
-    # No leak at all: where w would be above the share of s.
-    both = 1.0 / (1.0 / look + share / leak)
+    # No leak at all: where w would be above s.
+    both = 1.0 / (1.0 / look + 1.0 / leak)
     hidden = math.log(both / look) + log_seen(shown.dev, shown.dev_error, both)
     yield 0.0, hidden + log_seen(-shown.sealed, shown.sealed_error, loss)
-    density = _Density(shown, look=look, leak=leak, share=share, loss=loss)
+    density = _Density(shown, look=look, leak=leak, loss=loss)
     edges = density.panels()
     for low, high in itertools.pairwise(edges):
         middle, half = (low + high) / 2, (high - low) / 2
@@ -76,11 +75,9 @@ def leaks(shown: Shown, *, look: float, leak: float, share: float, loss: float) 
 class _Density:
     """The log likelihood of a leak above 0. Concave, so its slope falls."""
 
-    def __init__(self, shown: Shown, *, look: float, leak: float, share: float, loss: float) -> None:
-        # In terms of w, what dev saw is share * s, with an error to match.
-        self._shown = shown._replace(dev=share * shown.dev, dev_error=share * shown.dev_error)
-        self._look, self._loss, self._leak = share * look, loss, leak
-        self._rate = 1.0 / leak + 1.0 / self._look
+    def __init__(self, shown: Shown, *, look: float, leak: float, loss: float) -> None:
+        self._shown, self._look, self._loss, self._leak = shown, look, loss, leak
+        self._rate = 1.0 / leak + 1.0 / look
         self._base = -math.log(leak)
 
     def log(self, w: float) -> float:

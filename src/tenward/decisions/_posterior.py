@@ -185,15 +185,16 @@ def _parts(prior: Prior, shares: _Shares, shown: Shown) -> list[_Part]:
         for kind, sign, share, size in laws
         if share > 0.0
     ]
-    for kind, share, look in (("fooling", shares.fooling, prior.gain), ("strong", shares.strong, prior.great)):
+    fooling = (("fooling", shares.fooling, prior.gain, prior.leak), ("strong", shares.strong, prior.great, prior.gain))
+    for kind, share, look, leak in fooling:
         if share <= 0.0:
             continue
         if shown.sealed_error == math.inf:
             log = math.log(share) + log_seen(shown.dev, shown.dev_error, look)
             parts.append(_Part(log, -1.0, kind, 0.0, math.inf, prior.loss))
             continue
-        for leak, log in leaks(shown, look=look, leak=prior.leak, share=prior.share, loss=prior.loss):
-            parts.append(_Part(math.log(share) + log, -1.0, kind, leak - shown.sealed, shown.sealed_error, prior.loss))
+        for w, log in leaks(shown, look=look, leak=leak, loss=prior.loss):
+            parts.append(_Part(math.log(share) + log, -1.0, kind, w - shown.sealed, shown.sealed_error, prior.loss))
     return parts
 
 

@@ -41,8 +41,8 @@ class Prior:
         loss: Mean size of a loss.
         fooling: Share of losses that the dev judge takes for gains. 0 trusts the dev judge.
         leak: How much of that look, on average, the judge of the sealed cases may be shown too; at most ``gain``, so
-            that a better sealed mean never speaks against a candidate.
-        share: The most of that look that the sealed judge may be shown, above 0 and at most 1.
+            that a better sealed mean never speaks against a candidate. Of losses that look like great gains it may be
+            shown as much as ``gain``.
         leap: Share of gains far beyond ``gain``, and of losses that the dev judge takes for such: a first guess only,
             since :class:`Pooled` learns either share from candidates that met sealed cases. With the default they cost
             next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
@@ -56,10 +56,9 @@ class Prior:
     good: float = 0.10
     gain: float = 0.03
     loss: float = 0.02
-    fooling: float = 0.15
-    leak: float = 0.03
-    share: float = 0.8
-    leap: float = 1e-5
+    fooling: float = 0.27
+    leak: float = 0.015
+    leap: float = 1e-4
     great: float = 0.3
 
     def __post_init__(self) -> None:
@@ -71,12 +70,10 @@ class Prior:
             raise _refuse("prior.fooling", self.fooling, f"0 or more and below {1.0 - self.good:g}", hint)
         most = (1.0 - self.good - self.fooling) / 2
         if not 0.0 <= self.leap < most:
-            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.00001 is the default")
+            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.0001 is the default")
         if not 0.0 < self.leak <= self.gain:
             hint = "a judge that may be shown more than most gains are cannot confirm them"
             raise _refuse("prior.leak", self.leak, f"above 0 and at most gain, {self.gain:g}", hint)
-        if not 0.0 < self.share <= 1.0:
-            raise _refuse("prior.share", self.share, "above 0 and at most 1", "0.8 is the default")
         if not self.gain <= self.great < math.inf:
             raise _refuse("prior.great", self.great, f"at least gain, {self.gain:g}", "0.3 is the default, in units")
 
@@ -101,7 +98,7 @@ class RaceSettings:
             below the default: the evidence must *raise* the odds. 0 never discards before the last look.
         worthwhile: The effect worth looking for, on the scale of the scores; None for 0.03 units.
         ask: Go on to the sealed cases when P(effect > 0) reaches it on dev, where what fools looks just like a gain: by
-            the default prior it cannot exceed 0.4 there.
+            the default prior it cannot exceed 0.27 there.
         ask_last: The same at the last dev look.
         seal_drop: Discard on sealed when P(effect > 0) falls below it.
         sure: Keep when P(effect > 0) reaches it on all the evidence.
@@ -119,9 +116,9 @@ class RaceSettings:
     first_look: int = 3
     drop: float = 0.05
     worthwhile: float | None = None
-    ask: float = 0.36
-    ask_last: float = 0.20
-    seal_drop: float = 0.20
+    ask: float = 0.25
+    ask_last: float = 0.155
+    seal_drop: float = 0.155
     sure: float = 0.90
     prior: Prior = Prior()
     interaction_sd: float = 0.10
@@ -132,7 +129,7 @@ class RaceSettings:
         """Return the settings for a judge that repeats itself, whose stored scores have no error to correct.
 
         In simulation an early look and the wary prior would each cost it a twelfth of the gain per proposal, and a
-        tenth for the same calls. It looks first after 4 units, and has ``leak=0.02``.
+        tenth for the same calls. It looks first after 4 units, and has ``leak=0.01``.
 
         Args:
             dials: Those to set otherwise, by name.
@@ -140,7 +137,7 @@ class RaceSettings:
         Raises:
             UsageError: A number is out of its range.
         """
-        others: dict[str, Any] = {"first_look": 4, "prior": Prior(leak=0.02)}
+        others: dict[str, Any] = {"first_look": 4, "prior": Prior(leak=0.01)}
         return cls(**(others | dials))
 
     def worthwhile_in(self, unit: float) -> float:
