@@ -10,7 +10,7 @@ def look_ahead(
     sd: float, *, dev: int = 30, sealed: int = 120, budget: int = 6000, settings: RaceSettings | None = None
 ) -> Outlook:
     """Return the outlook of a judge with a given noise."""
-    return outlook(Pooled.initial(sd**2), judge_sd=sd, dev=dev, sealed=sealed, budget=budget, settings=settings)
+    return outlook(Pooled.initial(sd**2, cases_unit=1.0), judge_sd=sd, dev=dev, sealed=sealed, budget=budget, settings=settings)
 
 
 def test_noise_hides_small_gains() -> None:
@@ -46,7 +46,7 @@ def test_a_thorough_setting_costs_more_and_sees_more() -> None:
 
 def test_a_wary_prior_costs_more_calls() -> None:
     """Reckoning with a sealed judge that may share half of the weakness takes more sealed cases to decide."""
-    trusting = look_ahead(0.12, settings=RaceSettings(prior=Prior(leaks=(0.25,))))
+    trusting = look_ahead(0.12, settings=RaceSettings(prior=Prior(leak=0.005)))
     assert look_ahead(0.12).calls > trusting.calls
 
 

@@ -56,7 +56,7 @@ class Prior:
     good: float = 0.10
     gain: float = 0.03
     loss: float = 0.02
-    fooling: float = 0.27
+    fooling: float = 0.25
     leak: float = 0.015
     leap: float = 1e-4
     great: float = 0.3
@@ -98,7 +98,7 @@ class RaceSettings:
             below the default: the evidence must *raise* the odds. 0 never discards before the last look.
         worthwhile: The effect worth looking for, on the scale of the scores; None for 0.03 units.
         ask: Go on to the sealed cases when P(effect > 0) reaches it on dev, where what fools looks just like a gain: by
-            the default prior it cannot exceed 0.27 there.
+            the default prior it cannot exceed 0.29 there.
         ask_last: The same at the last dev look.
         seal_drop: Discard on sealed when P(effect > 0) falls below it.
         sure: Keep when P(effect > 0) reaches it on all the evidence.
@@ -116,9 +116,9 @@ class RaceSettings:
     first_look: int = 3
     drop: float = 0.05
     worthwhile: float | None = None
-    ask: float = 0.25
-    ask_last: float = 0.155
-    seal_drop: float = 0.155
+    ask: float = 0.26
+    ask_last: float = 0.16
+    seal_drop: float = 0.16
     sure: float = 0.90
     prior: Prior = Prior()
     interaction_sd: float = 0.10
