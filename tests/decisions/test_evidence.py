@@ -71,7 +71,7 @@ def test_the_unit_is_that_of_cases_or_of_differences() -> None:
     for state, unit in (
         (seen, 0.3),
         (blind, pytest.approx(0.001 * math.sqrt(42 / 41) / 0.1778, rel=1e-3)),
-        (known, 0.04),
+        (known, pytest.approx(0.04)),
     ):
         assert state.after(ended(state.weigh(quiet, []))).unit == unit
 
@@ -87,12 +87,12 @@ def test_fewer_than_two_differences_teach_nothing(differences: list[float]) -> N
 def test_every_candidate_teaches_how_often_effects_are_large() -> None:
     """A first guess worth 100 candidates, then their mean probability; never more than a fifth."""
     state = Pooled.initial(0.01)
-    assert (state.leaps.gain, state.leaps.fooling) == pytest.approx((1e-4, 1e-4))
+    assert (state.leaps.gain, state.leaps.fooling) == pytest.approx((3e-4, 3e-4))
     evidence = state.weigh([0.4], [0.1])
     assert evidence.leaps == state.leaps
     after = state.after(ended(evidence, leaps=Leaps(gain=0.05, fooling=0.9)))
-    assert (after.leaps.gain, after.leaps.fooling) == pytest.approx((0.06 / 101, 0.91 / 101))
-    assert state.after(ended(evidence)).leaps.fooling == pytest.approx(0.01 / 101)
+    assert (after.leaps.gain, after.leaps.fooling) == pytest.approx((0.08 / 101, 0.93 / 101))
+    assert state.after(ended(evidence)).leaps.fooling == pytest.approx(0.03 / 101)
     for _ in range(1000):
         state = state.after(ended(evidence, leaps=Leaps(gain=1.0, fooling=1.0)))
     assert state.leaps == Leaps(gain=0.2, fooling=0.2)

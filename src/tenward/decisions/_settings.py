@@ -58,7 +58,7 @@ class Prior:
     loss: float = 0.02
     fooling: float = 0.25
     leak: float = 0.015
-    leap: float = 1e-4
+    leap: float = 3e-4
     great: float = 0.3
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class Prior:
             raise _refuse("prior.fooling", self.fooling, f"0 or more and below {1.0 - self.good:g}", hint)
         most = (1.0 - self.good - self.fooling) / 2
         if not 0.0 <= self.leap < most:
-            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.0001 is the default")
+            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.0003 is the default")
         if not 0.0 < self.leak <= self.gain:
             hint = "a judge that may be shown more than most gains are cannot confirm them"
             raise _refuse("prior.leak", self.leak, f"above 0 and at most gain, {self.gain:g}", hint)
