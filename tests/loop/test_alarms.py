@@ -56,7 +56,7 @@ class Judge(SimulatedJudge):
     """A judge that can be moved, be partial, and fail once."""
 
     def __init__(self, noise: float = 0.05) -> None:
-        super().__init__(quality, noise=noise)
+        super().__init__(quality, noise=noise, spread=0.12)
         self.shift = 0.0
         self.bonus: Callable[[Case], float] = lambda _: 0.0
         self.fails_at = 0
