@@ -2,6 +2,7 @@
 
 Run: python benchmarks/decisions.py [table] [--rows main|all|NAME …] [--runs 200] [--json] [--plot PATH] [--quick]
      python benchmarks/decisions.py dial [--rows NAME …] [--runs 100] [--json] [--quick]
+     python benchmarks/decisions.py scale [--json]
      python benchmarks/decisions.py replay FILE [--dev 30] [--orders 400] [--json]
 
 The rules are those of ``tenward.decisions``, and so are calibration, learning and headline. Only the world is made up.
@@ -20,6 +21,7 @@ from deciding.dial import RATIOS, print_dial, turn
 from deciding.matrix import read_matrix
 from deciding.plot import draw
 from deciding.replay import replay
+from deciding.scale import flat, in_a_row, print_scale
 from deciding.table import HEADLINE_ROWS, ROWS, as_json, cost_per_look, measure, print_table
 
 SHOWN = ("judge .12, cases .10", "judge .20, cases .10", "5 % fooling")
@@ -45,6 +47,8 @@ def main() -> None:
     dial.add_argument("--first-seed", type=int, default=100_000)
     dial.add_argument("--quick", action="store_true", help="a smoke run: 2 runs at one price")
     dial.add_argument("--json", action="store_true", help="print JSON and nothing else")
+    scale = commands.add_parser("scale", help="the default rule on other scales, and forty alike in a row")
+    scale.add_argument("--json", action="store_true", help="print JSON and nothing else")
     again = commands.add_parser("replay", help="recorded scores; the format is in benchmarks/README.md")
     again.add_argument("file", type=Path)
     again.add_argument("--dev", type=int, default=30, help="items of the dev split; the others are sealed")
@@ -60,6 +64,8 @@ def main() -> None:
         _replay(options)
     elif options.command == "dial":
         _dial(options)
+    elif options.command == "scale":
+        _scale(options)
     else:
         _table(options)
 
@@ -99,6 +105,19 @@ def _dial(options: argparse.Namespace) -> None:
         print(json.dumps([asdict(one) for one in results], indent=1))
     else:
         print_dial(results)
+
+
+def _scale(options: argparse.Namespace) -> None:
+    tables = {
+        "true gain in standard deviations over cases; the rule knows differences only": flat(),
+        "the same; a calibration has seen how far cases lie apart": flat(cases_unit=10.0),
+        "true gain, forty candidates in a row": in_a_row(),
+    }
+    if options.json:
+        print(json.dumps([[asdict(cell) for cell in cells] for cells in tables.values()], indent=1))
+        return
+    for title, cells in tables.items():
+        print_scale(cells, title=title)
 
 
 def _replay(options: argparse.Namespace) -> None:

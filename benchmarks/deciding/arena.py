@@ -95,9 +95,13 @@ class _Loop:
         """As the engine: two passes at least, and they count as the incumbent's."""
         two = [self.world.judge(self.incumbent.dev[self.in_play], self.world.judge_sd, self.dice) for _ in range(2)]
         found = calibrate({str(at): [float(one[at]) for one in two] for at in range(len(self.in_play))})
-        self.dev_passes = passes(found.judge_sd, corrected=self.contender.corrected)
-        self.sealed_passes = passes(found.judge_sd, split="sealed")
-        self.state = Pooled.initial(found.judge_variance, settings=getattr(self.contender.rule, "settings", None))
+        self.dev_passes = passes(found.judge_sd, unit=found.unit, corrected=self.contender.corrected)
+        self.sealed_passes = passes(found.judge_sd, unit=found.unit, split="sealed")
+        self.state = Pooled.initial(
+            found.judge_variance,
+            cases_unit=found.unit,
+            settings=getattr(self.contender.rule, "settings", None),
+        )
         self.judge_variance = found.judge_variance
         more = [self._judge(self.incumbent.dev[self.in_play]) for _ in range(self.dev_passes - 2)]
         self.dev[self.in_play] = np.mean([*two, *more], axis=0)
@@ -107,7 +111,9 @@ class _Loop:
     def _forget(self, count: int) -> None:
         """Begin to learn the errors of stored scores that average so many passes."""
         if self.contender.corrected:
-            self.effects = CaseEffects.start(judge_variance=self.judge_variance, passes=count, units=len(self.in_play))
+            self.effects = CaseEffects.start(
+                judge_variance=self.judge_variance, passes=count, units=len(self.in_play), unit=self.state.unit
+            )
 
     def _judge(self, levels: Floats) -> Floats:
         return self.world.judge(levels, self.world.judge_sd, self.dice)

@@ -137,7 +137,7 @@ def signed_rank_p(differences: Sequence[float]) -> float:
 
 
 NAIVE = Contender(name="strictly greater", rule=Better())
-EARLIER = RaceSettings(in_play=30, first_look=4, prior=Prior(leaks=(0.25,), leap=0.0))
+EARLIER = RaceSettings(in_play=30, first_look=4, prior=Prior(leak=0.01, leap=0.0))
 TENWARD = Contender(
     name="wary corrected race",
     rule=PosteriorRace(),

@@ -34,7 +34,8 @@ class World:
         spread: Fooling proposals lose Exp(0.02) instead.
         ceiling: Gains shrink in proportion as the incumbent nears this gain; None for never.
         heavy: The judge's noise is Student's t with 3 degrees of freedom, scaled to the same sd.
-        bounded: Scores are cut off at 0 and 1; cases start at 0.5 with sd 0.2.
+        level_sd: How far the first incumbent's cases lie apart, around 0.5. A calibration sees it.
+        bounded: Scores are cut off at 0 and 1.
         dev: Dev cases there are.
         sealed: Sealed cases there are.
     """
@@ -50,6 +51,7 @@ class World:
     spread: bool = False
     ceiling: float | None = None
     heavy: bool = False
+    level_sd: float = 0.2
     bounded: bool = False
     dev: int = 120
     sealed: int = 120
@@ -57,7 +59,8 @@ class World:
     def start(self, dice: np.random.Generator) -> Artefact:
         """What a loop starts from."""
         count = self.dev + self.sealed
-        levels = dice.normal(0.5, 0.2, count) if self.bounded else np.zeros(count)
+        # Of dice of their own, so that all else is as it would be without them.
+        levels = dice.spawn(1)[0].normal(0.5, self.level_sd, count)
         return Artefact(dev=levels[: self.dev], sealed=levels[self.dev :], gain=0.0)
 
     def propose(self, incumbent: Artefact, dice: np.random.Generator) -> Proposal:

@@ -143,7 +143,7 @@ def test_numbers_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 def test_proposals_are_expected_to_do_what_the_prior_says() -> None:
     """Under the default prior a proposal loses about a point in a hundred on dev."""
-    assert fresh().expected == pytest.approx(0.10 * 0.03 - 0.90 * 0.02 + 0.05 * 0.08)
+    assert fresh().expected == pytest.approx(0.35 * 0.03 - 0.65 * 0.02)
     kind = RaceSettings(prior=Prior(good=0.5, fooling=0.0))
     known = CaseEffects.start(judge_variance=0.01, passes=1, units=5, settings=kind)
     assert known.expected == pytest.approx(0.5 * 0.03 - 0.5 * 0.02)

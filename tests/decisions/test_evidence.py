@@ -37,21 +37,43 @@ def test_a_sample_sums_up_differences() -> None:
 
 
 def test_the_first_guess_of_the_variance() -> None:
-    """Before the first candidate: 1.5 judge variances and the interaction, worth 20 observations; sealed borrows it."""
-    state = Pooled.initial(0.12**2)
-    assert state.dev_freedom == 20
+    """Before the first candidate: 1.5 judge variances and half of what lies between cases; sealed borrows it."""
+    state = Pooled.initial(0.12**2, cases_unit=1.0)
+    assert state.unit == 1.0
     assert state.dev_variance == pytest.approx(1.5 * 0.0144 + 0.01)
     assert state.sealed_variance == pytest.approx(state.dev_variance)
+    assert Pooled.initial(0.0, cases_unit=0.1).dev_variance == pytest.approx(0.0001)
 
 
 def test_every_candidate_teaches_the_variance() -> None:
     """Squares and degrees of freedom of dev and sealed add up; sealed leans on dev with 20 observations."""
-    state = Pooled(dev_squares=0.6, dev_freedom=20.0)
+    state = Pooled(guess=0.03)
     after = state.after(ended(state.weigh([0.0, 0.2], [0.1, 0.1, 0.4])))
-    assert after.dev_squares == pytest.approx(0.62)
+    assert after.dev_squares == pytest.approx(0.02)
     assert after.sealed_squares == pytest.approx(0.06)
-    assert (after.dev_freedom, after.sealed_freedom) == (21.0, 2.0)
-    assert after.sealed_variance == pytest.approx((0.06 + 20 * 0.62 / 21) / 22)
+    assert (after.dev_freedom, after.sealed_freedom) == (1.0, 2.0)
+    worth = 20 * (1 - 1 / 40)
+    assert after.dev_variance == pytest.approx((worth * 0.03 + 0.02) / (worth + 1))
+    assert after.sealed_variance == pytest.approx((0.06 + 20 * after.dev_variance) / 22)
+
+
+def test_the_first_guess_fades() -> None:
+    """After 41 differences with a spread of their own, nothing is left of a guess that was far off."""
+    state = Pooled(guess=9.0)
+    after = state.after(ended(state.weigh([0.1, -0.1] * 20 + [0.0], [])))
+    assert after.dev_variance == pytest.approx(0.4 / 40)
+
+
+def test_the_unit_is_that_of_cases_or_of_differences() -> None:
+    """What a calibration saw stands; without it the unit is learned, and a span keeps it from vanishing."""
+    quiet = [0.001, -0.001] * 21
+    seen, blind, known = Pooled.initial(0.0, cases_unit=0.3), Pooled.initial(0.0), Pooled.initial(0.0, span=0.4)
+    for state, unit in (
+        (seen, 0.3),
+        (blind, pytest.approx(0.001 * math.sqrt(42 / 41) / 0.1778, rel=1e-3)),
+        (known, pytest.approx(0.04)),
+    ):
+        assert state.after(ended(state.weigh(quiet, []))).unit == unit
 
 
 @pytest.mark.parametrize("differences", [[], [0.3]])
@@ -65,12 +87,12 @@ def test_fewer_than_two_differences_teach_nothing(differences: list[float]) -> N
 def test_every_candidate_teaches_how_often_effects_are_large() -> None:
     """A first guess worth 100 candidates, then their mean probability; never more than a fifth."""
     state = Pooled.initial(0.01)
-    assert (state.leaps.gain, state.leaps.fooling) == pytest.approx((1e-5, 1e-5))
+    assert (state.leaps.gain, state.leaps.fooling) == pytest.approx((3e-4, 3e-4))
     evidence = state.weigh([0.4], [0.1])
     assert evidence.leaps == state.leaps
     after = state.after(ended(evidence, leaps=Leaps(gain=0.05, fooling=0.9)))
-    assert (after.leaps.gain, after.leaps.fooling) == pytest.approx((0.051 / 101, 0.901 / 101))
-    assert state.after(ended(evidence)).leaps.fooling == pytest.approx(0.001 / 101)
+    assert (after.leaps.gain, after.leaps.fooling) == pytest.approx((0.08 / 101, 0.93 / 101))
+    assert state.after(ended(evidence)).leaps.fooling == pytest.approx(0.03 / 101)
     for _ in range(1000):
         state = state.after(ended(evidence, leaps=Leaps(gain=1.0, fooling=1.0)))
     assert state.leaps == Leaps(gain=0.2, fooling=0.2)
@@ -78,7 +100,7 @@ def test_every_candidate_teaches_how_often_effects_are_large() -> None:
 
 def test_old_noise_fades_beyond_three_thousand() -> None:
     """Degrees of freedom stop at 3,000, and scaling back leaves the variance as it is."""
-    state = Pooled(dev_squares=90.0, dev_freedom=2999.0)
+    state = Pooled(guess=0.03, dev_squares=90.0, dev_freedom=2999.0)
     noisy = [1.0, -1.0, 1.0, -1.0]
     after = state.after(ended(state.weigh(noisy, [])))
     assert after.dev_freedom == 3000.0
@@ -106,7 +128,7 @@ def test_the_settings_weigh_the_first_guess() -> None:
     """Spread over cases and worth of the guess come from the settings."""
     state = Pooled.initial(0.0, settings=RaceSettings(interaction_sd=0.2, guess_worth=5))
     assert state.dev_variance == pytest.approx(0.04)
-    assert state.dev_freedom == 5
+    assert state.guess_worth == 5
 
 
 @settings(deadline=None)
@@ -144,10 +166,12 @@ def test_a_decision_comes_back_from_json() -> None:
     [
         (Pooled.from_json, None),
         (Pooled.from_json, {"dev_squares": 1.0}),
-        (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "dev_freedom": 0}),
+        (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "dev_freedom": -1}),
         (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "dev_squares": "1"}),
         (Pooled.from_json, {**Pooled.initial(0.01).to_json(), "more": 1}),
         (Evidence.from_json, {**GOOD_EVIDENCE, "dev_variance": 0.0}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "unit": 0.0}),
+        (Evidence.from_json, {**GOOD_EVIDENCE, "least": -0.1}),
         (Evidence.from_json, {**GOOD_EVIDENCE, "sealed_variance": math.inf}),
         (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": -1, "mean": 0.0, "squares": 0.0}}),
         (Evidence.from_json, {**GOOD_EVIDENCE, "dev": {"n": True, "mean": 0.0, "squares": 0.0}}),

@@ -10,7 +10,9 @@ def look_ahead(
     sd: float, *, dev: int = 30, sealed: int = 120, budget: int = 6000, settings: RaceSettings | None = None
 ) -> Outlook:
     """Return the outlook of a judge with a given noise."""
-    return outlook(Pooled.initial(sd**2), judge_sd=sd, dev=dev, sealed=sealed, budget=budget, settings=settings)
+    return outlook(
+        Pooled.initial(sd**2, cases_unit=1.0), judge_sd=sd, dev=dev, sealed=sealed, budget=budget, settings=settings
+    )
 
 
 def test_noise_hides_small_gains() -> None:
@@ -18,7 +20,7 @@ def test_noise_hides_small_gains() -> None:
     seen = [look_ahead(sd).smallest_gain for sd in (0.03, 0.12, 0.20)]
     assert None not in seen
     assert seen == sorted(seen, key=lambda gain: gain or 0.0)
-    assert seen == pytest.approx([0.07, 0.105, 0.16], abs=0.015)
+    assert seen == pytest.approx([0.08, 0.12, 0.18], abs=0.015)
 
 
 def test_the_same_set_up_has_the_same_outlook() -> None:
@@ -30,7 +32,7 @@ def test_the_budget_is_told_in_candidates() -> None:
     """6,000 calls decide on hundreds of candidates at about eight calls each, after the incumbent's passes."""
     found = look_ahead(0.12)
     assert (found.start, look_ahead(0.20).start) == (40, 40)
-    assert 7 < found.calls < 9
+    assert 6 < found.calls < 9
     assert found.candidates == int((6000 - 40) / found.calls)
     assert f"6000 calls decide on about {found.candidates} candidates" in found.lines[1]
 
@@ -44,10 +46,25 @@ def test_a_thorough_setting_costs_more_and_sees_more() -> None:
     assert thorough.smallest_gain <= thrifty.smallest_gain
 
 
-def test_a_wary_prior_costs_more_calls() -> None:
-    """Reckoning with a sealed judge that may share half of the weakness takes more sealed cases to decide."""
-    trusting = look_ahead(0.12, settings=RaceSettings(prior=Prior(leaks=(0.25,))))
-    assert look_ahead(0.12).calls > trusting.calls
+def test_a_wary_prior_sees_less() -> None:
+    """Reckoning with a sealed judge that shares much of the weakness hides gains that a trusting one would show."""
+    wary = look_ahead(0.12, settings=RaceSettings(prior=Prior(leak=0.03))).smallest_gain
+    trusting = look_ahead(0.12, settings=RaceSettings(prior=Prior(leak=0.003))).smallest_gain
+    assert wary is not None
+    assert trusting is not None
+    assert wary > trusting
+
+
+@pytest.mark.parametrize("unit", [1 / 50, 7.0])
+def test_the_outlook_is_told_on_the_scale_of_the_judge(unit: float) -> None:
+    """The same set-up on another scale: as many calls, and the smallest gain to scale."""
+    base = look_ahead(0.12)
+    found = outlook(
+        Pooled.initial((0.12 * unit) ** 2, cases_unit=unit), judge_sd=0.12 * unit, dev=30, sealed=120, budget=6000
+    )
+    assert base.smallest_gain is not None
+    assert found.smallest_gain == pytest.approx(unit * base.smallest_gain)
+    assert (found.calls, found.start, found.candidates) == (base.calls, base.start, base.candidates)
 
 
 def test_few_sealed_cases_and_a_noisy_judge_are_warned_about() -> None:

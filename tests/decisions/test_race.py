@@ -32,7 +32,7 @@ from tenward.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-STATE = Pooled.initial(0.12**2)
+STATE = Pooled.initial(0.12**2, cases_unit=1.0)
 RULES: list[DecisionRule] = [PosteriorRace(), Better(), AlphaRace(), FixedLine(), BettingRace()]
 CONFIRMING: list[DecisionRule] = [PosteriorRace(), AlphaRace(), FixedLine(), BettingRace()]
 
@@ -66,7 +66,7 @@ def test_a_hopeless_candidate_ends_after_three_cases() -> None:
     decision = run(PosteriorRace().start(STATE, dev=30, sealed=120), constant(-0.2))
     assert decision.outcome == "discard"
     assert (decision.evidence.dev.n, decision.evidence.sealed.n) == (3, 0)
-    assert decision.reason.startswith("discarded: P(gain above 0.03) 0.00")
+    assert decision.reason.startswith("discarded: P(gain above 0.03) 0.0")
     assert decision.reason.endswith("on 3 dev cases")
 
 
@@ -98,7 +98,7 @@ def test_looks_come_in_the_documented_order() -> None:
     while isinstance(look := race.next(), Look):
         assert race.next() == look
         # Neither here nor there, on dev and on sealed.
-        value = 0.07 if look.split == "dev" else 0.035
+        value = 0.10 if look.split == "dev" else 0.03
         race.tell([value] * (look.units - seen[look.split][-1]))
         seen[look.split].append(look.units)
     assert seen["dev"] == [0, 3, 5, 7, 9, 12, 16, 20]
@@ -116,16 +116,16 @@ def test_the_first_look_is_a_dial() -> None:
 
 
 def test_the_last_dev_look_asks_for_less() -> None:
-    """At the last look 0.2 is enough to be asked on the sealed cases; before it, 0.5 would be needed."""
+    """At the last look 0.16 is enough to be asked on the sealed cases; before it, 0.26 would be needed."""
     race = PosteriorRace().start(STATE, dev=30, sealed=120)
     reached = 0
     while isinstance(look := race.next(), Look) and look.split == "dev":
-        race.tell([0.08] * (look.units - reached))
+        race.tell([0.09] * (look.units - reached))
         reached = look.units
     assert race.next() == Look(split="sealed", units=8)
     assert reached == 20
-    belief = posterior(STATE.weigh([0.08] * 20, []), PosteriorRace().settings)
-    assert 0.2 <= belief.better < 0.5
+    belief = posterior(STATE.weigh([0.09] * 20, []), PosteriorRace().settings)
+    assert 0.16 <= belief.better < 0.26
 
 
 @pytest.mark.parametrize("rule", RULES, ids=by_name)
@@ -174,7 +174,7 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
     n = m = 0
     for n in (3, 5, 7, 9, 12, 16, 20):
         belief = posterior(STATE.weigh(dev[:n], []), defaults)
-        if belief.better >= (0.20 if n == 20 else 0.50):
+        if belief.better >= (defaults.ask_last if n == 20 else defaults.ask):
             break
         if belief.worthwhile < 0.05 or n == 20:
             return "discard", n, 0
@@ -182,7 +182,7 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
         belief = posterior(STATE.weigh(dev[:n], sealed[:m]), defaults)
         if belief.better >= 0.90:
             return "keep", n, m
-        if belief.better < 0.20:
+        if belief.better < defaults.seal_drop:
             return "discard", n, m
     return "discard", n, m
 

@@ -47,6 +47,14 @@ def test_a_noisier_judge_gets_more_passes(sd: float, dev: int, sealed: int, corr
 
     Half as many are enough where the stored scores' errors are learned.
     """
-    assert passes(sd) == dev
-    assert passes(sd, split="sealed") == sealed
-    assert passes(sd, corrected=True) == corrected
+    assert passes(sd, unit=1.0) == dev
+    assert passes(sd, unit=1.0, split="sealed") == sealed
+    assert passes(sd, unit=1.0, corrected=True) == corrected
+
+
+@pytest.mark.parametrize("sd", [0.001, 0.12, 7.0])
+def test_passes_go_by_the_scale_of_the_judge(sd: float) -> None:
+    """Noise counts beside how far cases lie apart; where that is unknown, the judge is taken to be an ordinary one."""
+    assert passes(sd, unit=sd / 0.20) == 4
+    assert passes(sd, unit=sd / 0.03) == 1
+    assert (passes(sd), passes(0.0)) == (2, 1)

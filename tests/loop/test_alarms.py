@@ -55,7 +55,7 @@ class Judge(SimulatedJudge):
     """A judge that can be moved, be partial, and fail once."""
 
     def __init__(self, noise: float = 0.05) -> None:
-        super().__init__(quality, noise=noise)
+        super().__init__(quality, noise=noise, spread=0.12)
         self.shift = 0.0
         self.bonus: Callable[[Case], float] = lambda _: 0.0
         self.fails_at = 0
@@ -395,10 +395,10 @@ async def test_a_gain_that_only_dev_cases_show_raises_an_alarm(lab: Lab) -> None
 
 
 async def test_a_keep_that_only_dev_cases_ask_for_is_not_made(lab: Lab) -> None:
-    """A rule that asks for less keeps a gain of which the sealed cases see a third; their gap stands against it."""
+    """A rule that asks for less keeps a gain of which the sealed cases see a part; their gap stands against it."""
     judge = Judge(noise=0.02)
-    judge.bonus = lambda case: 0.2 * ("number" in case.output) * case.id.startswith("d")
-    await lab.engine("budget: {rounds: 1}\nkeep: {sure: 0.6}", steady(0.50), judge).run()
+    judge.bonus = lambda case: 0.15 * ("number" in case.output) * case.id.startswith("d")
+    await lab.engine("budget: {rounds: 1}\nkeep: {sure: 0.6}", steady(0.60), judge).run()
     (attempt,) = lab.attempts()
     assert attempt.decision is not None
     assert attempt.decision["outcome"] == "keep"

@@ -68,7 +68,7 @@ def test_every_key_of_a_loop_is_read() -> None:
     assert spec.ideas is not None
     assert spec.ideas.sources == ("docs/**/*.md",)
     assert [stage.run or stage.cases for stage in spec.stages] == [("./lint.sh", "--fast"), 6, "all"]
-    assert spec.floors == (Floor(criterion="accuracy", margin=0.05),)
+    assert spec.floors == (Floor(criterion="accuracy"),)
     assert isinstance(spec.rule, PosteriorRace)
     assert spec.rule.settings.sure == 0.95
     assert (spec.feedback, spec.placebo, spec.combine_every, spec.stuck_after) == ("steps", 0.2, 5, None)

@@ -753,3 +753,29 @@ async def test_no_gain_can_be_measured_as_well(lab: Lab) -> None:
     assert measured.headline["winner"] == measured.baseline
     assert measured.headline["confirmed"] is False
     assert measured.headline["text"].startswith("no gain, as nothing was kept; the same version judged twice: ")
+
+
+@pytest.mark.parametrize("squeeze", [1 / 50, 0.13])
+async def test_a_loop_does_not_know_the_scale_of_its_judge(tmp_path: Path, squeeze: float) -> None:
+    """A judge that uses a part of its scale: the same looks, decisions and keeps; what is claimed is to scale."""
+    told: list[tuple[list[AttemptState], Any]] = []
+    steps = [0.42, 0.40, 0.5, 0.35, 0.55, 0.6]
+    for part in (1.0, squeeze):
+        (tmp_path / f"{part:g}").mkdir()
+        lab = Lab(tmp_path / f"{part:g}").fill()
+        judge = SimulatedJudge(quality, noise=0.06, interaction=0.04, spread=0.08, squeeze=part)
+        await lab.engine(
+            lab.spec("budget: {rounds: 6}"),
+            lambda brief, _: to(steps[(brief.number - 1) % len(steps)], brief.number),
+            judge,
+        ).run()
+        told.append((lab.attempts(), lab.record))
+    (base, _), (other, _) = told
+    assert [one.status for one in other] == [one.status for one in base]
+    assert any(one.status is Status.KEEP for one in base)
+    for one, scaled in zip(base, other, strict=True):
+        assert [(look.split, look.units) for look in scaled.looks] == [(look.split, look.units) for look in one.looks]
+        if one.decision is not None:
+            assert scaled.decision is not None
+            assert scaled.decision["effect"] == pytest.approx(squeeze * one.decision["effect"], rel=1e-3, abs=1e-9)
+            assert scaled.decision["p_better"] == pytest.approx(one.decision["p_better"], abs=1e-4)

@@ -315,7 +315,8 @@ def _sealed_passes(state: LoopState | None) -> int:
     """How often the incumbent is judged on a sealed case, at most."""
     from tenward.decisions import passes
 
-    return passes(1.0 if state is None else float(state.calibration.get("judge_sd", 1.0)), split="sealed")
+    found = {} if state is None else state.calibration
+    return passes(float(found.get("judge_sd", 1.0)), unit=float(found.get("unit", 0.0)), split="sealed")
 
 
 def _drop(spec: LoopSpec, state: LoopState | None) -> float | None:

@@ -106,7 +106,9 @@ def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:
 def _keep_words(spec: LoopSpec) -> str:
     rule = {"race": "P(better), asked on dev cases and then on sealed ones", "better": "a better number"}
     told = rule.get(spec.rule_name, f"rule {spec.rule_name}")
-    floors = ", ".join(f"{name} by more than {margin:g}" for name, margin in spec.keep.never_lower.items())
+    floors = ", ".join(
+        name if margin is None else f"{name} by more than {margin:g}" for name, margin in spec.keep.never_lower.items()
+    )
     return f"{told}; never lowers {floors}" if floors else told
 
 

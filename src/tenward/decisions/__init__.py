@@ -23,6 +23,7 @@ from tenward.decisions._betting import BettingRace
 from tenward.decisions._calibration import Calibration, calibrate
 from tenward.decisions._case_effects import CaseEffects
 from tenward.decisions._dial import patience
+from tenward.decisions._digits import signed
 from tenward.decisions._evidence import Evidence, Leaps, Sample
 from tenward.decisions._floors import Floor, FloorFinding, check_floor
 from tenward.decisions._headline import Headline, headline
@@ -37,6 +38,7 @@ from tenward.decisions._race import Reading, Sight, Step, SteppedRace
 from tenward.decisions._rule import Decision, DecisionRule, Look, Outcome, Race, Split
 from tenward.decisions._schedule import looks, passes
 from tenward.decisions._settings import Prior, RaceSettings
+from tenward.decisions._student import t_interval
 from tenward.decisions._units import differences_by_unit, group_units, unit_differences
 
 __all__ = [
@@ -82,5 +84,7 @@ __all__ = [
     "passes",
     "patience",
     "posterior",
+    "signed",
+    "t_interval",
     "unit_differences",
 ]

@@ -16,6 +16,7 @@ from tenward.decisions._better import measured
 from tenward.decisions._posterior_race import need_both_splits
 from tenward.decisions._race import Reading, Sight, SteppedRace
 from tenward.decisions._schedule import DEV_START, SEALED_START, looks
+from tenward.decisions._settings import WORTHWHILE
 from tenward.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,18 +57,20 @@ class BettingRace:
     Attributes:
         alpha: Highest share of keeps among candidates without any effect, above 0 and below 1, whatever the
             distribution of the differences. Where good proposals are rare, false ones among the keeps are more.
-        worthwhile: The effect worth looking for, above 0 and below 1.
+        worthwhile: The effect worth looking for, above 0 and below 1; None for 0.03 times the unit of sizes. The bets
+            themselves are made for differences up to 1, so that a judge that uses a tenth of its scale needs far more
+            units.
 
     Raises:
         UsageError: A number is out of its range.
     """
 
     alpha: float = 0.05
-    worthwhile: float = 0.03
+    worthwhile: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("worthwhile", self.worthwhile)):
-            if not 0.0 < value < 1.0:
+            if value is not None and not 0.0 < value < 1.0:
                 raise UsageError(
                     f"{name}: found {value!r}, expected above 0 and below 1", hint="leave it out for the default"
                 )
@@ -102,7 +105,8 @@ class BettingRace:
             )
         gained = money(differences)
         step: Step = "discard" if sight.last else "more"
-        against = money([self.worthwhile - d for d in differences])
+        worthwhile = min(WORTHWHILE * sight.evidence.unit, 1.0) if self.worthwhile is None else self.worthwhile
+        against = money([worthwhile - d for d in differences])
         if gained >= (1.0 / self.alpha if sight.split == "sealed" else _ASK):
             step = "keep" if sight.split == "sealed" else "ask"
         elif against >= _DROP:

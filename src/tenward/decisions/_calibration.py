@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions._digits import places
 from tenward.decisions._evidence import Sample
 from tenward.decisions._schedule import passes
+from tenward.decisions._unit import unit_of_cases
 from tenward.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,6 +48,11 @@ class Calibration:
         return math.sqrt(self.judge_variance)
 
     @property
+    def unit(self) -> float:
+        """What sizes are multiples of, by how the scores lie apart over cases; 0 where they do not, or there is one."""
+        return unit_of_cases(self.case_variance, self.judge_variance) if self.cases > 1 else 0.0
+
+    @property
     def icc(self) -> float | None:
         """Test-retest reliability, ICC(1): share of a score's variance that is the case's. None if nothing varies."""
         whole = self.judge_variance + self.case_variance
@@ -54,10 +61,10 @@ class Calibration:
     @property
     def lines(self) -> tuple[str, ...]:
         """What a person should know of it, one sentence a line."""
-        dev = passes(self.judge_sd, corrected=self.corrected)
-        sealed = passes(self.judge_sd, split="sealed")
+        dev = passes(self.judge_sd, unit=self.unit, corrected=self.corrected)
+        sealed = passes(self.judge_sd, unit=self.unit, split="sealed")
         told = [
-            f"judge noise: sd {self.judge_sd:.3f} a pass on {self.cases} cases",
+            f"judge noise: sd {self.judge_sd:.{places(self.judge_sd)}f} a pass on {self.cases} cases",
             f"passes over the incumbent: {dev} on dev cases, {sealed} on sealed cases",
         ]
         if self.icc is None:

@@ -19,7 +19,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from tenward.decisions._evidence import LEAST_VARIANCE
+from tenward.decisions._evidence import LEAST_UNIT, LEAST_VARIANCE
 from tenward.decisions._records import fields, number, whole
 from tenward.decisions._settings import RaceSettings
 from tenward.errors import UsageError
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CaseEffects"]
 
-# How far the mean of proposals may be from what the prior expects. It bounds what a shared shift is taken for.
+# All in units. How far the mean of proposals may be from what the prior expects: it bounds what a shared shift is
+# taken for.
 _EXPECTED_SD = 0.02
 # A candidate that lost or gained more than this, and more than two standard errors besides, says that of itself, not of
 # the incumbent.
 _MOST_LEARNED = 0.1
 _ERRORS = 2.0
-_INTERACTION = 0.01  # variance of an effect over cases; a guess is enough here
+_INTERACTION = 0.1  # sd of an effect over cases; a guess is enough here
 _HINT = "restore the record from its backup, or start the loop afresh"
 
 
@@ -52,22 +53,33 @@ class CaseEffects:
             judge that repeats itself, which is never corrected.
         units: Units in play, 1 or more.
         expected: Mean difference that proposals are expected to show.
+        unit: What sizes are multiples of; see :attr:`Pooled.unit`. Above 0.
         totals: Number and sum of the differences, by unit.
     """
 
     stored_variance: float
     units: int
     expected: float
+    unit: float
     totals: Mapping[str, tuple[int, float]]
 
     @classmethod
-    def start(cls, *, judge_variance: float, passes: int, units: int, settings: RaceSettings | None = None) -> Self:
+    def start(
+        cls,
+        *,
+        judge_variance: float,
+        passes: int,
+        units: int,
+        unit: float = 1.0,
+        settings: RaceSettings | None = None,
+    ) -> Self:
         """Know nothing yet of a new incumbent.
 
         Args:
             judge_variance: Variance of one pass over the same output, from an A/A calibration. At least 0.
             passes: Passes that a unit's stored score averages, 1 or more; those over all cases of a group count.
             units: Units in play, 1 or more.
+            unit: What sizes are multiples of; see :attr:`Pooled.unit`.
             settings: Hold the prior, which says what to expect of proposals; the defaults if None.
 
         Raises:
@@ -77,7 +89,13 @@ class CaseEffects:
             found = f"judge_variance {judge_variance}, passes {passes}, units {units}"
             raise ValueError(f"expected a variance of at least 0, and one pass and one unit or more, got {found}")
         prior = (settings or RaceSettings()).prior
-        return cls(stored_variance=judge_variance / passes, units=units, expected=prior.expected, totals={})
+        return cls(
+            stored_variance=judge_variance / passes,
+            units=units,
+            expected=prior.expected * unit,
+            unit=unit,
+            totals={},
+        )
 
     def offset(self, unit: str, *, variance: float) -> float:
         """Return how much too high a difference on a unit is expected to be.
@@ -101,8 +119,8 @@ class CaseEffects:
     def after(self, differences: Mapping[str, float]) -> Self:
         """Learn from one candidate that was not kept, however far it came.
 
-        What it gained or lost beyond what is expected, by more than 0.1 and two standard errors, is left out: broken
-        and bought candidates would else shift what all units share.
+        What it gained or lost beyond what is expected, by more than 0.1 units and two standard errors, is left out:
+        broken and bought candidates would else shift what all cases share.
 
         Args:
             differences: All it showed on dev units, by unit, *not* corrected.
@@ -110,7 +128,8 @@ class CaseEffects:
         totals = dict(self.totals)
         met = max(1, len(differences))
         mean = math.fsum(differences.values()) / met
-        most = _MOST_LEARNED + _ERRORS * math.sqrt((2 * self.stored_variance + _INTERACTION) / met)
+        variance = 2 * self.stored_variance + (_INTERACTION * self.unit) ** 2
+        most = _MOST_LEARNED * self.unit + _ERRORS * math.sqrt(variance / met)
         beyond = mean - min(max(mean, self.expected - most), self.expected + most)
         for unit, difference in differences.items():
             count, total = totals.get(unit, (0, 0.0))
@@ -124,7 +143,7 @@ class CaseEffects:
         variance = max(variance, LEAST_VARIANCE)
         mean = math.fsum(total for _, total in self.totals.values()) / met
         common = self.stored_variance / self.units
-        shared = (mean - self.expected) * common / (common + _EXPECTED_SD**2 + variance / met)
+        shared = (mean - self.expected) * common / (common + (_EXPECTED_SD * self.unit) ** 2 + variance / met)
         offsets: dict[str, float] = {}
         for unit in units:
             count, total = self.totals.get(unit, (0, 0.0))
@@ -138,6 +157,7 @@ class CaseEffects:
             "stored_variance": self.stored_variance,
             "units": self.units,
             "expected": self.expected,
+            "unit": self.unit,
             "totals": {unit: list(pair) for unit, pair in self.totals.items()},
         }
 
@@ -148,7 +168,7 @@ class CaseEffects:
         Raises:
             UsageError: The value is damaged.
         """
-        part = fields(value, of="case effects", names=("stored_variance", "units", "expected", "totals"))
+        part = fields(value, of="case effects", names=("stored_variance", "units", "expected", "unit", "totals"))
         totals, units = part["totals"], whole(part["units"], of="case effects.units")
         if not is_mapping(totals) or units < 1:
             raise UsageError(
@@ -158,6 +178,7 @@ class CaseEffects:
             stored_variance=number(part["stored_variance"], of="case effects.stored_variance", least=0.0),
             units=units,
             expected=number(part["expected"], of="case effects.expected"),
+            unit=number(part["unit"], of="case effects.unit", least=LEAST_UNIT),
             totals={str(unit): _pair(pair, of=f"case effects.totals.{unit}") for unit, pair in totals.items()},
         )
 

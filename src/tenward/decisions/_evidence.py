@@ -11,10 +11,12 @@ from tenward.decisions._records import fields, number, whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LEAST_VARIANCE", "MOST_PROBABLE", "Evidence", "Leaps", "Sample"]
+__all__ = ["LEAST_UNIT", "LEAST_VARIANCE", "MOST_PROBABLE", "Evidence", "Leaps", "Sample"]
 
-# A judge that never varies must not end in a division by zero. A spread of 0.00003 is far below any score step.
-LEAST_VARIANCE = 1e-9
+# A judge that never varies must not end in a division by zero. A spread of 10^-10 is far below any score step, on
+# whatever scale; it is about what rounding leaves of equal scores.
+LEAST_VARIANCE = 1e-20
+LEAST_UNIT = 1e-12
 
 # A probability is the quotient of two sums, and may come out above 1 by rounding.
 MOST_PROBABLE = 1.0 + 1e-9
@@ -111,6 +113,12 @@ class Evidence:
     leaps: Leaps = Leaps()
     """Shares of proposals with large effects. They are not part of the prior, because they are learned."""
 
+    unit: float = 1.0
+    """What sizes are multiples of, such as those of the prior; see :attr:`Pooled.unit`. Above 0."""
+
+    least: float = 0.0
+    """The smallest effect worth having, however sure, where the judge's span is known; else 0."""
+
     @property
     def gap(self) -> float:
         """How much less the sealed units show than the dev units, in standard errors; 0 where either is missing."""
@@ -127,6 +135,8 @@ class Evidence:
             "dev_variance": self.dev_variance,
             "sealed_variance": self.sealed_variance,
             "leaps": self.leaps.to_json(),
+            "unit": self.unit,
+            "least": self.least,
         }
 
     @classmethod
@@ -136,11 +146,14 @@ class Evidence:
         Raises:
             UsageError: The value is damaged.
         """
-        part = fields(value, of="evidence", names=("dev", "sealed", "dev_variance", "sealed_variance", "leaps"))
+        names = ("dev", "sealed", "dev_variance", "sealed_variance", "leaps", "unit", "least")
+        part = fields(value, of="evidence", names=names)
         return cls(
             dev=Sample.from_json(part["dev"]),
             sealed=Sample.from_json(part["sealed"]),
             dev_variance=number(part["dev_variance"], of="evidence.dev_variance", least=LEAST_VARIANCE),
             sealed_variance=number(part["sealed_variance"], of="evidence.sealed_variance", least=LEAST_VARIANCE),
             leaps=Leaps.from_json(part["leaps"]),
+            unit=number(part["unit"], of="evidence.unit", least=LEAST_UNIT),
+            least=number(part["least"], of="evidence.least", least=0.0),
         )

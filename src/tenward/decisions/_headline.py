@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions._digits import signed
 from tenward.decisions._evidence import Sample
 from tenward.decisions._student import t_interval
 from tenward.decisions._units import group_units, unit_differences
@@ -50,8 +51,10 @@ class Headline:
     def found(self) -> str:
         """What was found, without a verdict."""
         missing = f"; {self.missing} more without a verdict on both sides" if self.missing else ""
-        interval = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        return f"{self.gain:+.3f} ({interval}) on {self.units} sealed {self.noun}s{missing}"
+        numbers = (self.gain, self.low, self.high)
+        gain, low, high = (signed(number, *numbers) for number in numbers)
+        interval = f"95 % interval {low} to {high}"
+        return f"{gain} ({interval}) on {self.units} sealed {self.noun}s{missing}"
 
 
 def headline(

@@ -21,6 +21,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions._digits import signed
 from tenward.decisions._evidence import Sample
 from tenward.decisions._student import t_quantile
 from tenward.errors import UsageError
@@ -82,13 +83,16 @@ class HumanCheck:
     def text(self) -> str:
         """One line for people."""
         verdict = "confirmed by a person" if self.confirmed else "not confirmed by a person"
-        interval = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
-        return f"{verdict}: {self.gain:+.3f} ({interval}) on {self.answers} cases"
+        numbers = (self.gain, self.low, self.high)
+        gain, low, high = (signed(number, *numbers) for number in numbers)
+        interval = f"95 % interval {low} to {high}"
+        return f"{verdict}: {gain} ({interval}) on {self.answers} cases"
 
     @property
     def agreement(self) -> str:
         """Another one: how far judge and person agree."""
-        told = f"judge {self.judge_gain:+.3f}, person alone {self.human_gain:+.3f}"
+        judge, person = self.judge_gain, self.human_gain
+        told = f"judge {signed(judge, person)}, person alone {signed(person, judge)}"
         if self.differing:
             told += f"; both prefer the same version on {self.same} of {self.differing} cases"
         else:

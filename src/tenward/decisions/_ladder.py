@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from tenward.decisions._better import measured
+from tenward.decisions._digits import places, signed
 from tenward.decisions._posterior_race import need_both_splits
 from tenward.decisions._race import Reading, Sight, SteppedRace
 from tenward.decisions._schedule import DEV_START, SEALED_START, looks
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AlphaRace", "FixedLine"]
 
 _HOPELESS = 0.05
+_BASE, _SLACK = 0.035, 0.025
 
 
 def chance_to_clear(sample: Sample, *, to_come: int, variance: float, z: float) -> float:
@@ -49,7 +51,7 @@ def confirm(sight: Sight, step: float) -> Reading:
     chance = chance_to_clear(sample, to_come=sight.to_come, variance=variance, z=step)
     if chance < _HOPELESS:
         line = step * math.sqrt(variance / max(sample.n, 1))
-        why = f"{line:+.3f} needed on sealed cases" if sight.last else f"chance to pass on sealed cases {chance:.3f}"
+        why = f"{signed(line)} needed on sealed cases" if sight.last else f"chance to pass on sealed cases {chance:.3f}"
         return measured("discard", why, sample)
     if sight.last:
         return measured("keep", f"more than {step:g} standard errors up on all sealed cases", sample)
@@ -109,8 +111,8 @@ class FixedLine:
     the plain sealed mean, over a whole run 0.02 to 0.04 too high.
 
     Attributes:
-        base: The line after many units, on the scale of the differences.
-        slack: How much higher it starts, at four units.
+        base: The line after many units, on the scale of the differences; None for 0.035 times the unit of sizes.
+        slack: How much higher it starts, at four units; None for 0.025 times that.
         step: Standard errors that the sealed mean must be up, above 0.
         in_play: How many dev units a candidate meets at most.
         sealed: How many sealed units it meets at most.
@@ -119,15 +121,15 @@ class FixedLine:
         UsageError: A number is out of its range.
     """
 
-    base: float = 0.035
-    slack: float = 0.025
+    base: float | None = None
+    slack: float | None = None
     step: float = 2.33
     in_play: int = 30
     sealed: int = 120
 
     def __post_init__(self) -> None:
         for name, value in (("base", self.base), ("slack", self.slack)):
-            if not 0.0 <= value < math.inf:
+            if value is not None and not 0.0 <= value < math.inf:
                 raise UsageError(f"{name}: found {value!r}, expected 0 or more", hint="leave it out for the default")
         check_confirm(self)
 
@@ -142,11 +144,14 @@ class FixedLine:
         """Read one look."""
         if sight.split == "sealed":
             return confirm(sight, self.step)
-        sample = sight.evidence.dev
-        line = self.base + self.slack * DEV_START / max(sample.n, 1)
+        sample, unit = sight.evidence.dev, sight.evidence.unit
+        base = _BASE * unit if self.base is None else self.base
+        slack = _SLACK * unit if self.slack is None else self.slack
+        line = base + slack * DEV_START / max(sample.n, 1)
+        told = f"{line:.{places(line)}f}"
         if sample.mean < line:
-            return measured("discard", f"the mean is below {line:.3f}", sample)
-        return measured("ask" if sight.last else "more", f"the mean is not below {line:.3f}", sample)
+            return measured("discard", f"the mean is below {told}", sample)
+        return measured("ask" if sight.last else "more", f"the mean is not below {told}", sample)
 
 
 def check_confirm(rule: AlphaRace | FixedLine) -> None:

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions._digits import places, worded
 from tenward.decisions._posterior_race import PosteriorRace
 from tenward.decisions._rule import Look
 from tenward.decisions._schedule import passes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Outlook", "outlook"]
 
 _RACES = 300
-_STEP = 0.005
+_STEP = 0.005  # in units
 _STEPS = 100
 _ENOUGH_SEALED = 40
 _NOISY = 0.15
@@ -31,7 +32,7 @@ class Outlook:
     """What the default rule can see in a set-up, by simulated races."""
 
     smallest_gain: float | None
-    """Smallest true gain that is kept at least every second time it is proposed; None when not even 0.5 is."""
+    """Smallest true gain that is kept every second time it is proposed, or more often; None when 0.5 units are not."""
 
     calls: float
     """Judge calls for one candidate, on average over the proposals the prior expects, keeps left out."""
@@ -68,28 +69,29 @@ def outlook(
     settings = settings or RaceSettings()
     rule = PosteriorRace(settings=settings)
     in_play = min(dev, settings.in_play)
-    start = in_play * max(2, passes(judge_sd, corrected=True))
-    expected = _Proposals(settings)
+    start = in_play * max(2, passes(judge_sd, unit=state.cases_unit, corrected=True))
+    expected = _Proposals(settings, state.unit)
     calls = _race_many(rule, state, dev, sealed, expected.draw)[1]
     smallest = _smallest(rule, state, dev, sealed)
     candidates = max(0, math.floor((budget - start) / calls))
-    lines = [_seen(smallest, dev, sealed), _afforded(candidates, calls, start, budget)]
+    lines = [_seen(smallest, state.unit, dev, sealed), _afforded(candidates, calls, start, budget)]
     full = start + in_play + 2 * min(sealed, settings.sealed)
     if budget < full:
         lines.append(f"{budget} calls do not pay for one full confirm: {full} are needed, the start included")
-    if sealed < _ENOUGH_SEALED and judge_sd > _NOISY:
+    if sealed < _ENOUGH_SEALED and judge_sd > _NOISY * state.unit:
         lines.append(
-            f"with {sealed} sealed cases and a judge as noisy as this (sd {judge_sd:.2f}) almost nothing is found, and "
-            f"keeps are less sure; give the sealed split {_ENOUGH_SEALED} cases or more, or use a steadier judge"
+            f"with {sealed} sealed cases and a judge as noisy as this (sd {worded(judge_sd)}) almost nothing is found, "
+            f"and keeps are less sure; give the sealed split {_ENOUGH_SEALED} cases or more, or use a steadier judge"
         )
     return Outlook(smallest_gain=smallest, calls=calls, start=start, candidates=candidates, lines=tuple(lines))
 
 
-def _seen(smallest: float | None, dev: int, sealed: int) -> str:
+def _seen(smallest: float | None, unit: float, dev: int, sealed: int) -> str:
     setup = f"{dev} dev and {sealed} sealed cases"
     if smallest is None:
-        return f"{setup} under this noise: no gain up to {_STEP * _STEPS:g} is kept every second time"
-    return f"{setup} under this noise: a true gain of {smallest:.3f} is kept every second time, smaller ones less often"
+        return f"{setup} under this noise: no gain up to {worded(_STEP * _STEPS * unit)} is kept every second time"
+    told = f"{smallest:.{places(smallest)}f}"
+    return f"{setup} under this noise: a true gain of {told} is kept every second time, smaller ones less often"
 
 
 def _afforded(candidates: int, calls: float, start: int, budget: int) -> str:
@@ -100,26 +102,28 @@ def _afforded(candidates: int, calls: float, start: int, budget: int) -> str:
 
 
 class _Proposals:
-    """True effects and shifts of proposals, as the prior expects them."""
+    """True effects of proposals and what the judges see, as the prior expects them; leaps are too rare to matter."""
 
-    def __init__(self, settings: RaceSettings) -> None:
-        self._prior = settings.prior
+    def __init__(self, settings: RaceSettings, unit: float) -> None:
+        self._prior, self._unit = settings.prior, unit
 
-    def draw(self, dice: random.Random) -> tuple[float, float, float]:
-        """Return a proposal's effect, and how much higher dev and sealed see it."""
-        prior, kind = self._prior, dice.random()
+    def draw(self, dice: random.Random) -> tuple[float, float]:
+        """Return what dev and sealed see of a proposal on average."""
+        prior, unit, kind = self._prior, self._unit, dice.random()
         if kind < prior.good:
-            return dice.expovariate(1 / prior.gain), 0.0, 0.0
-        effect = -dice.expovariate(1 / prior.loss)
-        place = (kind - prior.good) / prior.fooling if prior.fooling > 0 else 1.0
-        if place >= 1.0:
-            return effect, 0.0, 0.0
-        return effect, prior.shift, prior.leaks[int(place * len(prior.leaks))] * prior.shift
+            gain = unit * dice.expovariate(1 / prior.gain)
+            return gain, gain
+        loss = -unit * dice.expovariate(1 / prior.loss)
+        if kind >= prior.good + prior.fooling:
+            return loss, loss
+        look, leak = (unit * dice.expovariate(1 / size) for size in (prior.gain, prior.leak))
+        return look, loss + (leak if leak < look else 0.0)
 
 
 def _smallest(rule: PosteriorRace, state: Pooled, dev: int, sealed: int) -> float | None:
     def kept_half(steps: int) -> bool:
-        return _race_many(rule, state, dev, sealed, lambda _: (steps * _STEP, 0.0, 0.0))[0] >= 0.5
+        gain = steps * _STEP * state.unit
+        return _race_many(rule, state, dev, sealed, lambda _: (gain, gain))[0] >= 0.5
 
     low, high = 0, _STEPS
     if not kept_half(high):
@@ -130,7 +134,7 @@ def _smallest(rule: PosteriorRace, state: Pooled, dev: int, sealed: int) -> floa
             high = middle
         else:
             low = middle
-    return round(high * _STEP, 3)
+    return high * _STEP * state.unit
 
 
 def _race_many(
@@ -138,15 +142,14 @@ def _race_many(
     state: Pooled,
     dev: int,
     sealed: int,
-    draw: Callable[[random.Random], tuple[float, float, float]],
+    draw: Callable[[random.Random], tuple[float, float]],
 ) -> tuple[float, float]:
     """Return the share of keeps, and the mean number of judge calls."""
     dice = random.Random(1)  # noqa: S311 - a simulation that must repeat itself
     spread = {"dev": math.sqrt(state.dev_variance), "sealed": math.sqrt(state.sealed_variance)}
     kept, calls = 0, 0
     for _ in range(_RACES):
-        effect, dev_shift, sealed_shift = draw(dice)
-        seen = {"dev": effect + dev_shift, "sealed": effect + sealed_shift}
+        seen = dict(zip(("dev", "sealed"), draw(dice), strict=True))
         reached = {"dev": 0, "sealed": 0}
         race = rule.start(state, dev=dev, sealed=sealed)
         while isinstance(step := race.next(), Look):

@@ -1,31 +1,57 @@
 """How likely a candidate is better, given its differences and what is believed about proposals.
 
-The prior is laid out on atoms: 24 quantiles of each of its parts, where every way of fooling the judges is a part, and
-one for each size of a large effect. The likelihood of a mean of n differences is normal, so four numbers of evidence,
-two variances and the shares of large effects fix the answer. Plain floats throughout: the sum runs in one fixed order,
-and the same evidence gives the same bits wherever it is computed again.
+Sizes of effects are exponential in the prior, and the likelihood of a mean of n differences is normal, so all but one
+integral has a closed form and no effect lies between two points of a grid. Four numbers of evidence, two variances, the
+unit and the shares of large effects fix the answer. Plain floats throughout: sums run in one fixed order, and the same
+evidence gives the same bits wherever it is computed again.
+
+P(better) never falls when a mean rises: the dev mean before any sealed case, the sealed mean always. Every law of
+losses, and of what fools the judges (:mod:`tenward.decisions._fooling`), falls off faster than every law of gains.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate
-from operator import mul
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from tenward.decisions._evidence import Leaps
+from tenward.decisions._exponential import log_seen, log_tail, mean_size
+from tenward.decisions._fooling import Shown, leaks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tenward.decisions._evidence import Evidence
     from tenward.decisions._settings import Prior, RaceSettings
 
 __all__ = ["Posterior", "posterior"]
 
-_QUANTILES = 24
 _TAIL = 0.05
 _FOOLERS_A_GAIN = 20.0
+_STEPS = 40
+_CLOSE = 1e-6
+_NEGLIGIBLE = 1e-5
+_NONE = 1e-300
+
+
+class _Part(NamedTuple):
+    """One law of effects, after the evidence: exponential, cut to what was seen. Sizes are in units."""
+
+    weight: float
+    """Its logarithm until all parts are known, then its share."""
+
+    sign: float
+    """1 for gains, -1 for losses."""
+
+    kind: str
+    y: float
+    s: float
+    size: float
+
+    def above(self, effect: float) -> float:
+        """P(the effect is above a number of 0 or more)."""
+        return math.exp(log_tail(effect, self.y, self.s, self.size)) if self.sign > 0 else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,116 +67,182 @@ class Posterior:
     mean: float
     """Posterior mean of the effect: the gain that may be claimed. Shrunk, so it falls short of large gains."""
 
-    low: float
-    """5 % quantile of the effect."""
-
-    high: float
-    """95 % quantile of the effect."""
-
     fooling: float
     """P(the candidate is worse and fools the dev judge)."""
 
     leaps: Leaps
-    """P(a large gain), part of ``better``, and P(fooling by a large shift), part of ``fooling``."""
+    """P(a large gain), part of ``better``, and P(a large seeming gain), part of ``fooling``."""
+
+    unit: float = 1.0
+    parts: tuple[_Part, ...] = field(default=(), repr=False)
+    """What the quantiles are found from."""
+
+    @property
+    def low(self) -> float:
+        """5 % quantile of the effect."""
+        return self.quantile(_TAIL)
+
+    @property
+    def high(self) -> float:
+        """95 % quantile of the effect."""
+        return self.quantile(1.0 - _TAIL)
+
+    def quantile(self, share: float) -> float:
+        """The effect below which a share of the belief lies, above 0 and below 1. It is searched for at each call."""
+        worse = math.fsum(part.weight for part in self.parts if part.sign < 0)
+        sign, target = (-1.0, share) if share < worse else (1.0, 1.0 - share)
+        tails = dict[tuple[float, float, float], float]()
+        for part in self.parts:
+            if part.sign == sign:
+                law = (part.y, part.s, part.size)
+                tails[law] = tails.get(law, 0.0) + part.weight
+        whole = math.fsum(tails.values())
+        if not tails or whole <= target:
+            return 0.0
+
+        def excess(size: float) -> float:
+            beyond = math.fsum(weight * math.exp(log_tail(size, *law)) for law, weight in tails.items())
+            # Between bounds, so that a cliff on one side does not hold false position up on the other.
+            return max(-1.0, min(1.0, math.log(max(beyond, _NONE) / target)))
+
+        return sign * self.unit * _root(excess, min(1.0, math.log(whole / target)), next(iter(tails))[2])
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Atoms:
-    """The prior as points: plain losses, gains, and losses that fool the judges, those with a large shift last."""
-
-    points: tuple[tuple[float, float, float], ...]
-    """Log weight, and what dev and sealed see, of each."""
-
-    effects: tuple[float, ...]
-    """The true effect of each."""
-
-    rising: tuple[int, ...]
-    """The points in the order of their effects."""
-
-    gains: slice
-    large: slice
-    """Part of ``gains``."""
-
-    fooling: slice
-    strong: slice
-    """Part of ``fooling``."""
-
-
-@lru_cache(maxsize=64)
-def _atoms(prior: Prior, leaps: Leaps) -> _Atoms:
-    """Lay out the prior, with those shares of large effects."""
-    sizes = [-math.log1p(-(j - 0.5) / _QUANTILES) for j in range(1, _QUANTILES + 1)]
-    losses = [-prior.loss * size for size in sizes]
-    bad = 1.0 - prior.good - prior.fooling - leaps.gain - leaps.fooling
-    parts = [(bad, 0.0, 0.0, losses), (prior.good, 0.0, 0.0, [prior.gain * size for size in sizes])]
-    parts.append((leaps.gain, 0.0, 0.0, list(prior.leap_gains)))
-    fooled = [(prior.fooling, prior.shift, losses)]
-    # On dev such a loss looks just like a gain of that size, so that no size is for either alone.
-    fooled += [(leaps.fooling / len(prior.leap_gains), gain + prior.loss, [-prior.loss]) for gain in prior.leap_gains]
-    for share, shift, some in fooled:
-        ways = [(prior.leaks.count(leak) / len(prior.leaks), leak) for leak in sorted(set(prior.leaks))]
-        parts += [(share * weight, shift, leak * shift, some) for weight, leak in ways]
-    effects = tuple(effect for *_, some in parts for effect in some)
-    points = tuple(
-        (math.log(share) - math.log(len(some)) if share > 0 else -math.inf, effect + dev, effect + sealed)
-        for share, dev, sealed, some in parts
-        for effect in some
-    )
-    gains, large = _QUANTILES, 2 * _QUANTILES
-    fooling = large + len(prior.leap_gains)
-    return _Atoms(
-        points=points,
-        effects=effects,
-        rising=tuple(sorted(range(len(effects)), key=effects.__getitem__)),
-        gains=slice(gains, fooling),
-        large=slice(large, fooling),
-        fooling=slice(fooling, None),
-        strong=slice(fooling + len(set(prior.leaks)) * _QUANTILES, None),
-    )
+def _root(excess: Callable[[float], float], at_zero: float, step: float) -> float:
+    """Where a falling function that is above 0 at 0 reaches 0, by false position (Illinois)."""
+    low, above = 0.0, at_zero
+    while (below := excess(step)) > 0.0:
+        low, above, step = step, below, 2.0 * step
+    high, side = step, 0
+    for _ in range(_STEPS):
+        middle = high - below * (high - low) / (below - above)
+        if high - low < _CLOSE * high or not low < middle < high:
+            break
+        found = excess(middle)
+        if abs(found) < _CLOSE:
+            return middle
+        if found > 0.0:
+            low, above = middle, found
+            below, side = (below / 2 if side > 0 else below), 1
+        else:
+            high, below = middle, found
+            above, side = (above / 2 if side < 0 else above), -1
+    return (low + high) / 2
 
 
 def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
     """Weigh the prior with the evidence.
 
     Args:
-        evidence: Means and numbers of differences, their variances, and how often effects are large.
+        evidence: Means and numbers of differences, their variances, the unit, and how often effects are large.
         settings: The prior, and what counts as worthwhile.
     """
-    atoms = _atoms(settings.prior, _believed(evidence.leaps, sealed=evidence.sealed.n > 0))
-    at_dev, at_sealed = evidence.dev.mean, evidence.sealed.mean
-    dev = evidence.dev.n / (2.0 * evidence.dev_variance)
-    sealed = evidence.sealed.n / (2.0 * evidence.sealed_variance)
-    logs = [
-        log - dev * (at_dev - seen_dev) ** 2 - sealed * (at_sealed - seen_sealed) ** 2
-        for log, seen_dev, seen_sealed in atoms.points
-    ]
-    top = max(logs)
-    weights = [math.exp(log - top) for log in logs]
-    whole = sum(weights)
-    levels = list(accumulate(weights[at] for at in atoms.rising))
+    unit = evidence.unit
+    shown = Shown(
+        dev=evidence.dev.mean / unit,
+        dev_error=_error(evidence.dev.n, evidence.dev_variance, unit),
+        sealed=evidence.sealed.mean / unit,
+        sealed_error=_error(evidence.sealed.n, evidence.sealed_variance, unit),
+    )
+    believed = _believed(settings.prior, evidence.leaps, sealed=evidence.sealed.n > 0)
+    parts = _parts(settings.prior, believed, shown)
+    top = max(part.weight for part in parts)
+    weights = [math.exp(part.weight - top) for part in parts]
+    whole = math.fsum(weights)
+    shares = [weight / whole for weight in weights]
+    parts = [part._replace(weight=share) for part, share in zip(parts, shares, strict=True)]
+    worthwhile = settings.worthwhile_in(unit) / unit
+    by = {kind: math.fsum(part.weight for part in parts if part.kind == kind) for kind in _KINDS}
     return Posterior(
-        better=sum(weights[atoms.gains]) / whole,
-        worthwhile=sum(w for w, effect in zip(weights, atoms.effects, strict=True) if effect > settings.worthwhile)
-        / whole,
-        mean=sum(map(mul, weights, atoms.effects)) / whole,
-        low=atoms.effects[atoms.rising[_first(levels, _TAIL)]],
-        high=atoms.effects[atoms.rising[_first(levels, 1.0 - _TAIL)]],
-        fooling=sum(weights[atoms.fooling]) / whole,
-        leaps=Leaps(gain=sum(weights[atoms.large]) / whole, fooling=sum(weights[atoms.strong]) / whole),
+        better=min(1.0, by["gain"] + by["leap"]),
+        worthwhile=math.fsum(part.weight * part.above(worthwhile) for part in parts if part.sign > 0),
+        mean=unit * math.fsum(part.weight * part.sign * mean_size(part.y, part.s, part.size) for part in parts),
+        fooling=min(1.0, by["fooling"] + by["strong"]),
+        leaps=Leaps(gain=min(1.0, by["leap"]), fooling=min(1.0, by["strong"])),
+        unit=unit,
+        parts=tuple(part for part in parts if part.weight > _NEGLIGIBLE),
     )
 
 
-def _believed(leaps: Leaps, *, sealed: bool) -> Leaps:
-    """How often effects are large, with some hope left for great gains in a loop that has met foolers.
+_KINDS = ("loss", "gain", "leap", "fooling", "strong")
 
-    Dev cannot tell the two apart: were every leap dropped there, no sealed case would ever teach the loop otherwise. On
-    sealed cases the first look, of few cases, must not already be the last.
+
+def _error(n: int, variance: float, unit: float) -> float:
+    """Standard error of a mean, in units; infinite for that of none."""
+    return math.sqrt(variance / n) / unit if n else math.inf
+
+
+def _parts(prior: Prior, shares: _Shares, shown: Shown) -> list[_Part]:
+    """The prior's laws, each with the logarithm of its weight after the evidence."""
+    y, s, apart = _together(shown)
+    laws = (
+        ("loss", -1.0, shares.loss, prior.loss),
+        ("gain", 1.0, shares.gain, prior.gain),
+        ("leap", 1.0, shares.leap, prior.great),
+    )
+    parts = [
+        _Part(math.log(share) + apart + log_seen(sign * y, s, size), sign, kind, sign * y, s, size)
+        for kind, sign, share, size in laws
+        if share > 0.0
+    ]
+    fooling = (("fooling", shares.fooling, prior.gain, prior.leak), ("strong", shares.strong, prior.great, prior.gain))
+    for kind, share, look, leak in fooling:
+        if share <= 0.0:
+            continue
+        if shown.sealed_error == math.inf:
+            log = math.log(share) + log_seen(shown.dev, shown.dev_error, look)
+            parts.append(_Part(log, -1.0, kind, 0.0, math.inf, prior.loss))
+            continue
+        for w, log in leaks(shown, look=look, leak=leak, loss=prior.loss):
+            parts.append(_Part(math.log(share) + log, -1.0, kind, w - shown.sealed, shown.sealed_error, prior.loss))
+    return parts
+
+
+def _together(shown: Shown) -> tuple[float, float, float]:
+    """Both splits as one mean with its error, for effects that both see alike, and what their distance costs."""
+    if shown.sealed_error == math.inf:
+        return shown.dev, shown.dev_error, 0.0
+    if shown.dev_error == math.inf:
+        return shown.sealed, shown.sealed_error, 0.0
+    both = math.hypot(shown.dev_error, shown.sealed_error)
+    on_dev, on_sealed = (shown.sealed_error / both) ** 2, (shown.dev_error / both) ** 2
+    mean = on_dev * shown.dev + on_sealed * shown.sealed
+    return mean, shown.dev_error * (shown.sealed_error / both), -0.5 * ((shown.dev - shown.sealed) / both) ** 2
+
+
+class _Shares(NamedTuple):
+    """Of proposals, by what they are."""
+
+    loss: float
+    gain: float
+    leap: float
+    fooling: float
+    strong: float
+
+
+def _believed(prior: Prior, leaps: Leaps, *, sealed: bool) -> _Shares:
+    """The shares of the prior, with how often effects are large, and some hope in a loop that has met foolers.
+
+    Dev cannot tell a great gain from what only seems one. Were leaps dropped there, no sealed case would ever teach
+    the loop otherwise: on dev great gains are as likely beside great foolers as gains are beside foolers, which is also
+    what keeps a higher mean from speaking against a candidate. On sealed cases the first look, of few cases, must not
+    already be the last.
     """
-    hope = leaps.fooling / (_FOOLERS_A_GAIN if sealed else 1.0)
-    return Leaps(gain=max(leaps.gain, hope), fooling=leaps.fooling)
+    gain, fooling = leaps.gain, leaps.fooling
+    if prior.fooling <= 0.0:
+        fooling = 0.0
+    elif sealed:
+        gain = max(gain, fooling / _FOOLERS_A_GAIN)
+    else:
+        gain, fooling = _as_likely(gain, fooling, prior)
+    most = (1.0 - prior.good - prior.fooling) / 2
+    scale = min(1.0, most / (gain + fooling)) if gain + fooling > 0.0 else 1.0
+    gain, fooling = scale * gain, scale * fooling
+    loss = 1.0 - prior.good - prior.fooling - gain - fooling
+    return _Shares(loss=loss, gain=prior.good, leap=gain, fooling=prior.fooling, strong=fooling)
 
 
-def _first(levels: list[float], share: float) -> int:
-    """Index of the first running sum that reaches a share of the whole."""
-    target = share * levels[-1]
-    return next(index for index, level in enumerate(levels) if level >= target)
+def _as_likely(gain: float, fooling: float, prior: Prior) -> tuple[float, float]:
+    both, odds = gain + fooling, prior.good / (prior.good + prior.fooling)
+    gain = max(gain, odds * both)
+    return gain, both - gain

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions._digits import worded
 from tenward.decisions._posterior import posterior
 from tenward.decisions._race import Reading, Sight, SteppedRace
 from tenward.decisions._schedule import SEALED_START, looks
@@ -73,7 +74,10 @@ class PosteriorRace:
         step: Step = "discard" if sight.last else "more"
         if sight.split == "sealed":
             why = f"{better}, {settings.sure:g} needed to keep"
-            if belief.better >= settings.sure:
+            if belief.better >= settings.sure and belief.mean < sight.evidence.least:
+                step = "discard"
+                why = f"{better}, but less than {worded(sight.evidence.least)} is not worth having with this judge"
+            elif belief.better >= settings.sure:
                 step, why = "keep", better
             elif belief.better < settings.seal_drop:
                 step = "discard"
@@ -84,15 +88,15 @@ class PosteriorRace:
                 step, why = "ask", better
             elif belief.worthwhile < settings.drop:
                 step = "discard"
-                why = (
-                    f"P(gain above {settings.worthwhile:g}) {belief.worthwhile:.3f}, {settings.drop:g} needed to go on"
-                )
+                gain = worded(settings.worthwhile_in(sight.evidence.unit))
+                why = f"P(gain above {gain}) {belief.worthwhile:.3f}, {settings.drop:g} needed to go on"
+        ends = step in {"keep", "discard"} or sight.last
         return Reading(
             step=step,
             why=why,
             effect=belief.mean,
-            low=belief.low,
-            high=belief.high,
+            low=belief.low if ends else None,
+            high=belief.high if ends else None,
             p_better=belief.better,
             fooling=belief.fooling if sight.split == "sealed" else None,
             leaps=belief.leaps if sight.split == "sealed" else None,

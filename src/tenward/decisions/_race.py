@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tenward.decisions._digits import signed
 from tenward.decisions._evidence import Evidence, Sample
 from tenward.decisions._floors import Floor, FloorFinding, check_floor
 from tenward.decisions._rule import Decision, Look, Outcome, Split
@@ -54,6 +55,8 @@ class Reading:
 
     effect: float
     low: float | None
+    """None where there is too little to tell, or where the race goes on and nobody asks."""
+
     high: float | None
     p_better: float | None = None
     fooling: float | None = None
@@ -118,9 +121,12 @@ class SteppedRace:
             step = "undecided" if sight.last else "more"
             why = f"only {told} of {self._count(reached, self._split)} have a verdict on both sides"
         else:
-            why = f"{reading.why}; about {_signed(reading.effect)} on {self._where(sight.evidence)}"
+            why = f"{reading.why}; about {signed(reading.effect)} on {self._where(sight.evidence)}"
             if step == "keep":
-                findings = [check_floor(floor, Sample.of(self._criteria[floor.criterion])) for floor in self._floors]
+                findings = [
+                    check_floor(floor, Sample.of(self._criteria[floor.criterion]), unit=sight.evidence.unit)
+                    for floor in self._floors
+                ]
                 step, why = _mind_floors(findings, why, last=sight.last)
             elif step == "more" and sight.last:
                 step = "undecided"
@@ -181,11 +187,6 @@ class SteppedRace:
         if self._split == "dev":
             return self._count(evidence.dev.n, "dev")
         return f"{evidence.dev.n} dev and {self._count(evidence.sealed.n, 'sealed')}"
-
-
-def _signed(effect: float) -> str:
-    """Three decimals, as scores from 0 to 1 need them; more digits for the small numbers of other measures."""
-    return f"{effect:+.3f}" if effect == 0 or abs(effect) >= 0.0005 else f"{effect:+.2g}"
 
 
 def _mind_floors(findings: Sequence[FloorFinding], why: str, *, last: bool) -> tuple[str, str]:

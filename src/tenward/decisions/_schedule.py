@@ -8,7 +8,9 @@ __all__ = ["DEV_START", "SEALED_START", "looks", "passes"]
 
 DEV_START = 4
 SEALED_START = 8
+# In units.
 _AIM = 0.09
+_ORDINARY = 0.12
 _MOST = {"dev": 4, "sealed": 2}
 
 
@@ -29,13 +31,16 @@ def looks(most: int, *, start: int) -> tuple[int, ...]:
     return tuple(schedule)
 
 
-def passes(judge_sd: float, *, split: str = "dev", corrected: bool = False) -> int:
-    """How many passes the incumbent's stored score of a case averages, so that its noise stays near 0.09.
+def passes(judge_sd: float, *, unit: float = 0.0, split: str = "dev", corrected: bool = False) -> int:
+    """How many passes the incumbent's stored score of a case averages, so that its noise stays near 0.09 units.
 
     Args:
-        judge_sd: Standard deviation of one pass of the judge, from an A/A calibration, on the 0 to 1 scale.
+        judge_sd: Standard deviation of one pass of the judge, from an A/A calibration.
+        unit: What sizes are multiples of, as that calibration sees it; 0 where it sees none, and the judge is taken to
+            be an ordinary one.
         split: ``dev`` (1 to 4 passes) or ``sealed`` (1 or 2).
         corrected: Whether differences are corrected by :class:`CaseEffects`, for which half as many are enough.
     """
-    count = max(1, min(math.ceil((judge_sd / _AIM) ** 2), _MOST[split]))
+    noise = judge_sd / unit if unit else _ORDINARY * (judge_sd > 0.0)
+    count = max(1, min(math.ceil((noise / _AIM) ** 2), _MOST[split]))
     return max(1, count // 2) if corrected else count

@@ -8,7 +8,10 @@ from typing import Any, Self
 
 from tenward.errors import UsageError
 
-__all__ = ["Prior", "RaceSettings"]
+__all__ = ["WORTHWHILE", "Prior", "RaceSettings"]
+
+WORTHWHILE = 0.03
+"""The effect worth looking for, in units."""
 
 
 def _refuse(name: str, found: float, expected: str, hint: str) -> UsageError:
@@ -27,25 +30,24 @@ def _check_positive(name: str, value: float, *, hint: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """What is believed about a proposal's true effect, on the 0 to 1 scale of values.
+    """What is believed about a proposal's true effect. Sizes are in units: see :attr:`Pooled.unit`.
 
-    A proposal is a gain, a loss, or a loss that fools the dev judge; sizes are exponential. What is neither a gain nor
-    fooling is a loss.
+    A proposal is a gain, a loss, or a loss that fools the dev judge, to which it looks just like a gain. Sizes are
+    exponential. What is neither a gain nor fooling is a loss.
 
     Attributes:
         good: Share of true gains.
         gain: Mean size of a gain.
         loss: Mean size of a loss.
-        fooling: Share of losses that the dev judge takes for something better. 0 trusts the dev judge.
-        shift: How much higher the dev judge sees them.
-        leaks: Shares of a shift which the judge of the sealed cases may see too, each 0 to 1 and as likely as the
-            others; name one twice to make it twice as likely. The default guards against a sealed judge that shares
-            half of the weakness: of its keeps about 4 % are false, instead of 9 with ``(0.25,)``.
+        fooling: Share of losses that the dev judge takes for gains. 0 trusts the dev judge.
+        leak: How much of that look, on average, the judge of the sealed cases may be shown too; at most ``gain``, so
+            that a better sealed mean never speaks against a candidate. Of losses that look like great gains it may be
+            shown as much as ``gain``.
         leap: Share of gains far beyond ``gain``, and of losses that the dev judge takes for such: a first guess only,
             since :class:`Pooled` learns either share from candidates that met sealed cases. With the default they cost
             next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
             judge outright.
-        leap_gains: How large those gains are, each as likely as the others. Those losses look just as large on dev.
+        great: Mean size of those gains. Those losses look just as large on dev.
 
     Raises:
         UsageError: A number is out of its range.
@@ -54,38 +56,31 @@ class Prior:
     good: float = 0.10
     gain: float = 0.03
     loss: float = 0.02
-    fooling: float = 0.05
-    shift: float = 0.08
-    leaks: tuple[float, ...] = (0.25, 0.25, 0.5)
-    leap: float = 1e-5
-    leap_gains: tuple[float, ...] = (0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+    fooling: float = 0.25
+    leak: float = 0.015
+    leap: float = 3e-4
+    great: float = 0.3
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
-        _check_positive("prior.gain", self.gain, hint="0.03 is a gain of three points in a hundred")
-        _check_positive("prior.loss", self.loss, hint="0.02 is a loss of two points in a hundred")
+        _check_positive("prior.gain", self.gain, hint="0.03 is the default, in units")
+        _check_positive("prior.loss", self.loss, hint="0.02 is the default, in units")
         if not 0.0 <= self.fooling < 1.0 - self.good:
             hint = "shares of gains, losses and fooling proposals add up to 1, and losses need a share too"
             raise _refuse("prior.fooling", self.fooling, f"0 or more and below {1.0 - self.good:g}", hint)
         most = (1.0 - self.good - self.fooling) / 2
         if not 0.0 <= self.leap < most:
-            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.00001 is the default")
-        if not 0.0 <= self.shift < math.inf:
-            raise _refuse("prior.shift", self.shift, "0 or more", "0.08 is a typical shift")
-        if not self.leap_gains:
-            raise UsageError("prior.leap_gains: found none, expected one or more", hint="leave it out for the default")
-        for size in self.leap_gains:
-            _check_positive("prior.leap_gains", size, hint="0.2 is twenty points in a hundred")
-        if not self.leaks:
-            raise UsageError("prior.leaks: found none, expected one or more", hint="(0.25, 0.25, 0.5) is the default")
-        for leak in self.leaks:
-            if not 0.0 <= leak <= 1.0:
-                raise _refuse("prior.leaks", leak, "0 to 1", "0 for a sealed judge that cannot be fooled the same way")
+            raise _refuse("prior.leap", self.leap, f"0 or more and below {most:g}", "0.0003 is the default")
+        if not 0.0 < self.leak <= self.gain:
+            hint = "a judge that may be shown more than most gains are cannot confirm them"
+            raise _refuse("prior.leak", self.leak, f"above 0 and at most gain, {self.gain:g}", hint)
+        if not self.gain <= self.great < math.inf:
+            raise _refuse("prior.great", self.great, f"at least gain, {self.gain:g}", "0.3 is the default, in units")
 
     @property
     def expected(self) -> float:
-        """Mean difference that proposals are expected to show on dev units."""
-        return self.good * self.gain - (1.0 - self.good) * self.loss + self.fooling * self.shift
+        """Mean difference that proposals are expected to show on dev, in units."""
+        return (self.good + self.fooling) * self.gain - (1.0 - self.good - self.fooling) * self.loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,14 +96,16 @@ class RaceSettings:
             on more of them: 2 is for proposals that cost next to nothing.
         drop: Discard on dev when P(effect > worthwhile) falls below it. Under the default prior it starts at 0.0375,
             below the default: the evidence must *raise* the odds. 0 never discards before the last look.
-        worthwhile: The effect worth looking for, on the 0 to 1 scale.
-        ask: Go on to the sealed cases when P(effect > 0) reaches it on dev.
+        worthwhile: The effect worth looking for, on the scale of the scores; None for 0.03 units.
+        ask: Go on to the sealed cases when P(effect > 0) reaches it on dev, where what fools looks just like a gain: by
+            the default prior it cannot exceed 0.29 there.
         ask_last: The same at the last dev look.
         seal_drop: Discard on sealed when P(effect > 0) falls below it.
         sure: Keep when P(effect > 0) reaches it on all the evidence.
         prior: What is believed about proposals.
-        interaction_sd: First guess of how differently cases take to a change; outweighed after a few candidates.
-        guess_worth: How many observations that guess counts for.
+        interaction_sd: First guess of how differently cases take to a change, in units; outweighed after a few
+            candidates.
+        guess_worth: How many observations that guess counts for at first. It fades as others come in.
 
     Raises:
         UsageError: A number is out of its range, or two contradict each other.
@@ -118,10 +115,10 @@ class RaceSettings:
     sealed: int = 120
     first_look: int = 3
     drop: float = 0.05
-    worthwhile: float = 0.03
-    ask: float = 0.50
-    ask_last: float = 0.20
-    seal_drop: float = 0.20
+    worthwhile: float | None = None
+    ask: float = 0.26
+    ask_last: float = 0.16
+    seal_drop: float = 0.16
     sure: float = 0.90
     prior: Prior = Prior()
     interaction_sd: float = 0.10
@@ -132,7 +129,7 @@ class RaceSettings:
         """Return the settings for a judge that repeats itself, whose stored scores have no error to correct.
 
         In simulation an early look and the wary prior would each cost it a twelfth of the gain per proposal, and a
-        tenth for the same calls. It looks first after 4 units, and has ``leaks=(0.25,)``.
+        tenth for the same calls. It looks first after 4 units, and has ``leak=0.01``.
 
         Args:
             dials: Those to set otherwise, by name.
@@ -140,8 +137,12 @@ class RaceSettings:
         Raises:
             UsageError: A number is out of its range.
         """
-        others: dict[str, Any] = {"first_look": 4, "prior": Prior(leaks=(0.25,))}
+        others: dict[str, Any] = {"first_look": 4, "prior": Prior(leak=0.01)}
         return cls(**(others | dials))
+
+    def worthwhile_in(self, unit: float) -> float:
+        """The effect worth looking for, where the unit is this large on the scale of the scores."""
+        return WORTHWHILE * unit if self.worthwhile is None else self.worthwhile
 
     def __post_init__(self) -> None:
         for name, count in (("in_play", self.in_play), ("sealed", self.sealed), ("first_look", self.first_look)):
@@ -149,7 +150,7 @@ class RaceSettings:
                 raise _refuse(name, count, "1 or more", "leave it out for the default")
         if not 0.0 <= self.drop < 1.0:
             raise _refuse("drop", self.drop, "0 or more and below 1", "0.05 is thrifty, 0.01 thorough")
-        if not 0.0 <= self.worthwhile < math.inf:
+        if self.worthwhile is not None and not 0.0 <= self.worthwhile < math.inf:
             raise _refuse("worthwhile", self.worthwhile, "0 or more", "0.03 is three points in a hundred")
         for name, share in (("ask", self.ask), ("ask_last", self.ask_last), ("sure", self.sure)):
             _check_probability(name, share, hint="it is compared with P(effect > 0)")

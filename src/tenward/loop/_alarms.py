@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from tenward.decisions import Sample, signed, t_interval
 from tenward.judges import judge_sentences
 from tenward.loop._alarm_names import Alarm, AlarmName
 from tenward.loop._quotes import Added
@@ -23,7 +25,8 @@ __all__ = ["grader_quotes", "mark_overruled", "output_alarms", "split_alarms"]
 
 _LONGER = 2.0
 _LONGER_BY = 40
-_BEHIND = 0.03
+_CONFIDENCE = 0.95
+_ROUNDING = 1e-9
 _FOOLED = 0.5
 _APART = 2.5
 
@@ -70,11 +73,28 @@ def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]
     new, old = (mean(float(len(row.output.split())) for row in rows if row.output) for rows in (candidate, incumbent))
     if new is not None and old is not None and new > _LONGER * old and new - old > _LONGER_BY:
         alarms.append(Alarm(name="length", evidence=f"its outputs have {new:.0f} words, the incumbent's {old:.0f}"))
-    new, old = (mean(row.references for row in rows) for rows in (candidate, incumbent))
-    if new is not None and old is not None and new < old - _BEHIND:
-        told = f"the judge is pleased while the references fall: {new:.3f} from {old:.3f}"
+    fall = _fall(candidate, incumbent)
+    if fall is not None and fall[1] < -_ROUNDING:
+        mean_fall, least = (signed(number) for number in fall)
+        told = f"the judge is pleased while the references fall: by {mean_fall} over cases, at best {least}"
         alarms.append(Alarm(name="references-fall", evidence=told))
     return tuple(alarms)
+
+
+def _fall(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]) -> tuple[float, float] | None:
+    """By how much the references moved over the cases, and the upper end of the 95 % interval of that."""
+    new, old = (_references(rows) for rows in (candidate, incumbent))
+    moved = Sample.of(value - old[case] for case, value in new.items() if case in old)
+    return None if moved.n < 2 else (moved.mean, t_interval(moved, _CONFIDENCE)[1])
+
+
+def _references(rows: Sequence[CaseScore]) -> dict[str, float]:
+    """Mean closeness to the references, by case."""
+    seen: dict[str, list[float]] = {}
+    for row in rows:
+        if row.references is not None:
+            seen.setdefault(row.case_id, []).append(row.references)
+    return {case: math.fsum(values) / len(values) for case, values in seen.items()}
 
 
 def split_alarms(decision: Decision) -> tuple[Alarm, ...]:
@@ -87,7 +107,8 @@ def split_alarms(decision: Decision) -> tuple[Alarm, ...]:
         decision: Of any rule.
     """
     evidence = decision.evidence
-    told = f"{evidence.dev.mean:+.3f} on dev and {evidence.sealed.mean:+.3f} on sealed cases"
+    dev, sealed = evidence.dev.mean, evidence.sealed.mean
+    told = f"{signed(dev, sealed)} on dev and {signed(sealed, dev)} on sealed cases"
     if decision.fooling is not None and decision.fooling > _FOOLED:
         why = f"P(worse, but pleases the dev judge) {decision.fooling:.2f}"
     elif decision.outcome == "keep" and evidence.gap > _APART:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.decisions import signed
 from tenward.judges import fence, sendable
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def section_ideas(title: str, lead: str, past: Sequence[PastIdea]) -> Section:
     """Past ideas, with what came of them."""
     items: list[_Item] = []
     for one in past:
-        effect = "" if one.effect is None else f", effect {one.effect:+.3f}"
+        effect = "" if one.effect is None else f", effect {signed(one.effect)}"
         text = one.idea.text.strip()
         if one.retro is not None:
             text += f"\nLearned: {one.retro.why}"

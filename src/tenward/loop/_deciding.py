@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenward.decisions import CaseEffects, Decision, Look, Pooled, differences_by_unit, unit_differences
+from tenward.decisions import CaseEffects, Decision, Look, Pooled, differences_by_unit, signed, unit_differences
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._scores import ScoreTable, candidate_sample, cases_of, mean
 from tenward.loop._states import LookState
@@ -159,7 +159,7 @@ class Duel:
         variance = self._pooled.dev_variance if self._bench.scored_by_judge else 0.0
         margin = _HOPELESS * math.sqrt(variance / len(differences))
         count = f"{len(differences)} {self._bench.noun}{'' if len(differences) == 1 else 's'}"
-        return middle + margin < 0, f"{middle:+.3f} on {count}, ±{margin:.3f}"
+        return middle + margin < 0, f"{signed(middle, margin)} on {count}, ±{signed(margin, middle)[1:]}"
 
     def _criterion(self, name: str, units: Sequence[Unit]) -> list[float]:
         cases = cases_of(units)

@@ -286,6 +286,7 @@ class Engine:
                     commit=commit,
                     slot=control.slots.slot(self.spec.parallel),
                     judge_sd=control.state.calibration.get("judge_sd"),
+                    unit=control.state.calibration.get("unit", 0.0),
                 )
             return incumbents[epoch]
 

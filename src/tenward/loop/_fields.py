@@ -247,7 +247,7 @@ def unlike(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def split_names(value: Any, default: float) -> Any:
-    """A mapping from one name or a list of them, each with the same number; anything else unchanged."""
+def split_names(value: Any, default: float | None) -> Any:
+    """A mapping from one name or a list of them, each with the same value; anything else unchanged."""
     value = [value] if isinstance(value, str) else value
     return {str(name): default for name in value} if is_list(value) else value

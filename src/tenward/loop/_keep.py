@@ -20,7 +20,6 @@ __all__ = ["AlarmsSpec", "Keep", "RuleName"]
 
 RuleName = Literal["race", "better", "alpha", "line", "betting"]
 
-_MARGIN = 0.05
 _DIALS: dict[str, tuple[str, ...]] = {
     "race": ("sure", "worthwhile", "drop", "ask", "ask_last", "seal_drop", "in_play", "sealed"),
     "better": (),
@@ -48,14 +47,18 @@ class Keep(Document):
     rule: RuleName | None = None
     """``race`` where there are cases, ``better`` where there are none."""
 
-    never_lower: dict[str, Annotated[float, Field(gt=0, le=1, strict=True)]] = Field(default_factory=dict[str, float])
-    """Criteria that may not lose, with the loss tolerated on a scale of 0 to 1; a list of names tolerates 0.05."""
+    never_lower: dict[str, Annotated[float, Field(gt=0, le=1, strict=True)] | None] = Field(
+        default_factory=dict[str, float | None]
+    )
+    """Criteria that may not lose, with the loss tolerated on the scale of the scores; a list of names tolerates a
+    quarter of what lies between cases, 0.05 where their standard deviation is 0.2."""
 
     sure: _Share | None = None
     """``race``: keep when P(better) reaches it on all the evidence; 0.9."""
 
     worthwhile: _Share | None = None
-    """``race`` and ``betting``: the effect worth looking for, on the 0 to 1 scale of values; 0.03."""
+    """``race`` and ``betting``: the effect worth looking for, on the scale of the scores. Left out, it goes by
+    that scale: 0.03 where the standard deviation over cases is 0.2, a tenth of it where they lie ten times closer."""
 
     drop: _Share | None = None
     """``race``: discard on dev cases when P(effect above worthwhile) falls below it: 0.05 is thrifty with judging,
@@ -77,10 +80,10 @@ class Keep(Document):
     """``alpha`` and ``line``: standard errors that the sealed mean must be up; 1.64 and 2.33."""
 
     base: _Share | None = None
-    """``line``: the line the mean of the dev cases must not fall below; 0.035."""
+    """``line``: the line the mean of the dev cases must not fall below; 0.035, by the scale as ``worthwhile``."""
 
     slack: _Share | None = None
-    """``line``: how much higher the line starts; 0.025."""
+    """``line``: how much higher the line starts; 0.025, likewise."""
 
     in_play: _Units | None = None
     """``race``, ``line`` and ``alpha``: dev cases a candidate meets at most; 20, 30 and 60."""
@@ -95,7 +98,7 @@ class Keep(Document):
     @field_validator("never_lower", mode="before")
     @classmethod
     def _read_names(cls, value: Any) -> Any:
-        return split_names(value, _MARGIN)
+        return split_names(value, None)
 
     @model_validator(mode="after")
     def _agree(self) -> Keep:

@@ -187,16 +187,22 @@ async def prepare(
     sight = await look(control, bench, first, anyway=anyway or begun)
     found = _calibrated(first, bench)
     if bench.scored_by_judge:
-        first.judge_sd = found.judge_sd if found is not None else 0.0
+        first.judge_sd, first.unit = (found.judge_sd, found.unit) if found is not None else (0.0, 0.0)
         await first.measure(cases, split="dev", doing="calibration")
     variance = 0.0 if found is None else found.judge_variance
     rule = control.spec.rule_under(first.judge_sd)
     settings = getattr(rule, "settings", None)
-    pooled = Pooled.initial(variance, settings=settings if isinstance(settings, RaceSettings) else None)
+    pooled = Pooled.initial(
+        variance,
+        cases_unit=first.unit,
+        span=_span(control),
+        settings=settings if isinstance(settings, RaceSettings) else None,
+    )
     for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
         if past.decision is not None and not past.open and not past.placebo:
             pooled = pooled.after(Decision.from_json(dict(past.decision)))
     facts: dict[str, Any] = {"cases": len(cases), "mean": first.mean, "judge_sd": 0.0, "icc": None, "lines": []}
+    facts["unit"] = first.unit
     if found is not None:
         lines = found.lines if bench.scored_by_judge else _number_lines(found, abs(bench.factor(first.mean)))
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
@@ -214,7 +220,7 @@ async def prepare(
         arrow=True,
         phase=LoopPhase.RUNNING,
         pooled=pooled.to_json(),
-        effects=first.effects(),
+        effects=first.effects(pooled),
         calibration=json.loads(json.dumps(facts)),
         incumbent_score=first.mean,
         baseline_score=first.mean if control.state.incumbent == control.state.baseline else None,
@@ -223,6 +229,11 @@ async def prepare(
         forget=[SIGHT_SCORES],
     )
     _put_aside(control, bench)
+
+
+def _span(control: Control) -> float:
+    """What lies between worst and best outputs on this judge's scale; 0 where nobody has measured it."""
+    return float(control.state.calibration.get("span") or 0.0)
 
 
 async def _seen(
@@ -310,7 +321,7 @@ async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent
         phase=LoopPhase.RUNNING,
         incumbent_score=incumbent.mean,
         baseline_score=incumbent.mean if state.incumbent == state.baseline else control.state.baseline_score,
-        effects=incumbent.effects(),
+        effects=incumbent.effects(Pooled.from_json(dict(control.state.pooled))),
         forget=[f"e{epoch}" for epoch in range(max(0, oldest - _OLD_EPOCHS), oldest)],
     )
 

@@ -15,6 +15,7 @@ from tenward.loop._states import ProgressEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from tenward.decisions import Pooled
     from tenward.loop._bench import Bench, Unit
     from tenward.loop._control import Control
     from tenward.loop._journal import CaseScore
@@ -181,15 +182,25 @@ class Incumbent:
         commit: Its files.
         slot: Where it is measured.
         judge_sd: Standard deviation of one pass of the judge; None before the calibration.
+        unit: What sizes are multiples of, as the calibration saw it; 0 before it, or where it saw none.
     """
 
     def __init__(
-        self, control: Control, bench: Bench, *, epoch: int, commit: str, slot: Slot, judge_sd: float | None
+        self,
+        control: Control,
+        bench: Bench,
+        *,
+        epoch: int,
+        commit: str,
+        slot: Slot,
+        judge_sd: float | None,
+        unit: float = 0.0,
     ) -> None:
         self.epoch = epoch
         self.commit = commit
         self.scores = ScoreTable(control, bench, f"e{epoch}")
         self.judge_sd = judge_sd
+        self.unit = unit
         self._control = control
         self._bench = bench
         self._slot = slot
@@ -214,10 +225,14 @@ class Incumbent:
         """How many passes the judge's noise asks for, over one case."""
         if not self._bench.scored_by_judge:
             return 1
-        return passes(self.judge_sd or 0.0, split=split, corrected=split == "dev" and self.corrected)
+        return passes(self.judge_sd or 0.0, unit=self.unit, split=split, corrected=split == "dev" and self.corrected)
 
-    def effects(self) -> dict[str, object]:
-        """What is known of the errors of its scores before any candidate, as data; empty if nothing is to correct."""
+    def effects(self, pooled: Pooled) -> dict[str, object]:
+        """What is known of the errors of its scores before any candidate, as data; empty if nothing is to correct.
+
+        Args:
+            pooled: What the rule has learned.
+        """
         if not self.corrected or not self.judge_sd:
             return {}
         units = self.in_play
@@ -227,6 +242,7 @@ class Incumbent:
             judge_variance=self.judge_sd**2,
             passes=max(1, scores // len(units)),
             units=len(units),
+            unit=pooled.unit,
             settings=rule.settings if isinstance(rule, PosteriorRace) else None,
         ).to_json()
 

@@ -29,15 +29,26 @@ class SimulatedJudge(Judge):
         noise: Standard deviation of one pass.
         interaction: Standard deviation of how differently cases take to a text.
         seed: Another seed is another judge.
+        spread: Standard deviation of how hard cases are, whatever the text.
+        squeeze: What is left of every distance from 0.5: 1 for all, 0.1 for a judge that uses a tenth of its scale.
     """
 
     def __init__(
-        self, quality: Callable[[str], float], *, noise: float = 0.1, interaction: float = 0.05, seed: int = 0
+        self,
+        quality: Callable[[str], float],
+        *,
+        noise: float = 0.1,
+        interaction: float = 0.05,
+        seed: int = 0,
+        spread: float = 0.0,
+        squeeze: float = 1.0,
     ) -> None:
         self._quality = quality
         self._noise = noise
         self._interaction = interaction
         self._seed = seed
+        self._spread = spread
+        self._squeeze = squeeze
         self.judged = 0
         """Cases judged so far."""
 
@@ -52,6 +63,8 @@ class SimulatedJudge(Judge):
         value = self._quality(case.output)
         value += self._interaction * _normal(self._seed, case.output, case.id)
         value += self._noise * _normal(self._seed, case.output, case.id, lent_calls().sample)
+        value += self._spread * _normal(self._seed, "level", case.id)
+        value = 0.5 + self._squeeze * (value - 0.5)
         scale = rubric.scale
         score = min(max(value, 0.0), 1.0) * scale.hi
         return Verdict(
