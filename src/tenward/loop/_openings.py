@@ -28,7 +28,7 @@ from tenward.loop._notes import STATE_NOTE
 from tenward.loop._scores import ScoreTable, cases_of, mean
 from tenward.loop._seal import broken_seal
 from tenward.loop._sentinels import MOST_SENTINELS, check_sentinels, draw_sentinels
-from tenward.loop._sight import SIGHT_SCORES, look
+from tenward.loop._sight import SIGHT_SCORES, look, sight_span
 from tenward.loop._stages import try_stages
 from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read_state
 from tenward.loop._strictness import with_placebo
@@ -195,7 +195,7 @@ async def prepare(
     pooled = Pooled.initial(
         variance,
         cases_unit=first.unit,
-        span=_span(control),
+        span=sight_span(sight) or 0.0,
         settings=settings if isinstance(settings, RaceSettings) else None,
     )
     for past in control.journal.attempts():  # of a loop whose journal was lost; a new one has none
@@ -229,11 +229,6 @@ async def prepare(
         forget=[SIGHT_SCORES],
     )
     _put_aside(control, bench)
-
-
-def _span(control: Control) -> float:
-    """What lies between worst and best outputs on this judge's scale; 0 where nobody has measured it."""
-    return float(control.state.calibration.get("span") or 0.0)
 
 
 async def _seen(
