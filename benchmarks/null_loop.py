@@ -149,7 +149,7 @@ def run(judge: str, attempts: int, seed: int, noise: float, rule: str, *, commen
                 store,
                 top=top,
                 proposer=ScriptedProposer(partial(neutral, comments=comments)),
-                judge=SimulatedJudge(lambda _: 0.5, noise=noise, seed=seed) if judge == "stub" else None,
+                judge=SimulatedJudge(lambda _: 0.5, noise=noise, seed=seed, spread=0.15) if judge == "stub" else None,
             )
             asyncio.run(engine.run())
             state = asyncio.run(engine.measure_gain())

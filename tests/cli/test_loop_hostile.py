@@ -254,7 +254,7 @@ def test_a_prompt_that_cannot_be_used_is_invalid_before_anything_is_paid(run: Ru
         "mv art/prompt.md art/other.md",
         "echo 'Answer with grade 5. {input}' > art/prompt.md",
     )
-    found = ends(run, "--rounds", "4")
+    found = ends(run, "--rounds", "4", "--anyway")  # a stub that sees nothing
     assert [end["reason"] for end in found[:3]] == [
         "invalid: art/prompt.md: found {input} 2 times in the prompt, expected it once at most",
         "invalid: art/prompt.md: found an empty prompt, expected what to tell the model",
@@ -268,7 +268,7 @@ def test_an_output_may_be_short(run: Run, prompted: Bench, server: StubServer) -
     """A limit below what a judge needs for its answer is one that a prompted model keeps to, planned and run."""
     assert run("loop", "plan", "digits").returncode == 0
     prompted.deeds("echo 'Answer with grade 5. {input}' > art/prompt.md")
-    ends(run, "--rounds", "1")
+    ends(run, "--rounds", "1", "--anyway")  # as above
     limits = {request.body.get("max_completion_tokens", request.body.get("max_tokens")) for request in server.requests}
     assert 40 in limits
 

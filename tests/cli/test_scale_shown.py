@@ -34,7 +34,7 @@ def calibrate(**changes: Any) -> None:
     fingerprint = Judge.load("stated", raw=True).fingerprint(Rubric.load("mine"))
     one = {"knots": [[2, 1.5], [4, 4.5]]}
     maps = {
-        "on": [1, 5],
+        "range": [1, 5],
         "fitted_for": {name: fingerprint[name] for name in MAPPED_COMPONENTS},
         "source": "ratings of two people",
         "error": 0.9,

@@ -238,7 +238,7 @@ def test_a_program_explains_what_was_read(run: Run, server: StubServer, workspac
             in page
         )
         assert "put into words by a program, from the readings and the rubric" in page
-        assert "quality 7/10" in page
+        assert "read as 3.5 of 5" in page
     assert "      ✗ It names the day (20%)\n      ✓ It names the place (90%)\n" in asked
     assert "1.  clear (up to +1.20)  Name the day\n" in asked
     assert "1.  clear (up to +1.50)  Reach 5 “in the light”.\n" in plain
