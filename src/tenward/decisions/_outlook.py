@@ -33,7 +33,7 @@ class Outlook:
     """What the default rule can see in a set-up, by simulated races."""
 
     smallest_gain: float | None
-    """Smallest true gain that is kept every second time it is proposed, or more often; None when not even 0.5 units are."""
+    """Smallest true gain that is kept at least every second time; None when not even 0.5 units are."""
 
     calls: float
     """Judge calls for one candidate, on average over the proposals the prior expects, keeps left out."""
