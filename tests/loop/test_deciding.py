@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tenward.decisions import CaseEffects, Decision, Pooled, Prior
+from tenward.decisions import CaseEffects, Decision, Pooled
 from tenward.loop import AttemptState, Engine, Journal, LoopRecord, LoopSpec, LoopState, Status, journal_path
 from tenward.testing import ScriptedJudge, ScriptedProposer, SimulatedJudge
 
@@ -210,7 +210,7 @@ async def test_an_unchanged_copy_is_learned_from_and_a_damaged_one_is_not(tmp_pa
     assert {True, False} == set(kinds)
     expected = no_totals(state)
     for one in attempts:
-        shift = Prior().expected if one.placebo else 0.0
+        shift = expected.expected if one.placebo else 0.0
         if one.placebo in {"", "unchanged"}:
             expected = expected.after({unit: value + shift for unit, value in one.shown.items()})
     assert CaseEffects.from_json(dict(state.effects)) == expected

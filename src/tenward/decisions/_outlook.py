@@ -12,6 +12,7 @@ from tenward.decisions._posterior_race import PosteriorRace
 from tenward.decisions._rule import Look
 from tenward.decisions._schedule import passes
 from tenward.decisions._settings import RaceSettings
+from tenward.decisions._unit import unit_of_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Outlook", "outlook"]
 
 _RACES = 300
-_STEP = 0.005  # in units
+_STEP = 0.005  # in units, of cases or of differences
 _STEPS = 100
 _ENOUGH_SEALED = 40
 _NOISY = 0.15
@@ -32,7 +33,7 @@ class Outlook:
     """What the default rule can see in a set-up, by simulated races."""
 
     smallest_gain: float | None
-    """Smallest true gain that is kept every second time it is proposed, or more often; None when 0.5 units are not."""
+    """Smallest true gain that is kept at least every second time; None when not even 0.5 units are."""
 
     calls: float
     """Judge calls for one candidate, on average over the proposals the prior expects, keeps left out."""
@@ -72,9 +73,11 @@ def outlook(
     start = in_play * max(2, passes(judge_sd, unit=state.cases_unit, corrected=True))
     expected = _Proposals(settings, state.unit)
     calls = _race_many(rule, state, dev, sealed, expected.draw)[1]
-    smallest = _smallest(rule, state, dev, sealed)
+    # Where cases hardly differ, noise may hide all that is usual, and still not what is large beside the noise.
+    scale = max(state.unit, unit_of_differences(state.dev_variance))
+    smallest = _smallest(rule, state, scale, dev, sealed)
     candidates = max(0, math.floor((budget - start) / calls))
-    lines = [_seen(smallest, state.unit, dev, sealed), _afforded(candidates, calls, start, budget)]
+    lines = [_seen(smallest, scale, dev, sealed), _afforded(candidates, calls, start, budget)]
     full = start + in_play + 2 * min(sealed, settings.sealed)
     if budget < full:
         lines.append(f"{budget} calls do not pay for one full confirm: {full} are needed, the start included")
@@ -86,10 +89,10 @@ def outlook(
     return Outlook(smallest_gain=smallest, calls=calls, start=start, candidates=candidates, lines=tuple(lines))
 
 
-def _seen(smallest: float | None, unit: float, dev: int, sealed: int) -> str:
+def _seen(smallest: float | None, scale: float, dev: int, sealed: int) -> str:
     setup = f"{dev} dev and {sealed} sealed cases"
     if smallest is None:
-        return f"{setup} under this noise: no gain up to {worded(_STEP * _STEPS * unit)} is kept every second time"
+        return f"{setup} under this noise: no gain up to {worded(_STEP * _STEPS * scale)} is kept every second time"
     told = f"{smallest:.{places(smallest)}f}"
     return f"{setup} under this noise: a true gain of {told} is kept every second time, smaller ones less often"
 
@@ -120,9 +123,9 @@ class _Proposals:
         return look, loss + (leak if leak < look else 0.0)
 
 
-def _smallest(rule: PosteriorRace, state: Pooled, dev: int, sealed: int) -> float | None:
+def _smallest(rule: PosteriorRace, state: Pooled, scale: float, dev: int, sealed: int) -> float | None:
     def kept_half(steps: int) -> bool:
-        gain = steps * _STEP * state.unit
+        gain = steps * _STEP * scale
         return _race_many(rule, state, dev, sealed, lambda _: (gain, gain))[0] >= 0.5
 
     low, high = 0, _STEPS
@@ -134,7 +137,7 @@ def _smallest(rule: PosteriorRace, state: Pooled, dev: int, sealed: int) -> floa
             high = middle
         else:
             low = middle
-    return high * _STEP * state.unit
+    return high * _STEP * scale
 
 
 def _race_many(
