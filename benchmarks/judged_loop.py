@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,7 @@ from tenward.datasets import DataSet
 from tenward.evaluation import Store
 from tenward.loop import Engine, Journal, LoopRecord, LoopSpec, journal_path
 from tenward.testing import ScriptedProposer
+from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from tenward.datasets import Case
@@ -68,10 +70,15 @@ def make(top: Path, kind: str, seed: int) -> None:
         "half": {name: " ".join(text.split()[: max(2, len(text.split()) // 2)]) for name, text in right.items()},
         "shuffled": shuffled,
     }
-    rows = [{"id": case.id, "input": case.input, "split": case.split} for case in cases]
+    rows = [
+        {"id": case.id, "input": case.input, "split": case.split, "references": list(case.references)} for case in cases
+    ]
+    shipped = Library.discover().find("rubrics", "commit-subject").read_text(encoding="utf-8")
     files = {
         "which.txt": "other\n" if kind == "right" else "right\n",
         "answer.py": ANSWER,
+        # The judge alone decides; references only show, at the start, what it sees.
+        "rubrics/commit-subject.yaml": re.sub(r"(?m)^mix: .*$", "mix: {judge: 1, references: 0}", shipped),
         "outputs.json": json.dumps(outputs),
         "datasets/c.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
     }

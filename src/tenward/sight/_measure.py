@@ -27,6 +27,9 @@ __all__ = ["Reading", "compare_readings", "judged_alone", "measure_sight", "plan
 
 _EDGE = 0.5
 _SAME = 1e-12
+_MAY_SEE = 0.8
+"""Where the interval reaches this far up, too few cases were drawn to call a judge blind: it may well see."""
+
 _BETTER = "reference"
 
 

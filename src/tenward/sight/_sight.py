@@ -24,7 +24,7 @@ ALL_RUNGS = "all"
 
 Seen = Literal["sees", "blind", "turned", "unknown"]
 """``sees``: some rung, or all together, is told from the output beyond chance. ``blind``: none is. ``turned``: blind,
-and over all rungs the worse text reads higher. ``unknown``: too few cases for a rung to show by itself."""
+and over all rungs the worse text reads higher. ``unknown``: too few cases to tell; it may well see."""
 
 _CHANCE = 0.5
 _CLEAR = 0.95
