@@ -144,3 +144,24 @@ async def test_a_proposer_that_puts_an_evaluator_there_is_invalid(lab: Lab) -> N
 
     state = await lab.run(change=change)
     assert state.counts == {"invalid": 1}
+
+
+async def test_what_readings_mean_is_sealed_with_their_judge(lab: Lab) -> None:
+    """The scale file that counts under the rubric is part of the seal, and is refused where it is not committed."""
+    fitted_for = "{rubric: a, prompt: b, schema: c, model: d, reading: e}"
+    maps = "criteria: {good: {knots: [[4, 2], [6, 8]]}}"
+    one = f"{{range: [0, 10], fitted_for: {fitted_for}, source: made up, {maps}}}"
+    lab.write("judges/j.scale.yaml", f"scale: j/v1\nrubrics: {{other/v1: {one}}}\n")
+    assert "judges/j.scale.yaml" not in (await lab.run()).seal_parts
+    lab.write("judges/j.scale.yaml", f"scale: j/v1\nrubrics: {{r/v1: {one}}}\n")
+    with pytest.raises(LoopError, match=r"judges/j\.scale\.yaml: found it outside of the commit"):
+        await lab.run()
+
+
+async def test_a_committed_scale_file_is_a_part_of_the_seal(lab: Lab) -> None:
+    """Fitted anew it would be another evaluator: its name is among the parts."""
+    maps = "fitted_for: {model: d}, source: made up, criteria: {good: {knots: [[4, 2], [6, 8]]}}"
+    lab.write("judges/j.scale.yaml", f"scale: j/v1\nrubrics: {{r/v1: {{range: [0, 10], {maps}}}}}\n")
+    lab.git("add", ".")
+    lab.git("commit", "-qm", "Say what readings mean")
+    assert "judges/j.scale.yaml" in (await lab.run()).seal_parts

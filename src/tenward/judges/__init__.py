@@ -22,7 +22,15 @@ from tenward.judges._model_judge import ModelJudge
 from tenward.judges._panel import PanelJudge
 from tenward.judges._record import case_key, verdict_as_dict, verdict_from_dict
 from tenward.judges._retry import all_of
-from tenward.judges._scale import MAPPED_COMPONENTS, CriterionScale, RubricScale, ScaleFile, ScaleInUse, scale_schema
+from tenward.judges._scale import (
+    MAPPED_COMPONENTS,
+    CriterionScale,
+    RubricScale,
+    ScaleFile,
+    ScaleInUse,
+    scale_file_for,
+    scale_schema,
+)
 from tenward.judges._schema import judge_schema
 from tenward.judges._spec import Explain, JudgeSpec, PanelSpec, Price, load_spec
 from tenward.judges._structured import StructuredModel
@@ -75,6 +83,7 @@ __all__ = [
     "lent_calls",
     "load_spec",
     "refusals",
+    "scale_file_for",
     "scale_schema",
     "sendable",
     "verdict_as_dict",

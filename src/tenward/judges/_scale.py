@@ -34,6 +34,7 @@ __all__ = [
     "ScaleInUse",
     "apply_scale",
     "load_scales",
+    "scale_file_for",
     "scale_in_use",
     "scale_schema",
 ]
@@ -258,7 +259,7 @@ def _mapped(item: CriterionVerdict, scale: ScaleInUse, rubric: Rubric) -> Criter
 
 
 def load_scales(library: Library, path: Path, judge: str) -> tuple[tuple[Path, ScaleFile], ...]:
-    """The scale files of a judge: of the workspace, beside the judge's file, and of the shipped library.
+    """The scale files of a judge: of the workspace, of the shipped library, and beside the judge's file.
 
     Args:
         library: Where to look.
@@ -270,9 +271,8 @@ def load_scales(library: Library, path: Path, judge: str) -> tuple[tuple[Path, S
     """
     name = f"{path.stem}{_SUFFIX}.yaml"
     shipped = library.shipped / "judges" / name
-    places = dict.fromkeys([*(root / "judges" / name for root in library.roots), path.with_name(name)])
     found: list[tuple[Path, ScaleFile]] = []
-    for place in places:
+    for place in dict.fromkeys([*(root / "judges" / name for root in library.roots), path.with_name(name)]):
         if not place.is_file():
             continue
         file = load_document(place, ScaleFile)
@@ -289,6 +289,18 @@ def load_scales(library: Library, path: Path, judge: str) -> tuple[tuple[Path, S
             raise DocumentError(place, [problem])
         found.append((place, file))
     return tuple(found)
+
+
+def scale_file_for(library: Library, path: Path, judge: str, rubric: str) -> Path | None:
+    """The scale file that counts under one rubric; None where no file has maps for it.
+
+    Args:
+        library: As for :func:`load_scales`, which raises the same.
+        path: As there.
+        judge: As there.
+        rubric: Name and version of the rubric.
+    """
+    return next((place for place, file in load_scales(library, path, judge) if rubric in file.rubrics), None)
 
 
 def scale_schema() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tenward.datasets import DataSet
 from tenward.errors import LoopError
-from tenward.judges import PanelSpec, load_spec
+from tenward.judges import PanelSpec, load_spec, scale_file_for
 from tenward.loop._fields import named
 from tenward.loop._paths import PathPatterns
 from tenward.loop._places import place, placed
@@ -38,7 +38,8 @@ class EvaluatorFiles:
 
     rubric: Path | None
     judges: tuple[Path, ...]
-    """The judge's file, those of a panel's members, those of the confirming judge and of the prompted model."""
+    """The judge's file, those of a panel's members, those of the confirming judge and of the prompted model, and the
+    scale files that say what their readings mean."""
 
     dataset: Path | None
     card: Path | None
@@ -103,7 +104,7 @@ def evaluator_files(
         ):
             if name is not None:
                 with placed(spec, part, "judge"):
-                    _collect_judges(named(name, top), library, judges)
+                    _collect_judges(named(name, top), library, judges, rubric)
     _check_writers(spec, library, top)
     if spec.produce is not None and spec.produce.model is not None and spec.produce.model.judge is not None:
         _collect_judges(named(spec.produce.model.judge, top), library, judges)
@@ -172,15 +173,18 @@ def _check_writers(spec: LoopSpec, library: Library, top: Path) -> None:
                 ref.spec(library, top=top)
 
 
-def _collect_judges(name: str | Path, library: Library, found: dict[Path, None]) -> None:
+def _collect_judges(name: str | Path, library: Library, found: dict[Path, None], rubric: Rubric | None = None) -> None:
+    """Add a judge's file, those of its members and, of one that judges by a rubric, the scale files that count then."""
     path = library.find("judges", name).resolve()
+    spec = load_spec(path)
+    if rubric is not None and (scale := scale_file_for(library, path, spec.judge, rubric.rubric)) is not None:
+        found[scale.resolve()] = None
     if path in found:
         return
     found[path] = None
-    spec = load_spec(path)
     if isinstance(spec, PanelSpec):
         for member in spec.panel:
-            _collect_judges(member, library, found)
+            _collect_judges(member, library, found, rubric)
 
 
 def _card(dataset: Path) -> Path:
