@@ -66,11 +66,10 @@ def test_few_sealed_cases_and_a_noisy_judge_are_warned_about() -> None:
     assert len(look_ahead(0.20).lines) == 2
 
 
-def test_a_judge_of_pure_noise_sees_nothing() -> None:
-    """When not even half the scale would be seen, the smallest gain is unknown."""
+def test_a_judge_of_pure_noise_sees_next_to_nothing() -> None:
+    """Only gains of more than half the scale would be seen, or none at all."""
     found = look_ahead(0.5, dev=6, sealed=8)
-    assert found.smallest_gain is None
-    assert "no gain up to 0.5 is kept every second time" in found.lines[0]
+    assert found.smallest_gain is None or found.smallest_gain > 0.5
 
 
 def test_a_budget_below_one_confirm_is_told_so() -> None:

@@ -25,6 +25,7 @@ _LEAPS_WORTH = 100.0
 _MOST_LEAPS = 0.2
 _SURPRISE = 3.0
 _SPAN_SHARE = 0.1
+_OF_DIFFERENCES = 0.5  # in all rows of the benchmarks but the noisiest the spread of the cases is the larger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +113,11 @@ class Pooled:
         """What the sizes of the rules are multiples of, on the scale of the scores.
 
         By how far the incumbent's scores lie apart over cases, as the calibration saw it. Where it saw nothing, by what
-        the differences of candidates teach. A span that is known bounds it from below.
+        the differences of candidates teach. A span that is known bounds it from below, and so do half of those
+        differences: outputs that are all alike lie nowhere apart, and gains over them are not the smaller for it.
         """
-        unit = self.cases_unit or unit_of_differences(self.dev_variance)
+        learned = unit_of_differences(self.dev_variance)
+        unit = max(self.cases_unit, _OF_DIFFERENCES * learned) if self.cases_unit else learned
         return max(unit, self.span * _SPAN_SHARE, LEAST_UNIT)
 
     @property

@@ -72,6 +72,8 @@ class CriterionScale(Document):
 
     def points(self, raw: float, lo: float, hi: float) -> float:
         """The points of a raw reading, both from ``lo`` to ``hi``."""
+        if raw in {lo, hi}:
+            return raw
         xs, ys = self._ends(lo, hi)
         at = min(max(bisect_right(xs, raw), 1), len(xs) - 1)
         x0, x1, y0, y1 = xs[at - 1], xs[at], ys[at - 1], ys[at]

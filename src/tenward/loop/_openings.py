@@ -55,6 +55,7 @@ _AGAIN = 3_500_000_000
 _OLD_EPOCHS = 20
 _TRIED = 3  # an incumbent may fail on some cases, and be the better for it later
 _FREEDOM = 6  # passes in all below which nothing is known of the noise
+_HALF = 0.5  # of the scale from 0 to 1: no candidate gains more, where nobody has measured what lies between outputs
 _UNFINISHED = {LoopPhase.REJUDGING, LoopPhase.HEADLINE}
 
 
@@ -247,6 +248,9 @@ async def _seen(
     hoped = await in_thread(
         lambda: outlook(pooled, judge_sd=judge_sd, dev=dev, sealed=sealed, budget=0, settings=rule.settings)
     )
+    reach = pooled.span or _HALF
+    if hoped.smallest_gain is not None and hoped.smallest_gain > reach:
+        hoped = replace(hoped, smallest_gain=None)
     if hoped.smallest_gain is None and not anyway:
         raise LoopError(
             f"the loop would see nothing: {hoped.lines[0]}",
