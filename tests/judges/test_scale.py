@@ -58,7 +58,7 @@ async def test_a_mapped_score_keeps_its_raw_reading(bench: Bench) -> None:
     assert verdict.scores == pytest.approx({"clarity": 3.6, "tests": 3.6})
     assert verdict.raw_scores == pytest.approx({"clarity": 4.25, "tests": 4.25})
     assert verdict.scale == "calibrated"
-    assert verdict.criteria[0].spread == pytest.approx(2.4 * 3**0.5 / 4)  # 2.4 points a point, around the reading
+    assert verdict.criteria[0].spread == pytest.approx(3**0.5 / 4)  # of the reading, as its distribution is
 
 
 async def test_a_criterion_without_a_map_stays_raw(bench: Bench) -> None:

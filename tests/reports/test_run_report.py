@@ -82,7 +82,7 @@ def test_a_report_says_who_wrote_its_words_and_what_was_checked(samples: Samples
     told = replace(result, verdict=replace(verdict, criteria=checked, steps_to_10=(step,)))
     (case,) = data_of(render_run(samples.record(1), [told], samples.sum_up([told])))["cases"]
     assert case["words"] == "program"
-    assert case["criteria"][0]["checks"] == [["It is short", 0.25, False], ["It is kind", 0.75, True]]
+    assert case["criteria"][0]["checks"] == [["It is short", 0.25, False], ["It is kind", 0.75, None]]
     assert case["criteria"][0]["reason"].startswith(("Between ", "At "))
     assert result.score is not None
     assert case["steps"] == [["accuracy", "Cut it", round(0.75 * result.score.parts[0].headroom, 3)]]

@@ -30,6 +30,7 @@ NO_GRADE = "raw: compares texts, is no grade"
 """What is said of a reading that no map has calibrated."""
 
 _LONGEST_WORDS = 2000
+_MARKS = {True: ("✓", ""), False: ("✗", "yellow"), None: ("?", "dim")}
 _MOST_CLOSE = 5  # pairs told one by one
 _BY_PROGRAM = "put into words by a program, from the readings and the rubric"
 _NO_SCORE = "; checks change no score"
@@ -225,7 +226,7 @@ def _words(item: CriterionVerdict, quoted: set[str], *, below_floor: bool, failu
     if item.reason:
         yield Text(_say(item.reason))
     for check in item.checks:
-        mark, style = ("✓", "") if check.holds else ("✗", "yellow")
+        mark, style = _MARKS[check.holds]
         yield Text(f"{mark} {_say(check.says)} ({check.probability:.0%})", style=style)
     for quote in item.evidence:
         if quote in quoted:

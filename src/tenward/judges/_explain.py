@@ -170,7 +170,7 @@ def _steps_of(one: _Scored) -> Iterator[Step]:
     """What the surest of the failed checks ask for; the next level where none failed."""
     name, criterion = one.item.criterion, one.criterion
     advice = {check.says: check.otherwise for check in criterion.checks}
-    failed = sorted((check for check in one.item.checks if not check.holds), key=lambda check: check.probability)
+    failed = sorted((check for check in one.item.checks if check.holds is False), key=lambda check: check.probability)
     for check in failed[:_MOST_ADVICE]:
         text = advice.get(check.says) or f"Make this true: “{check.says}”."
         yield Step(criterion=name, text=_line(text), at_stake=1 - check.probability)

@@ -79,12 +79,6 @@ class CriterionScale(Document):
         x0, x1, y0, y1 = xs[at - 1], xs[at], ys[at - 1], ys[at]
         return min(max(y0 + (y1 - y0) * (raw - x0) / (x1 - x0), lo), hi)
 
-    def slope(self, raw: float, lo: float, hi: float) -> float:
-        """Points per point of raw reading, around it."""
-        xs, ys = self._ends(lo, hi)
-        at = min(max(bisect_right(xs, raw), 1), len(xs) - 1)
-        return (ys[at] - ys[at - 1]) / (xs[at] - xs[at - 1])
-
     def _ends(self, lo: float, hi: float) -> tuple[list[float], list[float]]:
         knots = [*self.knots]
         if knots[0][0] > lo:
@@ -256,8 +250,7 @@ def _mapped(item: CriterionVerdict, scale: ScaleInUse, rubric: Rubric) -> Criter
     if one is None or item.score is None:
         return item
     lo, hi = float(rubric.scale.lo), float(rubric.scale.hi)
-    spread = None if item.spread is None else item.spread * one.slope(item.score, lo, hi)
-    return replace(item, score=one.points(item.score, lo, hi), raw=item.score, spread=spread)
+    return replace(item, score=one.points(item.score, lo, hi), raw=item.score)
 
 
 def load_scales(library: Library, path: Path, judge: str) -> tuple[tuple[Path, ScaleFile], ...]:

@@ -87,6 +87,9 @@ class Step:
     fails."""
 
 
+_SURE_YES, _NO = 0.85, 0.5
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckReading:
     """One check of a criterion, as a judge read it."""
@@ -98,9 +101,13 @@ class CheckReading:
     """That it is true of the candidate, 0 to 1."""
 
     @property
-    def holds(self) -> bool:
-        """Whether the judge rather takes it for true."""
-        return self.probability >= 0.5
+    def holds(self) -> bool | None:
+        """Whether the judge takes it for true; None where it cannot tell.
+
+        Small models say Yes to nearly everything: of the demo's program without a test, "The change contains tests" was
+        read with 83 %, of the one with tests with 91 %. So a Yes counts from 85 %, and a No below one half.
+        """
+        return True if self.probability >= _SURE_YES else False if self.probability < _NO else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +133,7 @@ class CriterionVerdict:
     """Probability per position on the scale, summing to 1; empty for a stated score."""
 
     spread: float | None = None
-    """Standard deviation, in points of ``score``: of the distribution, or of repeated samples."""
+    """Standard deviation in points of the scale, before any map: of the distribution, or of repeated samples."""
 
     label_mass: float | None = None
     """Share of the answer's probability that lay on the scale's labels, 0 to 1; low means a confused judge."""
@@ -138,7 +145,7 @@ class CriterionVerdict:
     def in_words(self) -> str:
         """Reason and checks as one line of text."""
         said = [self.reason] if self.reason else []
-        for label, holds in (("Holds", True), ("Fails", False)):
+        for label, holds in (("Holds", True), ("Fails", False), ("Cannot tell", None)):
             told = [f"“{check.says}” ({check.probability:.0%})" for check in self.checks if check.holds is holds]
             said += [f"{label}: {', '.join(told)}."] if told else []
         return " ".join(said)

@@ -72,7 +72,7 @@ function explained(item, number, prefix) {
       return h("li", null, button);
     })),
     item.checks && h("ul", { class: "gates", "aria-label": `Checks of ${CRITERIA[number].name}` }, item.checks.map(([says, probability, holds]) =>
-      h("li", { class: holds ? null : "failure" }, h("b", null, holds ? "holds" : "fails"), " ", h("span", { dir: "auto" }, says), ` (${per_cent(probability)})`))),
+      h("li", { class: holds === false ? "failure" : null }, h("b", null, holds === null ? "cannot tell" : holds ? "holds" : "fails"), " ", h("span", { dir: "auto" }, says), ` (${per_cent(probability)})`))),
     item.distribution && distribution(item.distribution),
     item.mass !== undefined && item.mass < 0.9 && h("p", { class: "note" },
       `Only ${per_cent(item.mass)} of the answer's probability lay on the scale: the judge was confused.`),
