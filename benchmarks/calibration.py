@@ -55,7 +55,7 @@ def main() -> None:
             continue
         raw, human = there[:, 0], there[:, 1]
         mapped = np.array([scale.maps[name].points(float(one), lo, hi) for one in raw])
-        rho, again = (float(stats.spearmanr(one, human).statistic) for one in (raw, mapped))
+        rho, again = rank_correlation(raw, human), rank_correlation(mapped, human)
         error, alone = float(np.sqrt(((mapped - human) ** 2).mean())), float(human.std())
         spreads = "  ".join(f"{one.mean():.2f} ± {one.std():.2f}" for one in (human, raw, mapped))
         ratio, bias = mapped.std() / human.std(), mapped.mean() - human.mean()
@@ -66,6 +66,12 @@ def main() -> None:
         panels.append((name, human, raw, mapped))
     if options.plot:
         options.plot.write_text(draw(panels, lo, hi), encoding="utf-8")
+
+
+def rank_correlation(one: Array, other: Array) -> float:
+    """Spearman's ρ."""
+    found: Any = stats.spearmanr(one, other)
+    return float(found.statistic)
 
 
 WIDE, GAP, TOP, LEFT = 150, 26, 46, 40

@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenward.datasets import DataSet
 from tenward.evaluation import Store
@@ -97,7 +97,11 @@ def run(kind: str, seed: int, store: Path) -> bool:
         top.mkdir()
         make(top, kind, seed)
         began = time.perf_counter()
-        proposer = ScriptedProposer(lambda *_: {"which.txt": f"{kind}\n", "": f"print {kind} outputs"})
+
+        def proposed(_: Any, __: Path) -> dict[str, str]:
+            return {"which.txt": f"{kind}\n", "": f"print {kind} outputs"}
+
+        proposer = ScriptedProposer(proposed)
         record = LoopRecord.open(top, "judged")
         with Store(store) as kept:
             engine = Engine(LoopSpec.parse(f"{LOOP}seed: {seed}\n"), record, kept, top=top, proposer=proposer)

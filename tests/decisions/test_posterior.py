@@ -22,10 +22,17 @@ TRUSTING = RaceSettings(prior=Prior(fooling=0.0))
 MEANS = st.floats(-0.5, 0.5)
 COUNTS = st.integers(0, 150)
 VARIANCES = st.floats(1e-4, 0.3)
-PRIORS = st.builds(
-    lambda good, fooling, gain, loss, leak, great: RaceSettings(
+
+
+def believing(*, good: float, fooling: float, gain: float, loss: float, leak: float, great: float) -> RaceSettings:
+    """Return settings with this prior; ``leak`` is a share of ``gain``, ``great`` comes on top of it."""
+    return RaceSettings(
         prior=Prior(good=good, fooling=fooling, gain=gain, loss=loss, leak=leak * gain, great=gain + great)
-    ),
+    )
+
+
+PRIORS = st.builds(
+    believing,
     good=st.floats(0.02, 0.4),
     fooling=st.floats(0.0, 0.3),
     gain=st.floats(0.005, 0.1),
@@ -88,19 +95,19 @@ def by_sums(evidence: Evidence, prior: Prior) -> tuple[float, float, float]:
         likely = law(mean) * on_dev(sign * sizes) * on_sealed(sign * sizes)
         weights[name], effects[name] = share * whole(likely), sign * share * whole(likely * sizes)
     leaks, losses = np.linspace(0.0, 1.5, 2501), np.linspace(0.0, 20 * prior.loss, 2501)
-    fine, bit = leaks[1], losses[1]
+    fine, bit = float(leaks[1]), float(losses[1])
     lost = np.exp(-losses / prior.loss) / prior.loss
     there = np.array([lost * on_sealed(leak - losses) for leak in leaks])
-    likely_leak, lost_there = np.trapezoid(there, dx=bit, axis=1), np.trapezoid(there * losses, dx=bit, axis=1)
+    likely_leak: NDArray[np.float64] = np.asarray(np.trapezoid(there, dx=bit, axis=1))
+    lost_there: NDArray[np.float64] = np.asarray(np.trapezoid(there * losses, dx=bit, axis=1))
     for name, share, look, leak in (
         ("fooling", prior.fooling, prior.gain, prior.leak),
         ("strong", shares["strong"], prior.great, prior.gain),
     ):
         leaking = np.exp(-leaks / leak) / leak
         sight = law(look) * on_dev(sizes)
-        beyond = whole(sight) - np.interp(
-            leaks, sizes, np.concatenate([[0.0], np.cumsum(sight[1:] + sight[:-1])]) * step / 2
-        )
+        below = np.concatenate([[0.0], np.cumsum(sight[1:] + sight[:-1])]) * step / 2
+        beyond: NDArray[np.float64] = whole(sight) - np.asarray(np.interp(leaks, sizes, below))
         none = whole(sight * np.exp(-sizes / leak))
         weights[name] = share * (none * likely_leak[0] + whole(leaking * beyond * likely_leak, fine))
         effects[name] = -share * (none * lost_there[0] + whole(leaking * beyond * lost_there, fine))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_judge_that_reads_nothing_gets_no_map() -> None:
 )
 def test_what_does_not_vary_gets_no_map(changed: dict[str, Any], why: str) -> None:
     """Ratings or readings that are all alike say nothing of what a reading means."""
-    alike = [Rated(**({"case": t.case, "group": t.group, "raw": t.raw, "rating": t.rating} | changed)) for t in texts()]
+    alike = [replace(text, **changed) for text in texts()]
     assert why in fit_scale(alike, RUBRIC).criteria["a"].why
 
 

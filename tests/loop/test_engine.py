@@ -760,13 +760,18 @@ async def test_a_loop_does_not_know_the_scale_of_its_judge(tmp_path: Path, squee
     """A judge that uses a part of its scale: the same looks, decisions and keeps; what is claimed is to scale."""
     told: list[tuple[list[AttemptState], Any]] = []
     steps = [0.42, 0.40, 0.5, 0.35, 0.55, 0.6]
+
+    def change(brief: Any, _: Path) -> dict[str, str]:
+        number: int = brief.number
+        return to(steps[(number - 1) % len(steps)], number)
+
     for part in (1.0, squeeze):
         (tmp_path / f"{part:g}").mkdir()
         lab = Lab(tmp_path / f"{part:g}").fill()
         judge = SimulatedJudge(quality, noise=0.06, interaction=0.04, spread=0.08, squeeze=part)
         await lab.engine(
             lab.spec("budget: {rounds: 6}"),
-            lambda brief, _: to(steps[(brief.number - 1) % len(steps)], brief.number),
+            change,
             judge,
         ).run()
         told.append((lab.attempts(), lab.record))

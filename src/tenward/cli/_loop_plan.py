@@ -315,7 +315,7 @@ def _sealed_passes(state: LoopState | None) -> int:
     """How often the incumbent is judged on a sealed case, at most."""
     from tenward.decisions import passes
 
-    found = {} if state is None else state.calibration
+    found: Mapping[str, Any] = {} if state is None else state.calibration
     return passes(float(found.get("judge_sd", 1.0)), unit=float(found.get("unit", 0.0)), split="sealed")
 
 
