@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["log_mills", "log_seen", "log_tail", "mean_size", "slopes", "steepness"]
+__all__ = ["log_mills", "log_seen", "log_tail", "mean_size", "slopes", "squared", "steepness"]
 
+_LARGEST = 1e150
 _ROOT_2 = math.sqrt(2.0)
 _HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 # Where the asymptotic series is exact to 1 in 10^11 and erfc is still far from its end.
@@ -39,6 +40,11 @@ def steepness(a: float) -> float:
     return math.exp(-log_mills(a))
 
 
+def squared(ratio: float) -> float:
+    """The square of a number, however large: beyond 1e150 nothing tells one from another."""
+    return min(abs(ratio), _LARGEST) ** 2
+
+
 def log_seen(y: float, s: float, size: float) -> float:
     """Log of the likelihood of an exponential effect, in which a certain effect of y has 0.
 
@@ -51,7 +57,7 @@ def log_seen(y: float, s: float, size: float) -> float:
         return 0.0
     a = s / size - y / s
     if a >= 0.0:
-        return math.log(s / size) - 0.5 * (y / s) ** 2 + log_mills(a)
+        return math.log(s / size) - 0.5 * squared(y / s) + log_mills(a)
     whole = math.log1p(-0.5 * math.erfc(-a / _ROOT_2))
     return _HALF_LOG_2_PI + math.log(s / size) + (0.5 * s * s / size - y) / size + whole
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tenward.decisions._evidence import Leaps
-from tenward.decisions._exponential import log_seen, log_tail, mean_size
+from tenward.decisions._exponential import log_seen, log_tail, mean_size, squared
 from tenward.decisions._fooling import Shown, leaks
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _together(shown: Shown) -> tuple[float, float, float]:
     both = math.hypot(shown.dev_error, shown.sealed_error)
     on_dev, on_sealed = (shown.sealed_error / both) ** 2, (shown.dev_error / both) ** 2
     mean = on_dev * shown.dev + on_sealed * shown.sealed
-    return mean, shown.dev_error * (shown.sealed_error / both), -0.5 * ((shown.dev - shown.sealed) / both) ** 2
+    return mean, shown.dev_error * (shown.sealed_error / both), -0.5 * squared((shown.dev - shown.sealed) / both)
 
 
 class _Shares(NamedTuple):
