@@ -19,7 +19,7 @@ from tenward.evaluation import Rated, evaluate_case, fit_scale, scale_text
 from tenward.judges import Judge
 from tenward.rubrics import Rubric
 
-OURS = "of this project, rated by its author by the levels of the rubric; not by independent raters"
+OURS = "of this project, rated by their author, a model, by the levels of the rubric; not by people"
 SUMMEVAL = (
     "96 summaries of 24 articles of SummEval (Fabbri et al., 2021; Apache-2.0), experts' ratings; half that chooses"
 )

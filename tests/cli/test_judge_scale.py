@@ -114,3 +114,17 @@ def test_a_ladder_needs_cases(run: Run, server: StubServer, workspace: Path) -> 
     assert ended.returncode == 2
     assert "hint:" in ended.stderr
     assert server.requests == []
+
+
+def test_without_a_map_that_holds_out_nothing_is_written(run: Run, server: StubServer, workspace: Path) -> None:
+    """Ratings that have nothing to do with the readings end with 1, and leave the scale as it was."""
+    draw = random.Random(2)
+    lines = [
+        json.dumps({"id": f"c{n}", "output": f"text {n}, grade {3 + n % 3}", "human": {"clear": draw.choice([2, 4])}})
+        for n in range(40)
+    ]
+    (workspace / "noise.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ended = run("judge", "scale", "stub", "-r", "mine", "-d", "noise.jsonl")
+    assert ended.returncode == 1
+    assert "no file was written" in ended.stderr
+    assert not (workspace / "judges/stub.scale.yaml").exists()

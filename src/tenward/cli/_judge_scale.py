@@ -99,10 +99,10 @@ def command(
                 return 3
             texts = tuple(rated_texts(kept.results(run.record)))
     fitted = fit_scale(texts, loaded)
-    how = "outputs, right ones and other cases', not rated by anybody" if ladder else "texts rated by people"
+    how = "outputs, right ones and other cases', not rated by anybody" if ladder else "rated texts"
     told = source or f"{data.name}: {len(texts)} {how}, fitted by tenward judge scale"
     fingerprint = who.fingerprint(loaded)
-    if target is not None:
+    if target is not None and fitted.maps:  # an entry without maps would stand before a shipped one that has some
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, scale_text(target, who.name, loaded, fitted, fingerprint, told))
     if as_json:
@@ -110,7 +110,7 @@ def command(
     else:
         print_page(_view(fitted, who.name, loaded))
     if target is not None:
-        note(f"wrote {target}")
+        note(f"wrote {target}" if fitted.maps else "no criterion has a map that holds out, so no file was written")
     return 0 if fitted.maps else 1
 
 

@@ -32,8 +32,8 @@ class ShownScale:
     """What the maps were fitted on; empty where there are none."""
 
     error: float | None = None
-    """How far the weighted sum typically lies from people's, in points: the root mean squared difference,
-    cross-validated. None where nobody knows."""
+    """How far the weighted sum typically lies from the ratings of the map's texts, in points: the root mean squared
+    difference, cross-validated. None where nobody knows."""
 
     mapped: float = 0.0
     """Share of the rubric's weight whose criteria are mapped, 0 to 1."""
@@ -68,7 +68,7 @@ class ShownScale:
         return "raw readings" if self.label == "raw" else self.label
 
     def off(self, rubric: Rubric) -> str:
-        """How far a score typically lies from people's, in words; empty where nobody knows."""
+        """How far a score typically lies from the ratings, in words; empty where nobody knows."""
         return "" if self.error is None else f"typically off by {self.error:.1f} points of {rubric.scale.hi}"
 
     def as_dict(self) -> dict[str, Any]:
