@@ -48,6 +48,10 @@ class Prior:
             next to nothing where there are none; without it, 0, most keeps are false where some proposals buy the
             judge outright.
         great: Mean size of those gains. Those losses look just as large on dev.
+        half: Least share, also to begin with, of great looks that were bought and that the judge of the sealed cases
+            sees by half. No part of P(better), which could not fall as a mean rises: it is weighed at the point of
+            keeping, see :class:`PosteriorRace`. 0 trusts what sealed cases show.
+        half_from: The smallest such look, in units. Below it ``fooling`` speaks for them.
 
     Raises:
         UsageError: A number is out of its range.
@@ -60,6 +64,8 @@ class Prior:
     leak: float = 0.015
     leap: float = 3e-4
     great: float = 0.3
+    half: float = 2e-3
+    half_from: float = 0.12
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
@@ -76,6 +82,9 @@ class Prior:
             raise _refuse("prior.leak", self.leak, f"above 0 and at most gain, {self.gain:g}", hint)
         if not self.gain <= self.great < math.inf:
             raise _refuse("prior.great", self.great, f"at least gain, {self.gain:g}", "0.3 is the default, in units")
+        if not 0.0 <= self.half < 1.0:
+            raise _refuse("prior.half", self.half, "0 or more and below 1", "0.002 is the default")
+        _check_positive("prior.half_from", self.half_from, hint="0.12 is the default, in units")
 
     @property
     def expected(self) -> float:
