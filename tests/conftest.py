@@ -5,8 +5,15 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
+from hypothesis import settings
+
 if TYPE_CHECKING:
     import pytest
+
+
+# A busy machine fails no test: how long an example takes says nothing of what it shows.
+settings.register_profile("tenward", deadline=None)
+settings.load_profile("tenward")
 
 
 def pytest_configure() -> None:

@@ -288,6 +288,26 @@ def test_a_great_leap_is_believed_where_both_splits_see_it() -> None:
     assert unaware.better > 2 * part.better, "without leaps little but a gain explains so much"
 
 
+@settings(deadline=None)
+@given(st.floats(0.15, 1.0), st.floats(0.5, 1.2), st.floats(0.01, 0.5), st.floats(1e-4, 0.03))
+def test_the_nearer_to_the_whole_the_less_speaks_for_half(dev: float, part: float, more: float, v: float) -> None:
+    """From half of what dev shows on, a higher sealed mean speaks against a look that is half seen."""
+    lower, higher = (posterior(seen(20, dev, 40, at * dev, v=v, leaps=1e-3), DEFAULTS) for at in (part, part + more))
+    assert higher.half_told <= lower.half_told + 1e-9
+    assert 0.0 <= lower.half <= 1.0
+
+
+def test_half_of_a_great_look_is_told_from_the_whole() -> None:
+    """Half of it is bought, the whole of it is true, and small looks are neither."""
+    assert posterior(seen(20, 0.4, 40, 0.19, v=0.01, leaps=1e-3), DEFAULTS).half > 0.99
+    assert posterior(seen(20, 0.4, 40, 0.4, v=0.01, leaps=1e-3), DEFAULTS).half < 0.01
+    assert posterior(seen(20, 0.05, 40, 0.02, v=0.01, leaps=1e-3), DEFAULTS).half < 0.2
+    assert posterior(seen(20, 0.4, v=0.01, leaps=1e-3), DEFAULTS).half == 0.0, "dev alone cannot tell"
+    for trusting in (Prior(half=0.0), Prior(fooling=0.0), Prior(leap=0.0)):
+        told = posterior(seen(20, 0.4, 40, 0.19, v=0.01), RaceSettings(prior=trusting))
+        assert told.half == 0.0, "a prior without such looks is held to none"
+
+
 def test_the_more_proposals_were_bought_the_less_is_believed() -> None:
     """The same evidence in a loop that has met such proposals."""
     beliefs = [posterior(seen(9, 0.3, 20, 0.07, leaps=share), DEFAULTS).better for share in (0.0, 1e-5, 1e-3)]

@@ -16,10 +16,12 @@ from tenward.decisions import (
     BettingRace,
     Decision,
     DecisionRule,
+    Evidence,
     FixedLine,
     Floor,
     Look,
     Pooled,
+    Posterior,
     PosteriorRace,
     Race,
     RaceSettings,
@@ -171,18 +173,26 @@ def test_the_evidence_reproduces_the_decision(seed: int, effect: float) -> None:
 def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
     """Return outcome and units by the rule as it is written down, for pools of 20 and 120."""
     defaults = RaceSettings()
+
+    def blunt(mean: float, belief: Posterior, evidence: Evidence) -> bool:
+        """Whether dev must tell more of a great look before sealed cases are asked."""
+        great = (belief.leaps.gain + belief.leaps.fooling) / (belief.better + belief.fooling)
+        return great > 0.5 and mean**2 * evidence.dev.n / evidence.dev_variance / 8 < math.log(9) + belief.half_odds
     n = m = 0
     for n in (3, 5, 7, 9, 12, 16, 20):
-        belief = posterior(STATE.weigh(dev[:n], []), defaults)
+        evidence = STATE.weigh(dev[:n], [])
+        belief = posterior(evidence, defaults)
         if belief.better >= (defaults.ask_last if n == 20 else defaults.ask):
+            if n < 20 and blunt(math.fsum(dev[:n]) / n, belief, evidence):
+                continue
             break
         if belief.worthwhile < 0.05 or n == 20:
             return "discard", n, 0
     for m in (8, 10, 13, 17, 22, 29, 38, 49, 64, 83, 108, 120):
         belief = posterior(STATE.weigh(dev[:n], sealed[:m]), defaults)
-        if belief.better >= 0.90:
+        if belief.better >= 0.90 and belief.half < 0.5:
             return "keep", n, m
-        if belief.better < defaults.seal_drop:
+        if belief.better < defaults.seal_drop or (belief.half > 0.8 and belief.half_told > 1.5):
             return "discard", n, m
     return "discard", n, m
 
@@ -423,6 +433,38 @@ def test_a_loop_that_met_bought_candidates_still_finds_a_great_gain() -> None:
         state = state.after(bought)
     assert state.leaps.fooling > 100 * state.leaps.gain
     assert sum(offer(gain, gain).outcome == "keep" for gain in (0.2, 0.3, 0.38, 0.5) for _ in range(25)) >= 75
+
+
+def test_looks_of_which_sealed_cases_see_half_are_hardly_ever_kept() -> None:
+    """Half of a bought look is more than most true gains; of 60 such proposals among 540 without effect few get by."""
+    dice, rule = random.Random(11), PosteriorRace()
+    state, kept = Pooled.initial(0.12**2), 0
+    for number in range(600):
+        bought = number % 10 == 0
+        seen = {"dev": 0.28, "sealed": 0.13} if bought else {"dev": 0.0, "sealed": 0.0}
+
+        def draw(split: str, new: int, seen: dict[str, float] = seen) -> list[float]:
+            return [dice.gauss(seen[split], 0.16) for _ in range(new)]
+
+        decision = run(rule.start(state, dev=20, sealed=120), draw)
+        state = state.after(decision)
+        kept += bought and decision.outcome == "keep"
+    assert kept <= 8
+    assert state.leaps.fooling > state.leaps.gain
+
+
+def test_what_half_speaks_against_a_keep_says_so() -> None:
+    """The reason sets what sealed cases show beside what dev shows, and the loop has learned that it was bought."""
+    race = PosteriorRace().start(STATE, dev=20, sealed=60)
+    dice = random.Random(3)
+    decision = run(race, lambda split, new: [dice.gauss(0.6 if split == "dev" else 0.28, 0.1) for _ in range(new)])
+    assert decision.outcome == "discard"
+    assert "but sealed cases show +0." in decision.reason
+    assert "P(bought, and half of it seen)" in decision.reason
+    assert decision.leaps is not None
+    assert decision.leaps.fooling > 0.8
+    assert decision.fooling is not None
+    assert decision.fooling > 0.8
 
 
 def test_candidates_that_buy_the_dev_judge_outright_are_hardly_ever_kept() -> None:

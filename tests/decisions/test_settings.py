@@ -21,6 +21,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert RaceSettings(worthwhile=0.1).worthwhile_in(0.5) == 0.1
     assert (settings.ask, settings.ask_last, settings.seal_drop, settings.sure) == (0.26, 0.16, 0.16, 0.90)
     assert settings.prior == Prior(good=0.10, gain=0.03, loss=0.02, fooling=0.25, leak=0.015, leap=3e-4, great=0.3)
+    assert (settings.prior.half, settings.prior.half_from) == (2e-3, 0.12)
     assert (settings.interaction_sd, settings.guess_worth) == (0.10, 20.0)
 
 
@@ -53,6 +54,8 @@ def test_a_judge_that_repeats_itself_has_settings_of_its_own() -> None:
         (lambda: Prior(great=0.01), "prior.great"),
         (lambda: Prior(leak=0.0), "prior.leak"),
         (lambda: Prior(leak=0.04), "prior.leak"),
+        (lambda: Prior(half=1.0), "prior.half"),
+        (lambda: Prior(half_from=0.0), "prior.half_from"),
         (lambda: RaceSettings(first_look=0), "first_look"),
         (lambda: AlphaRace(alpha=0.5), "alpha"),
         (lambda: AlphaRace(in_play=0), "in_play"),
