@@ -293,19 +293,19 @@ def test_a_great_leap_is_believed_where_both_splits_see_it() -> None:
 def test_the_nearer_to_the_whole_the_less_speaks_for_half(dev: float, part: float, more: float, v: float) -> None:
     """From half of what dev shows on, a higher sealed mean speaks against a look that is half seen."""
     lower, higher = (posterior(seen(20, dev, 40, at * dev, v=v, leaps=1e-3), DEFAULTS) for at in (part, part + more))
-    assert higher.half_told <= lower.half_told + 1e-9
-    assert 0.0 <= lower.half <= 1.0
+    assert higher.half.told <= lower.half.told + 1e-9
+    assert 0.0 <= lower.half.p <= 1.0
 
 
 def test_half_of_a_great_look_is_told_from_the_whole() -> None:
     """Half of it is bought, the whole of it is true, and small looks are neither."""
-    assert posterior(seen(20, 0.4, 40, 0.19, v=0.01, leaps=1e-3), DEFAULTS).half > 0.99
-    assert posterior(seen(20, 0.4, 40, 0.4, v=0.01, leaps=1e-3), DEFAULTS).half < 0.01
-    assert posterior(seen(20, 0.05, 40, 0.02, v=0.01, leaps=1e-3), DEFAULTS).half < 0.2
-    assert posterior(seen(20, 0.4, v=0.01, leaps=1e-3), DEFAULTS).half == 0.0, "dev alone cannot tell"
+    assert posterior(seen(20, 0.4, 40, 0.19, v=0.01, leaps=1e-3), DEFAULTS).half.p > 0.99
+    assert posterior(seen(20, 0.4, 40, 0.4, v=0.01, leaps=1e-3), DEFAULTS).half.p < 0.01
+    assert posterior(seen(20, 0.05, 40, 0.02, v=0.01, leaps=1e-3), DEFAULTS).half.p < 0.2
+    assert posterior(seen(20, 0.4, v=0.01, leaps=1e-3), DEFAULTS).half.p == 0.0, "dev alone cannot tell"
     for trusting in (Prior(half=0.0), Prior(fooling=0.0), Prior(leap=0.0)):
         told = posterior(seen(20, 0.4, 40, 0.19, v=0.01), RaceSettings(prior=trusting))
-        assert told.half == 0.0, "a prior without such looks is held to none"
+        assert told.half.p == 0.0, "a prior without such looks is held to none"
 
 
 def test_the_more_proposals_were_bought_the_less_is_believed() -> None:

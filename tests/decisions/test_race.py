@@ -177,7 +177,8 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
     def blunt(mean: float, belief: Posterior, evidence: Evidence) -> bool:
         """Whether dev must tell more of a great look before sealed cases are asked."""
         great = (belief.leaps.gain + belief.leaps.fooling) / (belief.better + belief.fooling)
-        return great > 0.5 and mean**2 * evidence.dev.n / evidence.dev_variance / 8 < math.log(9) + belief.half_odds
+        return great > 0.5 and mean**2 * evidence.dev.n / evidence.dev_variance / 8 < math.log(9) + belief.half.odds
+
     n = m = 0
     for n in (3, 5, 7, 9, 12, 16, 20):
         evidence = STATE.weigh(dev[:n], [])
@@ -190,9 +191,9 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
             return "discard", n, 0
     for m in (8, 10, 13, 17, 22, 29, 38, 49, 64, 83, 108, 120):
         belief = posterior(STATE.weigh(dev[:n], sealed[:m]), defaults)
-        if belief.better >= 0.90 and belief.half < 0.5:
+        if belief.better >= 0.90 and belief.half.p < 0.5:
             return "keep", n, m
-        if belief.better < defaults.seal_drop or (belief.half > 0.8 and belief.half_told > 1.5):
+        if belief.better < defaults.seal_drop or (belief.half.p > 0.8 and belief.half.told > 1.5):
             return "discard", n, m
     return "discard", n, m
 

@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tenward.decisions._exponential import log_seen, slopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Shown", "leaks"]
+    from tenward.decisions._shown import Shown
+
+__all__ = ["leaks"]
 
 # Gauss-Legendre, seven points on -1 to 1.
 _RULE = (
@@ -39,15 +41,6 @@ _RULE = (
 _NOTHING = 22.0
 _TURN = 3.0
 _STEPS = 60
-
-
-class Shown(NamedTuple):
-    """What was seen of a candidate: means and their standard errors, infinite where nothing was judged."""
-
-    dev: float
-    dev_error: float
-    sealed: float
-    sealed_error: float
 
 
 def leaks(shown: Shown, *, look: float, leak: float, loss: float) -> Iterator[tuple[float, float]]:

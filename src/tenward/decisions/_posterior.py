@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tenward.decisions._evidence import Leaps
-from tenward.decisions._exponential import log_seen, log_tail, mean_size, squared
-from tenward.decisions._fooling import Shown, leaks
+from tenward.decisions._exponential import log_seen, log_tail, mean_size
+from tenward.decisions._fooling import leaks
+from tenward.decisions._half_seen import HalfSeen, half_seen
+from tenward.decisions._shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +35,6 @@ _STEPS = 40
 _CLOSE = 1e-6
 _NEGLIGIBLE = 1e-5
 _NONE = 1e-300
-_FAR = 700.0
 
 
 class _Part(NamedTuple):
@@ -74,15 +75,8 @@ class Posterior:
     leaps: Leaps
     """P(a large gain), part of ``better``, and P(a large seeming gain), part of ``fooling``."""
 
-    half: float = 0.0
-    """P(a loss that was bought to look like a great gain, of which sealed cases see half). Held against all of the
-    above, and part of none."""
-
-    half_told: float = 0.0
-    """By how much the evidence speaks for that and against a great gain: the logarithm of the ratio of likelihoods."""
-
-    half_odds: float = 0.0
-    """The logarithm of the odds of the two before the evidence of this candidate."""
+    half: HalfSeen = HalfSeen()  # noqa: RUF009 - a tuple, so sharing it is safe
+    """A look that was bought and of which sealed cases see half. Held against all of the above, and part of none."""
 
     unit: float = 1.0
     parts: tuple[_Part, ...] = field(default=(), repr=False)
@@ -161,8 +155,6 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
     weights = [math.exp(part.weight - top) for part in parts]
     whole = math.fsum(weights)
     shares = [weight / whole for weight in weights]
-    half = _half_seen(settings.prior, believed, shown)
-    others = math.log(whole) + top
     parts = [part._replace(weight=share) for part, share in zip(parts, shares, strict=True)]
     worthwhile = settings.worthwhile_in(unit) / unit
     by = {kind: math.fsum(part.weight for part in parts if part.kind == kind) for kind in _KINDS}
@@ -172,9 +164,7 @@ def posterior(evidence: Evidence, settings: RaceSettings) -> Posterior:
         mean=unit * math.fsum(part.weight * part.sign * mean_size(part.y, part.s, part.size) for part in parts),
         fooling=min(1.0, by["fooling"] + by["strong"]),
         leaps=Leaps(gain=min(1.0, by["leap"]), fooling=min(1.0, by["strong"])),
-        half=_logistic(half.weight - others),
-        half_told=half.told,
-        half_odds=half.odds,
+        half=half_seen(settings.prior, shown, leap=believed.leap, bought=believed.strong, others=top + math.log(whole)),
         unit=unit,
         parts=tuple(part for part in parts if part.weight > _NEGLIGIBLE),
     )
@@ -190,7 +180,7 @@ def _error(n: int, variance: float, unit: float) -> float:
 
 def _parts(prior: Prior, shares: _Shares, shown: Shown) -> list[_Part]:
     """The prior's laws, each with the logarithm of its weight after the evidence."""
-    y, s, apart = _together(shown)
+    y, s, apart = shown.together()
     laws = (
         ("loss", -1.0, shares.loss, prior.loss),
         ("gain", 1.0, shares.gain, prior.gain),
@@ -212,50 +202,6 @@ def _parts(prior: Prior, shares: _Shares, shown: Shown) -> list[_Part]:
         for w, log in leaks(shown, look=look, leak=leak, loss=prior.loss):
             parts.append(_Part(math.log(share) + log, -1.0, kind, w - shown.sealed, shown.sealed_error, prior.loss))
     return parts
-
-
-class _Half(NamedTuple):
-    """A bought look of which sealed cases see half; all logarithms."""
-
-    weight: float = -math.inf
-    """Of the hypothesis after the evidence, on the footing of the parts."""
-
-    told: float = 0.0
-    odds: float = 0.0
-
-
-def _half_seen(prior: Prior, believed: _Shares, shown: Shown) -> _Half:
-    """Weigh what would look like a great gain on dev and like half of it on sealed cases.
-
-    Its looks are of the law of great gains, from ``half_from`` on; its truth is the mean loss. Only gains as large are
-    its rivals in :attr:`Posterior.half_told`.
-    """
-    if believed.strong <= 0.0 or prior.half <= 0.0:
-        return _Half()
-    share = math.log(believed.strong + prior.half)
-    odds = share - math.log(believed.leap)
-    if shown.sealed_error == math.inf or shown.dev_error == math.inf:
-        return _Half(odds=odds)
-    y, s, apart = _together(shown._replace(sealed=2.0 * (shown.sealed + prior.loss), sealed_error=2.0 * shown.sealed_error))
-    half = apart + log_seen(y - prior.half_from, s, prior.great)
-    y, s, apart = _together(shown)
-    return _Half(weight=share + half, told=half - apart - log_seen(y, s, prior.great), odds=odds)
-
-
-def _logistic(odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-odds)) if odds > -_FAR else 0.0
-
-
-def _together(shown: Shown) -> tuple[float, float, float]:
-    """Both splits as one mean with its error, for effects that both see alike, and what their distance costs."""
-    if shown.sealed_error == math.inf:
-        return shown.dev, shown.dev_error, 0.0
-    if shown.dev_error == math.inf:
-        return shown.sealed, shown.sealed_error, 0.0
-    both = math.hypot(shown.dev_error, shown.sealed_error)
-    on_dev, on_sealed = (shown.sealed_error / both) ** 2, (shown.dev_error / both) ** 2
-    mean = on_dev * shown.dev + on_sealed * shown.sealed
-    return mean, shown.dev_error * (shown.sealed_error / both), -0.5 * squared((shown.dev - shown.sealed) / both)
 
 
 class _Shares(NamedTuple):

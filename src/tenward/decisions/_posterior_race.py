@@ -7,7 +7,6 @@ there. The prior knows that some proposals please the judge without being better
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,19 +21,12 @@ from tenward.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tenward.decisions._evidence import Evidence
     from tenward.decisions._floors import Floor
     from tenward.decisions._pooled import Pooled
     from tenward.decisions._posterior import Posterior
     from tenward.decisions._race import Step
 
 __all__ = ["PosteriorRace", "need_both_splits"]
-
-# Of a great look that sealed cases may see by half. Found in simulation, where true great gains and bought looks are
-# rare or frequent: benchmarks, "The rule as it is now".
-_DOUBTED = 0.5
-_BOUGHT, _TOLD = 0.8, 1.5
-_CLEAR = math.log(9.0)
 
 
 def need_both_splits(dev: int, sealed: int, *, rule: str) -> None:
@@ -85,7 +77,7 @@ class PosteriorRace:
         """Read one look; a pure function of its evidence, its split and whether it is the last."""
         settings = self.settings
         belief = posterior(sight.evidence, settings)
-        dev, sealed = sight.evidence.dev, sight.evidence.sealed
+        half, dev, sealed = belief.half, sight.evidence.dev, sight.evidence.sealed
         better = f"P(better) {belief.better:.3f}"
         step: Step = "discard" if sight.last else "more"
         if sight.split == "sealed":
@@ -93,19 +85,19 @@ class PosteriorRace:
             if belief.better >= settings.sure and belief.mean < sight.evidence.least:
                 step = "discard"
                 why = f"{better}, but less than {worded(sight.evidence.least)} is not worth having with this judge"
-            elif belief.better >= settings.sure and belief.half < _DOUBTED:
+            elif belief.better >= settings.sure and not half.doubted:
                 step, why = "keep", better
             elif belief.better < settings.seal_drop:
                 step = "discard"
-            elif belief.half >= _DOUBTED:
+            elif half.doubted:
                 shown = f"sealed cases show {signed(sealed.mean, dev.mean)} of {signed(dev.mean, sealed.mean)} on dev"
-                why = f"{better}, but {shown}: P(bought, and half of it seen) {belief.half:.3f}"
-                if belief.half > _BOUGHT and belief.half_told > _TOLD:
+                why = f"{better}, but {shown}: P(bought, and half of it seen) {half.p:.3f}"
+                if half.sure:
                     step = "discard"
         else:
             ask = settings.ask_last if sight.last else settings.ask
             why = f"{better}, {ask:g} needed to go on to the sealed cases"
-            if belief.better >= ask and not sight.last and _tells_no_half(belief, sight.evidence):
+            if belief.better >= ask and not sight.last and half.blunt and _great(belief):
                 step, why = "more", f"{better}, so large a gain that dev is asked for more of it first"
             elif belief.better >= ask:
                 step, why = "ask", better
@@ -127,17 +119,15 @@ class PosteriorRace:
         )
 
 
+def _great(belief: Posterior) -> bool:
+    """Whether what looks like a gain is rather a great one, or a bought one, than an ordinary one."""
+    return 2.0 * (belief.leaps.gain + belief.leaps.fooling) > belief.better + belief.fooling
+
+
 def _leaps(belief: Posterior) -> Leaps:
     """What this candidate teaches of great looks; those that are half seen are bought like others."""
-    return Leaps(gain=(1.0 - belief.half) * belief.leaps.gain, fooling=_with_half(belief.leaps.fooling, belief))
+    return Leaps(gain=(1.0 - belief.half.p) * belief.leaps.gain, fooling=_with_half(belief.leaps.fooling, belief))
 
 
 def _with_half(fooling: float, belief: Posterior) -> float:
-    return min(1.0, (1.0 - belief.half) * fooling + belief.half)
-
-
-def _tells_no_half(belief: Posterior, evidence: Evidence) -> bool:
-    """Whether a great look has a dev mean too blunt to tell, with all sealed cases there could be, half from whole."""
-    great, others = math.fsum((belief.leaps.gain, belief.leaps.fooling)), belief.better + belief.fooling
-    told = evidence.dev.mean**2 * evidence.dev.n / evidence.dev_variance / 8.0  # (½ mean / error)² / 2
-    return great > _DOUBTED * others and told < _CLEAR + belief.half_odds
+    return min(1.0, (1.0 - belief.half.p) * fooling + belief.half.p)
