@@ -59,7 +59,7 @@ def test_ratings_that_crowd_at_the_top_keep_half_of_their_spread() -> None:
         found: list[Rated] = []
         for number in range(count):
             rating = 5.0 if draw.random() < 0.85 else draw.choice([1.0, 2.0, 3.0])
-            raw = min(4.9, 4.4 + 0.05 * (rating - 5) + draw.gauss(0, 0.12) - (0.6 if draw.random() < 0.02 else 0))
+            raw = min(4.9, 4.4 + 0.06 * (rating - 5) + draw.gauss(0, 0.12) - (0.6 if draw.random() < 0.02 else 0))
             found.append(Rated(case=f"c{number}", group=f"g{number % 25}", raw={"a": raw}, rating={"a": rating}))
         return found
 
