@@ -51,6 +51,26 @@ def test_squeezed_readings_get_the_spread_and_mean_of_ratings_they_were_not_fitt
     assert 0.3 < fitted.error < max(one.error or 9 for one in fitted.maps.values())
 
 
+def test_ratings_that_crowd_at_the_top_keep_half_of_their_spread() -> None:
+    """Where most texts have the best rating, neither the end of the scale nor a few low readings eat the spread."""
+
+    def crowded(count: int, seed: int) -> list[Rated]:
+        draw = random.Random(seed)
+        found: list[Rated] = []
+        for number in range(count):
+            rating = 5.0 if draw.random() < 0.85 else draw.choice([1.0, 2.0, 3.0])
+            raw = min(4.9, 4.4 + 0.06 * (rating - 5) + draw.gauss(0, 0.12) - (0.6 if draw.random() < 0.02 else 0))
+            found.append(Rated(case=f"c{number}", group=f"g{number % 25}", raw={"a": raw}, rating={"a": rating}))
+        return found
+
+    one = fit_scale(crowded(400, 4), RUBRIC).maps["a"]
+    fresh = crowded(2000, 5)
+    mapped, rated = [one.points(text.raw["a"], 1, 5) for text in fresh], [text.rating["a"] for text in fresh]
+    assert 0.5 < sd(mapped) / sd(rated) < 0.9
+    error = math.sqrt(math.fsum((m - r) ** 2 for m, r in zip(mapped, rated, strict=True)) / len(fresh))
+    assert error < sd(rated)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 4), st.floats(1, 40), st.integers(16, 60))
 def test_a_map_always_rises(seed: int, noise: float, squeeze: float, count: int) -> None:

@@ -3,8 +3,9 @@
 Two shapes are tried, a line in the log-odds of the reading and a rising step function (isotonic regression, by pooling
 adjacent violators: Barlow et al., 1972), and the one with the smaller cross-validated error is taken. Either predicts
 the *mean* rating of a reading, so it has the correlation r of the ratings' spread: every text would come out near the
-middle. It is stretched around its mean to the square root of r, halfway (geometrically) between the best prediction and
-the ratings' own spread: the error stays below that of always saying the mean wherever r is above a quarter.
+middle. It is stretched around its mean until its points spread over the square root of r times what the ratings do,
+halfway (geometrically) between the best prediction and the ratings' own spread, and between half of that spread and the
+widest one, 2r of it, that errs less than always saying the mean: hence no map where r is below a quarter.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ __all__ = ["FittedCriterion", "FittedScale", "Rated", "fit_scale", "rated_texts"
 _LEAST_CASES = 12
 _LEAST_GROUPS = 4
 _FOLDS = 5
+_DRAWS = 5
+"""Draws of folds that errors and correlations are averaged over; one alone may prefer either shape."""
+
 _LEAST_CORRELATION = 0.25
 """Held-out correlation from which the stretched map errs less than a constant: √r < 2r."""
 
@@ -45,6 +49,9 @@ _MIXED_IN = 0.1
 """Share of the line that a step function gets, so that it rises everywhere."""
 
 _APART = 1e-4
+_TRIES = 8
+_MOST_AT_ONCE = 2.0
+_CLOSE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,12 +221,13 @@ def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> F
         return none(f"every text has the rating {rating[0]:g}, so nothing tells what a reading means")
     if np.ptp(raw) < _APART:
         return none("the judge reads the same from every text, so there is nothing to map")
-    folds = fold_of_units(groups, _FOLDS, np.random.default_rng(seed))
     lo, hi = float(scale.lo), float(scale.hi)
-    held = {shape: _held_out(shape, raw, rating, folds, lo, hi) for shape in (_line, _steps)}
-    shape = min(held, key=lambda one: float(((held[one] - rating) ** 2).mean()))
-    # A line has no more correlation than the log-odds themselves; held-out predictions would add their folds' means.
-    r = _correlation(_log_odds(raw, lo, hi), rating) if shape is _line else _correlation(held[shape], rating)
+    draws = [fold_of_units(groups, _FOLDS, np.random.default_rng([seed, draw])) for draw in range(_DRAWS)]
+    held = {shape: [_held_out(shape, raw, rating, folds, lo, hi) for folds in draws] for shape in (_line, _steps)}
+    means = [_held_out(_constant, raw, rating, folds, lo, hi) for folds in draws]
+    shape = min(held, key=lambda one: float(np.mean([(found - rating) ** 2 for found in held[one]])))
+    # Less the mean rating of the texts fitted to, which is the lower the higher that of the others is.
+    r = float(np.mean([_correlation(found - mean, rating) for found, mean in zip(held[shape], means, strict=True)]))
     rho = rank_correlation(raw, rating)
     if r < _LEAST_CORRELATION:
         return none(
@@ -227,13 +235,13 @@ def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> F
             "a map would say more than the judge knows"
         )
     spread = math.sqrt(r) * float(rating.std())
-    mapped = np.zeros(len(rows))
-    for fold in sorted(set(folds.tolist())):
-        rest = folds != fold
-        one = _map(shape, raw[rest], rating[rest], math.sqrt(r) * float(rating[rest].std()), lo, hi)
-        mapped[~rest] = [one.points(float(x), lo, hi) for x in raw[~rest]]
-    constant = np.array([rating[folds != fold].mean() for fold in folds])
-    error, alone = (float(np.sqrt(((one - rating) ** 2).mean())) for one in (mapped, constant))
+
+    def stretched(raw: Array, rating: Array, lo: float, hi: float) -> Shape:
+        one = _map(shape, raw, rating, math.sqrt(r) * float(rating.std()), lo, hi)
+        return lambda x: _points(one, x, lo, hi)
+
+    mapped = _held_out(stretched, raw, rating, draws[0], lo, hi)
+    error, alone = (float(np.sqrt(((one - rating) ** 2).mean())) for one in (mapped, means[0]))
     fitted = _map(shape, raw, rating, spread, lo, hi).model_copy(
         update={
             "cases": len(rows),
@@ -252,21 +260,39 @@ def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> F
 
 
 def _map(shape: Callable[..., Shape], raw: Array, rating: Array, spread: float, lo: float, hi: float) -> CriterionScale:
-    """The map of a shape, stretched to a spread around its mean, as knots."""
+    """The map of a shape as knots, stretched around its mean until the points of these readings spread as asked."""
     import numpy as np
 
     predict = shape(raw, rating, lo, hi)
     predicted = predict(raw)
-    stretch = spread / max(float(predicted.std()), 1e-9)
     middle = float(predicted.mean())
     xs = np.unique(np.quantile(raw, _KNOTS).clip(lo + _APART, hi - _APART))
     xs = xs[np.concatenate([[True], np.diff(xs) >= _APART])]
-    ys = _squeezed(middle + stretch * (predict(xs) - middle), lo, hi)
+    stretch = spread / max(float(predicted.std()), 1e-9)
+    found = _knots(xs, middle + stretch * (predict(xs) - middle), lo, hi)
+    # Knots and the ends of the scale take some of the spread; near the ends no stretch brings all of it back.
+    for _ in range(_TRIES):
+        reached = float(_points(found, raw, lo, hi).std())
+        if abs(reached - spread) < _CLOSE * spread:
+            break
+        stretch *= min(max(spread / max(reached, 1e-9), 1 / _MOST_AT_ONCE), _MOST_AT_ONCE)
+        found = _knots(xs, middle + stretch * (predict(xs) - middle), lo, hi)
+    return found
+
+
+def _knots(xs: Array, points: Array, lo: float, hi: float) -> CriterionScale:
+    """The map through these points, squeezed into the scale, so that it rises everywhere."""
     knots: list[tuple[float, float]] = []
-    for x, y in zip(xs.tolist(), ys.tolist(), strict=True):
+    for x, y in zip(xs.tolist(), _squeezed(points, lo, hi).tolist(), strict=True):
         least = knots[-1][1] + _APART if knots else lo + _APART
         knots.append((round(x, 6), round(max(y, least), 6)))
     return CriterionScale(knots=tuple(knots) if len(knots) > 1 else (knots[0], (hi, hi)))
+
+
+def _points(one: CriterionScale, raw: Array, lo: float, hi: float) -> Array:
+    import numpy as np
+
+    return np.array([one.points(float(x), lo, hi) for x in raw])
 
 
 def _squeezed(points: Array, lo: float, hi: float) -> Array:
@@ -298,6 +324,14 @@ def _log_odds(raw: Array, lo: float, hi: float) -> Array:
     share = ((raw - lo) / (hi - lo)).clip(1e-6, 1 - 1e-6)
     odds: Array = np.log(share / (1 - share))
     return odds
+
+
+def _constant(raw: Array, rating: Array, lo: float, hi: float) -> Shape:  # noqa: ARG001 - a shape like the others
+    """The mean rating, whatever is read."""
+    import numpy as np
+
+    mean = float(rating.mean())
+    return lambda x: np.full(len(x), mean)
 
 
 def _line(raw: Array, rating: Array, lo: float, hi: float) -> Shape:
