@@ -21,7 +21,7 @@ from tenward.rubrics import Rubric
 
 OURS = "of this project, rated by their author, a model, by the levels of the rubric; not by people"
 SUMMEVAL = (
-    "400 summaries of 25 articles of SummEval (Fabbri et al., 2021; Apache-2.0), NUMBER of them for consistency; "
+    "400 summaries of 25 articles of SummEval (Fabbri et al., 2021; Apache-2.0), 240 of them for consistency; "
     "experts' ratings; half that chooses"
 )
 CRSCORE = "200 review comments on 63 diffs of CRScore (Naik et al., 2024; MIT), people's ratings; half that chooses"
