@@ -191,7 +191,7 @@ def by_the_book(dev: list[float], sealed: list[float]) -> tuple[str, int, int]:
             return "discard", n, 0
     for m in (8, 10, 13, 17, 22, 29, 38, 49, 64, 83, 108, 120):
         belief = posterior(STATE.weigh(dev[:n], sealed[:m]), defaults)
-        if belief.better >= 0.90 and belief.half.p < 0.5:
+        if belief.better >= 0.90 and (belief.half.p < 0.5 or (m == 120 and belief.half.told < 0)):
             return "keep", n, m
         if belief.better < defaults.seal_drop or (belief.half.p > 0.8 and belief.half.told > 1.5):
             return "discard", n, m

@@ -21,7 +21,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert RaceSettings(worthwhile=0.1).worthwhile_in(0.5) == 0.1
     assert (settings.ask, settings.ask_last, settings.seal_drop, settings.sure) == (0.26, 0.16, 0.16, 0.90)
     assert settings.prior == Prior(good=0.10, gain=0.03, loss=0.02, fooling=0.25, leak=0.015, leap=3e-4, great=0.3)
-    assert (settings.prior.half, settings.prior.half_from) == (2e-3, 0.12)
+    assert (settings.prior.half, settings.prior.half_from) == (5e-4, 0.15)
     assert (settings.interaction_sd, settings.guess_worth) == (0.10, 20.0)
 
 

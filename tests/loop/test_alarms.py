@@ -397,15 +397,15 @@ async def test_a_gain_that_only_dev_cases_show_raises_an_alarm(lab: Lab) -> None
 async def test_a_keep_that_only_dev_cases_ask_for_is_not_made(lab: Lab) -> None:
     """A rule that asks for less keeps a gain of which the sealed cases see a part; their gap stands against it."""
     judge = Judge(noise=0.02)
-    judge.bonus = lambda case: 0.15 * ("number" in case.output) * case.id.startswith("d")
-    await lab.engine("budget: {rounds: 1}\nkeep: {sure: 0.6}", steady(0.60), judge).run()
+    judge.bonus = lambda case: 0.12 * ("number" in case.output) * case.id.startswith("d")
+    await lab.engine("budget: {rounds: 1}\nkeep: {sure: 0.6}", steady(0.85), judge).run()
     (attempt,) = lab.attempts()
     assert attempt.decision is not None
     assert attempt.decision["outcome"] == "keep"
     assert [alarm.name for alarm in attempt.alarms] == ["dev-only"]
     assert "standard errors apart" in attempt.alarms[0].evidence
     assert attempt.status is Status.UNDECIDED
-    assert "; otherwise kept: P(better) 0." in attempt.reason
+    assert "; otherwise kept: P(better) " in attempt.reason
 
 
 def moving(judge: Judge, at: int, by: float) -> Change:

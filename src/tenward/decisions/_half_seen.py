@@ -43,10 +43,13 @@ class HalfSeen(NamedTuple):
     most_told: float = 0.0
     """What ``told`` could at most come to, either way, with dev as it is and all sealed cases there could be."""
 
-    @property
-    def doubted(self) -> bool:
-        """Whether it is the likelier, so that the candidate may not be kept."""
-        return self.p >= _DOUBTED
+    def doubted(self, *, last: bool) -> bool:
+        """Whether it is the likelier, so that the candidate may not be kept yet.
+
+        Where no sealed case is left to clear it, the candidate's own evidence has to speak for it too: with few cases
+        what the loop believes beforehand would else forbid every great gain.
+        """
+        return self.p >= _DOUBTED and not (last and self.told < 0.0)
 
     @property
     def sure(self) -> bool:

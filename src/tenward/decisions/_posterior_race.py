@@ -85,11 +85,11 @@ class PosteriorRace:
             if belief.better >= settings.sure and belief.mean < sight.evidence.least:
                 step = "discard"
                 why = f"{better}, but less than {worded(sight.evidence.least)} is not worth having with this judge"
-            elif belief.better >= settings.sure and not half.doubted:
+            elif belief.better >= settings.sure and not half.doubted(last=sight.last):
                 step, why = "keep", better
             elif belief.better < settings.seal_drop:
                 step = "discard"
-            elif half.doubted:
+            elif half.doubted(last=sight.last):
                 shown = f"sealed cases show {signed(sealed.mean, dev.mean)} of {signed(dev.mean, sealed.mean)} on dev"
                 why = f"{better}, but {shown}: P(bought, and half of it seen) {half.p:.3f}"
                 if half.sure:

@@ -64,8 +64,8 @@ class Prior:
     leak: float = 0.015
     leap: float = 3e-4
     great: float = 0.3
-    half: float = 2e-3
-    half_from: float = 0.12
+    half: float = 5e-4
+    half_from: float = 0.15
 
     def __post_init__(self) -> None:
         _check_probability("prior.good", self.good, hint="0.1 means that one proposal in ten is a true gain")
@@ -83,8 +83,8 @@ class Prior:
         if not self.gain <= self.great < math.inf:
             raise _refuse("prior.great", self.great, f"at least gain, {self.gain:g}", "0.3 is the default, in units")
         if not 0.0 <= self.half < 1.0:
-            raise _refuse("prior.half", self.half, "0 or more and below 1", "0.002 is the default")
-        _check_positive("prior.half_from", self.half_from, hint="0.12 is the default, in units")
+            raise _refuse("prior.half", self.half, "0 or more and below 1", "0.0005 is the default")
+        _check_positive("prior.half_from", self.half_from, hint="0.15 is the default, in units")
 
     @property
     def expected(self) -> float:
