@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tenward.datasets import DataSet
-from tenward.evaluation import Rated, evaluate_case, fit_scale, scale_text
+from tenward.evaluation import Rated, evaluate_case, fit_scale, scale_data, scale_text
 from tenward.judges import Judge
 from tenward.rubrics import Rubric
 
@@ -86,7 +86,8 @@ def write_maps(options: argparse.Namespace) -> None:
         rubric = Rubric.load(name)
         fitted = fit_scale(texts(path), rubric)
         options.file.write_text(
-            scale_text(options.file, judge.name, rubric, fitted, judge.fingerprint(rubric), source), encoding="utf-8"
+            scale_text(options.file, scale_data(fitted, judge.name, rubric, judge.fingerprint(rubric), source)),
+            encoding="utf-8",
         )
         print(f"{name}: whole off by {'–' if fitted.error is None else f'{fitted.error:.2f}'} points")
         for criterion, one in fitted.criteria.items():

@@ -115,3 +115,44 @@ def test_too_few_texts_or_sources_are_refused(count: int, groups: int) -> None:
     """A dozen texts of four sources is the least."""
     with pytest.raises(UsageError, match=r"expected 12 of 4 or more"):
         fit_scale(texts(count, groups=groups), RUBRIC)
+
+
+def stated(count: int = 90, *, seed: int = 1) -> list[Rated]:
+    """Return texts read as 3, 4 or 5, most of them 5, where people use the whole scale."""
+    draw = random.Random(seed)
+    found: list[Rated] = []
+    for number in range(count):
+        truth = draw.choice([1.0, 2.0, 3.0, 4.0, 5.0])
+        raw = {"a": min(5.0, max(3.0, 3.0 + (truth + draw.choice([-1, 0, 1])) // 2))}
+        found.append(Rated(case=f"c{number}", group=f"g{number % 30}", raw=raw, rating={"a": truth}))
+    return found
+
+
+def test_readings_at_the_end_of_the_scale_are_mapped_like_others() -> None:
+    """A judge that says 5 to most does not keep its 5: what it gives most comes near to what people give there."""
+    fitted = fit_scale(stated(), RUBRIC).criteria["a"]
+    assert fitted.scale is not None
+    at_top = [text.rating["a"] for text in stated() if text.raw["a"] == 5]
+    assert fitted.scale.points(5, 1, 5) == pytest.approx(math.fsum(at_top) / len(at_top), abs=0.6)
+    assert fitted.mapped_mean == pytest.approx(fitted.mean, abs=0.3)
+
+
+@given(order=st.permutations(range(90)))
+@settings(max_examples=20)
+def test_the_order_of_the_texts_does_not_matter(order: list[int]) -> None:
+    """Equal readings are one, however their ratings follow each other."""
+    rated = stated()
+    one, other = (fit_scale(some, RUBRIC).criteria["a"].scale for some in (rated, [rated[at] for at in order]))
+    assert one is not None
+    assert other is not None
+    for raw in (3.0, 4.0, 5.0):
+        assert one.points(raw, 1, 5) == pytest.approx(other.points(raw, 1, 5), abs=0.35)  # the folds are others
+
+
+@given(seed=st.integers(0, 10_000), noise=st.floats(0.5, 4), count=st.integers(12, 40))
+def test_no_map_is_farther_off_than_the_mean(seed: int, noise: float, count: int) -> None:
+    """A map that errs more on texts it was not fitted to than their mean does is none."""
+    for one in fit_scale(texts(count, noise=noise, seed=seed), RUBRIC).maps.values():
+        assert one.error is not None
+        assert one.constant_error is not None
+        assert one.error <= one.constant_error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tenward.judges import Explain, Verdict
 
 RUBRIC = Rubric.parse("rubric: r/v1\nabout: Is it good?\ncriteria:\n  a: Is it a?\n  b: Is it b?\n")
 CASE = Case(id="x", output="some text")
@@ -112,3 +115,18 @@ async def test_members_of_one_name_keep_their_own_fingerprint() -> None:
     alone = (await one.judge(CASE, RUBRIC)).fingerprint
     both = (await PanelJudge("p/v1", [(one, 1.0), (two, 1.0)]).judge(CASE, RUBRIC)).fingerprint
     assert len(both) == 2 * len(alone) + 1
+
+
+async def test_points_and_raw_readings_are_not_mixed() -> None:
+    """Where one member has a map and another has none, the panel reads raw, and says so."""
+
+    class Mapped(ScriptedJudge):
+        async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
+            verdict = await super().judge(case, rubric, explain=explain)
+            return replace(verdict, criteria=tuple(replace(item, raw=4.5) for item in verdict.criteria))
+
+    mapped, plain = Mapped({"a": 2, "b": 2}), ScriptedJudge({"a": 3, "b": 3})
+    mixed = await PanelJudge("p/v1", [(mapped, 1.0), (plain, 1.0)]).judge(CASE, RUBRIC)
+    assert [(item.score, item.raw) for item in mixed.criteria] == [(3.75, None)] * 2
+    both = await PanelJudge("p/v1", [(mapped, 1.0), (mapped, 3.0)]).judge(CASE, RUBRIC)
+    assert [(item.score, item.raw) for item in both.criteria] == [(2.0, 4.5)] * 2

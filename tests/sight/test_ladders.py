@@ -224,7 +224,11 @@ def test_a_reference_is_better_and_stands_for_a_missing_output() -> None:
 
 def test_a_group_is_one_case() -> None:
     """Cases of one source are never set beside each other, and one of them is drawn."""
-    given = [Case(id=f"{group}{at}", output=f"text {group} {at}", group=group) for group in "abcde" for at in range(3)]
+    given = [
+        Case(id=f"{group}{at}", input="Say it.", output=f"text {group} {at}", group=group)
+        for group in "abcde"
+        for at in range(3)
+    ]
     ladders = build_ladders(given)
     assert sorted(ladder.case.group for ladder in ladders) == list("abcde")
     for ladder in ladders:
@@ -278,3 +282,10 @@ def test_too_few_cases_cannot_be_asked_for() -> None:
     """Fewer than four cases say nothing of any judge."""
     with pytest.raises(UsageError, match="found 3 cases, expected at least 4"):
         build_ladders(cases("a", "b", "c", "d"), cases_at_most=3)
+
+
+def test_without_a_task_the_output_of_another_case_is_no_worse() -> None:
+    """Texts that answer nothing are not set beside each other: nobody knows which of them is the better."""
+    for ladder in build_ladders([Case(id=f"c{at}", output=f"This is text number {at} of several.") for at in range(6)]):
+        assert "other" not in ladder.rungs
+        assert "half" in ladder.rungs

@@ -11,7 +11,7 @@ from tenward.errors import JudgeUnavailableError
 from tenward.evaluation import Store
 from tenward.judges import Budget, Calls, Failure, Judge, JudgeSpec, ModelJudge, lend_calls
 from tenward.rubrics import Rubric
-from tenward.sight import NoLadderError, Sight, build_ladders, measure_sight, plan_sight
+from tenward.sight import NoLadderError, Reading, Sight, build_ladders, compare_readings, measure_sight, plan_sight
 from tenward.testing import AutoJudge, ScriptedJudge, StubServer
 
 if TYPE_CHECKING:
@@ -276,3 +276,65 @@ async def test_what_was_read_is_not_asked_again_and_the_plan_knows_it(tmp_path: 
         assert (len(server.requests) - asked, short.value.seen) == (5, "unknown")
         assert short.unscored > 0
         await judge.aclose()
+
+
+async def test_a_few_cases_that_may_well_be_seen_are_no_blindness() -> None:
+    """Where the interval reaches far up, a dozen cases more would tell; nobody is called blind for want of them."""
+
+    def see_some(case: Case) -> Mapping[str, float]:
+        right = is_right(case) and case.id in {"c1", "c3", "c5", "c7", "c9", "c11", "c13", "c15"}
+        return dict.fromkeys(RUBRIC.criteria, 4.0 if right else 3.5 if is_right(case) else 3.0 + luck(case.id) / 5)
+
+    for seed in range(6):
+        found = await measure_sight(
+            CASES, RUBRIC, ScriptedJudge(see_some), cases_at_most=6, rungs=("other",), nulls=False, seed=seed
+        )
+        pooled = found.value.pooled
+        assert pooled.low is not None
+        assert pooled.high is not None
+        if pooled.low <= 0.5 and pooled.high > 0.8:
+            assert found.value.seen == "unknown"
+            assert not found.is_blind
+            break
+    else:
+        pytest.fail("no draw was in doubt")
+
+
+async def test_what_one_rung_shows_does_not_hide_that_the_rest_is_turned() -> None:
+    """A judge that tells a stock phrase, and reads everything else the wrong way round, is turned and stops a loop."""
+
+    def mostly_turned(case: Case) -> Mapping[str, float]:
+        vague = case.output not in OUTPUTS and not case.output.startswith(("On day", "It gave", "All agreed"))
+        return dict.fromkeys(RUBRIC.criteria, 1.0 if vague else 3.0 if is_right(case) else 4.0)
+
+    found = await measure_sight(CASES, RUBRIC, ScriptedJudge(mostly_turned))
+    assert any(rung.sees for rung in found.value.rungs)
+    assert found.value.seen == "turned"
+    assert found.is_blind
+
+
+async def test_a_rung_that_is_turned_is_named_beside_those_that_are_seen() -> None:
+    """Where the whole sees, the rungs that it reads the wrong way round stand in its line."""
+
+    def length_turned(case: Case) -> Mapping[str, float]:
+        half = any(case.output != whole and whole.startswith(case.output) for whole in OUTPUTS)
+        return dict.fromkeys(RUBRIC.criteria, 5.0 if half else 4.0 if is_right(case) else 3.0)
+
+    found = await measure_sight(CASES, RUBRIC, ScriptedJudge(length_turned))
+    assert found.value.seen == "sees"
+    assert any("the wrong way round half" in line for line in found.lines)
+
+
+def test_the_whole_is_told_by_what_is_shown() -> None:
+    """A map keeps the order of each criterion, not that of their weighted sum, by which everything else decides."""
+    ladders = build_ladders(CASES, cases_at_most=8, seed=0, rungs=("other",), nulls=False)
+    readings: dict[tuple[str, str], Reading] = {}
+    for ladder in ladders:
+        for text in ladder.texts:
+            right = text == ladder.case.output
+            raw = {"clear": 4.0, "kind": 3.0} if right else {"clear": 3.9, "kind": 3.5}
+            shown = {"clear": 4.0, "kind": 2.0} if right else {"clear": 3.9, "kind": 4.9}
+            readings[ladder.case.id, text] = Reading(scores=shown, raw=raw)
+    found = compare_readings(ladders, readings, RUBRIC, judge="j", seed=0)
+    assert found.value.pooled.auc == 0
+    assert found.criteria[0].pooled.auc == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,18 +13,27 @@ from tenward.cli._files import check_writable, write_text
 from tenward.cli._options import NumberRange
 from tenward.datasets import DataSet
 from tenward.errors import UsageError
-from tenward.evaluation import Store, fit_scale, rated_texts, run_dataset, scale_data, scale_text
+from tenward.evaluation import (
+    SOURCE_CHARS,
+    Store,
+    check_ratings,
+    check_scale_file,
+    fit_scale,
+    rated_texts,
+    ratings_of,
+    run_dataset,
+    scale_data,
+    scale_text,
+)
 from tenward.judges import Budget, Calls, Judge, Limiter, lend_calls
 from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import RenderableType
 
     from tenward.datasets import Split
-    from tenward.evaluation import FittedScale, Progress, Rated, Result, Run
+    from tenward.evaluation import FittedScale, Rated
 
 __all__ = ["command"]
 
@@ -66,88 +75,114 @@ def command(
         tenward judge scale local --rubric my-rubric --dataset rated.jsonl
         tenward judge scale local --rubric my-rubric --dataset mine.jsonl --ladder
     """  # noqa: D301 - click looks for the backspace character itself
-    from tenward.cli._progress import show_progress
-
     library = Library.discover()
     loaded = Rubric.load(rubric, library=library)
     who = Judge.load(judge, library=library, raw=True)
     data = DataSet.load(dataset, library=library)
     part: Split | None = None if split == "all" else "dev" if split == "dev" else "sealed"
-    rated = any(case.human.keys() & loaded.criteria.keys() for case in data.cases(part))
-    if not ladder and not rated:
-        raise UsageError(
-            f"{data.path}: found no case with a rating of {', '.join(loaded.criteria)}, expected `human` with some",
-            hint='such as "human": {"clarity": 4, "tests": 2}, on the scale of the rubric; '
-            "--ladder does without ratings",
-        )
-    path = library.find("judges", judge)
-    target = output or (None if as_json else library.roots[0] / "judges" / f"{path.stem}.scale.yaml")
-    if target is not None and target.parent == library.shipped / "judges" and output is None:
-        raise UsageError(
-            "found no workspace to write the map to, expected one around the current folder",
-            hint="make one with tenward init, or name a file: -o judges/NAME.scale.yaml",
-        )
+    # All that can be refused is refused before anything is asked.
+    if source is not None and not 0 < len(source) <= SOURCE_CHARS:
+        raise UsageError(f"--source: found {len(source)} characters, expected 1 to {SOURCE_CHARS}")
     check_writable(output)
+    target = output or (None if as_json else _beside(library, library.find("judges", judge)))
+    if target is not None:
+        check_scale_file(target, who.name)
+    if not ladder:
+        _check_rated(data, part, loaded)
     with Store.open(store) as kept:
-        if ladder:
-            texts = asyncio.run(_anchored(data, loaded, who, kept, part, max_usd))
-        else:
-            with show_progress() as shown:
-                run = asyncio.run(_judged(data, loaded, who, kept, part, max_usd, shown.update))
-            if run.record.status == "stopped":
-                note(f"stopped: {run.record.note}; the same command goes on from here")
-                return 3
-            texts = tuple(rated_texts(kept.results(run.record)))
+        read = _anchored if ladder else _judged
+        texts = asyncio.run(read(data, loaded, who, kept, part, max_usd))
+    if texts is None:
+        return 3
+    lacking = sum(not text.rating.keys() & loaded.criteria.keys() <= text.raw.keys() for text in texts)
+    if lacking:
+        note(f"{lacking} of {len(texts)} texts got no reading on some criterion; the same command asks for those again")
+    if 2 * lacking > len(texts):
+        note("no map was fitted to the few that are left")
+        return 3
     fitted = fit_scale(texts, loaded)
     how = "outputs, right ones and other cases', not rated by anybody" if ladder else "rated texts"
     told = source or f"{data.name}: {len(texts)} {how}, fitted by tenward judge scale"
-    fingerprint = who.fingerprint(loaded)
+    anchors: Literal["ratings", "ladder"] = "ladder" if ladder else "ratings"
+    scale = scale_data(fitted, who.name, loaded, who.fingerprint(loaded), told, anchors=anchors)
     if target is not None and fitted.maps:  # an entry without maps would stand before a shipped one that has some
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_text(target, scale_text(target, who.name, loaded, fitted, fingerprint, told))
+        write_text(target, scale_text(target, scale))
     if as_json:
-        print_json(scale_data(fitted, who.name, loaded, fingerprint, told))
+        print_json(scale)
     else:
-        print_page(_view(fitted, who.name, loaded))
+        print_page(_view(fitted, who.name, loaded, ladder=ladder))
     if target is not None:
         note(f"wrote {target}" if fitted.maps else "no criterion has a map that holds out, so no file was written")
     return 0 if fitted.maps else 1
 
 
+def _beside(library: Library, judge: Path) -> Path:
+    """The scale file of a judge: beside its own, or in the workspace where that one is shipped."""
+    name = f"{judge.stem}.scale.yaml"
+    if judge.parent != library.shipped / "judges":
+        return judge.with_name(name)
+    if library.roots[0] == library.shipped:
+        raise UsageError(
+            "found no workspace to write the map to, expected one around the current folder",
+            hint=f"make one with tenward init; a file elsewhere, as by -o {name}, is not used",
+        )
+    return library.roots[0] / "judges" / name
+
+
+def _check_rated(data: DataSet, part: Split | None, rubric: Rubric) -> None:
+    cases = list(data.cases(part))
+    if not any(case.human.keys() & rubric.criteria.keys() for case in cases):
+        raise UsageError(
+            f"{data.path}: found no case with a rating of {', '.join(rubric.criteria)}, expected `human` with some",
+            hint='such as "human": {"clarity": 4, "tests": 2}, on the scale of the rubric; '
+            "--ladder does without ratings",
+        )
+    check_ratings(ratings_of(cases), rubric)
+
+
 async def _anchored(
     data: DataSet, rubric: Rubric, judge: Judge, kept: Store, part: Split | None, max_usd: float | None
-) -> tuple[Rated, ...]:
+) -> tuple[Rated, ...] | None:
     from tenward.sight import read_anchors
 
+    budget = Budget(max_usd=max_usd)
     try:
-        with lend_calls(Calls(cache=kept, budget=Budget(max_usd=max_usd), limiter=Limiter(_AT_ONCE))):
-            return await read_anchors(data.cases(part), rubric, judge)
+        with lend_calls(Calls(cache=kept, budget=budget, limiter=Limiter(_AT_ONCE))):
+            texts = await read_anchors(data.cases(part), rubric, judge)
     finally:
         await judge.aclose()
+    if budget.exhausted:
+        note(f"stopped: the budget of ${max_usd:g} is used up; the same command goes on from here")
+        return None
+    return texts
 
 
 async def _judged(
-    data: DataSet,
-    rubric: Rubric,
-    judge: Judge,
-    kept: Store,
-    part: Split | None,
-    max_usd: float | None,
-    update: Callable[[Progress, Result], None],
-) -> Run:
+    data: DataSet, rubric: Rubric, judge: Judge, kept: Store, part: Split | None, max_usd: float | None
+) -> tuple[Rated, ...] | None:
+    from tenward.cli._progress import show_progress
+
     try:
-        return await run_dataset(data, rubric, judge, store=kept, split=part, max_usd=max_usd, on_progress=update)
+        with show_progress() as shown:
+            run = await run_dataset(
+                data, rubric, judge, store=kept, split=part, max_usd=max_usd, on_progress=shown.update
+            )
     finally:
         await judge.aclose()
+    if run.record.status == "stopped":
+        note(f"stopped: {run.record.note}; the same command goes on from here")
+        return None
+    return tuple(rated_texts(kept.results(run.record)))
 
 
-def _view(fitted: FittedScale, judge: str, rubric: Rubric) -> RenderableType:
+def _view(fitted: FittedScale, judge: str, rubric: Rubric, *, ladder: bool) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
     from tenward.cli._layout import columns, hanging
 
-    table = columns("criterion", "texts", "rated", "raw", "mapped")
+    table = columns("criterion", "texts", "anchors" if ladder else "rated", "raw", "mapped")
     words: list[RenderableType] = []
     for name, one in fitted.criteria.items():
         mapped = "–" if one.mapped_mean is None else f"{one.mapped_mean:.2f} ± {one.mapped_sd or 0:.2f}"

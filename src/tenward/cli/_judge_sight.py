@@ -101,14 +101,16 @@ def command(
 
 def _plan_words(ladders: Sequence[Ladder], planned: PlannedCalls) -> str:
     from tenward.cli._views import cost_of
+    from tenward.sight import SURE_CASES
 
     texts = sum(len(list(ladder.texts)) for ladder in ladders)
     price = "price unknown (none in the judge file)" if planned.worst_usd is None else cost_of(planned.worst_usd)
     tokens = planned.prompt_tokens + planned.completion_tokens
+    few = f"\nwith fewer than {SURE_CASES} cases nothing can be called blind" if len(ladders) < SURE_CASES else ""
     cached = f" ({planned.cached:,} of {planned.calls:,} are in the cache)" if planned.cached else ""
     return (
         f"{len(ladders)} cases, {texts} texts to judge: at most {planned.most_calls:,} calls{cached}, "
-        f"{tokens:,} tokens, {price}"
+        f"{tokens:,} tokens, {price}{few}"
     )
 
 
@@ -156,7 +158,7 @@ def sight_view(found: Sight, *, dataset: str) -> RenderableType:
     lengths = {rung.rung: rung for rung in found.length}
     table.add_row(Text("mere length", style="dim"), *(_cell(lengths.get(name), style="dim") for name in names))
     how = (
-        "Share of cases in which the better text reads higher; .50 is chance, and mere length counts characters. "
+        "Share of cases in which the better text reads higher (AUC); .50 is chance, and mere length counts characters. "
         f"Span: how much higher, for the value of 1, for a criterion of {found.top:g} points."
     )
     lines = [indented(Text(line, style="bold" if at == 0 else ""), by=2) for at, line in enumerate(found.lines)]

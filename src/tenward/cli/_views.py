@@ -12,7 +12,7 @@ from rich.text import Text
 from tenward.cli._bars import BAR_CELLS, bar
 from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
-from tenward.evaluation import best_first, close_calls, shared_ranks
+from tenward.evaluation import best_first, close_calls, shared_ranks, shown_spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,10 +105,9 @@ def ranking(results: Sequence[Result], *, judge: str, scale: ShownScale, width: 
 def _of_the_order(scored: Sequence[Result], scale: ShownScale, calls: Sequence[CloseCall] | None) -> Iterator[Text]:
     """What a reader must know of a ranking: where it is no order, and what the numbers are not."""
     if len(scored) > 1 and calls is None:
-        yield Text(
-            "how far apart is enough is not known for this judge and rubric: tenward judge scale finds out",
-            style="yellow",
-        )
+        known = scale.mapped and scale.error is None
+        why = f" while it is {scale.words}" if known else ": tenward judge scale finds out"
+        yield Text(f"how far apart is enough is not known for this judge and rubric{why}", style="yellow")
     for call in (calls or ())[:_MOST_CLOSE]:
         yield Text(printable(call.text, longest=_LONGEST_WORDS), style="yellow")
     if calls is not None and len(calls) > _MOST_CLOSE:
@@ -174,7 +173,8 @@ def _gate(gate: GateResult) -> RenderableType:
 def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: Score) -> RenderableType:
     names = max(len("criterion"), *(len(item.criterion) for item in items))
     scale = f"{score.bottom} to {score.top}"
-    spreads = any(item.spread is not None for item in items)
+    spread_of = {item.criterion: shown_spread(item) for item in items}
+    spreads = any(spread is not None for spread in spread_of.values())
     mapped = any(item.raw is not None for item in items)
     whole = all(item.score is None or item.score == int(item.score) for item in items)
     beside = f"{'    raw' if mapped else ''}{'  spread' if spreads else ''}"
@@ -194,7 +194,8 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
         if mapped:
             line.append(f"  {'' if item.raw is None else f'{item.raw:.2f}':>5}", style="dim")
         if spreads:
-            line.append(f"  {'' if item.spread is None else f'±{item.spread:.1f}':>6}", style="dim")
+            spread = spread_of[item.criterion]
+            line.append(f"  {'' if spread is None else f'±{spread:.1f}':>6}", style="dim")
         line.append(f"  {parts[item.criterion].share:>6.0%}", style="dim")
         lines.append(line)
         lines.extend(indented(words, by=6) for words in _words(item, quoted, below_floor=low, failure=shared is None))

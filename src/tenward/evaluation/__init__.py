@@ -14,7 +14,15 @@ from tenward.evaluation._compare import (
 from tenward.evaluation._disagreement import Disagreement, disagreement_in_order, disagreement_in_winner
 from tenward.evaluation._export import result_as_dict, run_as_dict
 from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
-from tenward.evaluation._fit_scale import FittedCriterion, FittedScale, Rated, fit_scale, rated_texts
+from tenward.evaluation._fit_scale import (
+    FittedCriterion,
+    FittedScale,
+    Rated,
+    check_ratings,
+    fit_scale,
+    rated_texts,
+    ratings_of,
+)
 from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._plan import Plan, plan_dataset
@@ -24,14 +32,15 @@ from tenward.evaluation._result import Result, evaluate_case
 from tenward.evaluation._result_data import result_from_data, result_to_data
 from tenward.evaluation._run import Progress, Run, RunSink, count_cases, run_cases, run_dataset
 from tenward.evaluation._run_record import RunRecord, RunStanding, RunStatus
-from tenward.evaluation._scale_file import scale_data, scale_text
+from tenward.evaluation._scale_file import SOURCE_CHARS, check_scale_file, scale_data, scale_text
 from tenward.evaluation._score import ascore, score
-from tenward.evaluation._shown_scale import CloseCall, ShownScale, best_first, close_calls, shared_ranks
+from tenward.evaluation._shown_scale import CloseCall, ShownScale, best_first, close_calls, shared_ranks, shown_spread
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
 
 __all__ = [
     "LEAST_UNITS",
+    "SOURCE_CHARS",
     "CloseCall",
     "CommandProducer",
     "ComparedRun",
@@ -64,6 +73,8 @@ __all__ = [
     "ascore",
     "best_first",
     "check_prompt",
+    "check_ratings",
+    "check_scale_file",
     "close_calls",
     "compare_runs",
     "count_cases",
@@ -77,6 +88,7 @@ __all__ = [
     "paired_results",
     "plan_dataset",
     "rated_texts",
+    "ratings_of",
     "require_ratings",
     "result_as_dict",
     "result_from_data",
@@ -88,5 +100,6 @@ __all__ = [
     "scale_text",
     "score",
     "shared_ranks",
+    "shown_spread",
     "signed",
 ]

@@ -11,7 +11,7 @@ widest one, 2r of it, that errs less than always saying the mean: hence no map w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tenward.errors import UsageError
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tenward.datasets import Case
     from tenward.evaluation._result import Result
     from tenward.rubrics import Rubric, Scale
 
     Array: TypeAlias = NDArray[np.float64]
     Shape: TypeAlias = Callable[[Array], Array]
 
-__all__ = ["FittedCriterion", "FittedScale", "Rated", "fit_scale", "rated_texts"]
+__all__ = ["FittedCriterion", "FittedScale", "Rated", "check_ratings", "fit_scale", "rated_texts", "ratings_of"]
 
 _LEAST_CASES = 12
 _LEAST_GROUPS = 4
@@ -128,16 +129,58 @@ class FittedScale:
         return {name: one.scale for name, one in self.criteria.items() if one.scale is not None}
 
 
+def ratings_of(cases: Iterable[Case]) -> Iterator[Rated]:
+    """The rated ones of some cases, before anything is read of them."""
+    for case in cases:
+        if case.human:
+            group = case.group or f"\0{case.id}"
+            yield Rated(case=case.id, group=group, raw={}, rating=case.human, has_input=bool(case.input))
+
+
 def rated_texts(results: Iterable[Result]) -> Iterator[Rated]:
     """What a run read from its rated texts; those without a verdict or a rating are left out."""
     for result in results:
-        if result.verdict is None or not result.case.human:
-            continue
-        raw = {name: one for name, one in result.verdict.raw_scores.items() if one is not None}
-        group = result.case.group or f"\0{result.case.id}"
-        yield Rated(
-            case=result.case.id, group=group, raw=raw, rating=result.case.human, has_input=bool(result.case.input)
-        )
+        if result.verdict is not None:
+            raw = {name: one for name, one in result.verdict.raw_scores.items() if one is not None}
+            yield from (replace(text, raw=raw) for text in ratings_of([result.case]))
+
+
+def check_ratings(texts: Iterable[Rated], rubric: Rubric) -> None:
+    """Nothing, where ratings are on the scale and there are enough for a map; what was read takes no part.
+
+    Raises:
+        UsageError: A rating is off the scale, or there are too few texts or sources.
+    """
+    lo, hi = rubric.scale.lo, rubric.scale.hi
+    sources: dict[str, list[str]] = {name: [] for name in rubric.criteria}
+    for text in texts:
+        for name, rating in text.rating.items():
+            if name not in rubric.criteria:
+                continue
+            if not lo <= rating <= hi:
+                raise UsageError(
+                    f"case {text.case!r}, human.{name}: found the rating {rating:g}, "
+                    f"expected {lo} to {hi}, the scale of {rubric.rubric}",
+                    hint="rate on the scale of the rubric, by its levels",
+                )
+            sources[name].append(text.group)
+    counts = [(len(groups), len(set(groups))) for groups in sources.values()]
+    if not any(_enough(*one) for one in counts):
+        raise _too_few(counts, rubric, "rated")
+
+
+def _enough(texts: int, groups: int) -> bool:
+    return texts >= _LEAST_CASES and groups >= _LEAST_GROUPS
+
+
+def _too_few(counts: Sequence[tuple[int, int]], rubric: Rubric, what: str) -> UsageError:
+    texts, groups = max(counts)
+    return UsageError(
+        f"fitting a scale: found at most {texts} texts of {groups} sources that are {what} on one criterion, "
+        f"expected {_LEAST_CASES} of {_LEAST_GROUPS} or more",
+        hint=f"`human` holds ratings under the names of the rubric's criteria, {', '.join(rubric.criteria)}; "
+        "without ratings, a ladder takes two texts of each case of another group",
+    )
 
 
 def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> FittedScale:
@@ -154,35 +197,23 @@ def fit_scale(texts: Iterable[Rated], rubric: Rubric, *, seed: int = 0) -> Fitte
         UsageError: A rating is off the scale, no criterion is rated, or there are too few texts or sources.
     """
     texts = tuple(texts)
-    lo, hi = rubric.scale.lo, rubric.scale.hi
-    for text in texts:
-        for name, rating in text.rating.items():
-            if name in rubric.criteria and not lo <= rating <= hi:
-                raise UsageError(
-                    f"case {text.case!r}, human.{name}: found the rating {rating:g}, "
-                    f"expected {lo} to {hi}, the scale of {rubric.rubric}",
-                    hint="rate on the scale of the rubric, by its levels",
-                )
+    check_ratings(texts, rubric)
     with_input = 2 * sum(text.has_input for text in texts) >= len(texts)
     every, texts = len(texts), tuple(text for text in texts if text.has_input == with_input)
     found: dict[str, FittedCriterion] = {}
     off: dict[str, dict[str, float]] = {}  # mapped reading minus rating, by case
-    most = groups = 0
+    counts: list[tuple[int, int]] = []
     for name in rubric.criteria:
         both = [text for text in texts if name in text.raw and name in text.rating]
         rows = [(text.raw[name], text.rating[name], text.group) for text in both]
-        most, groups = max(most, len(rows)), max(groups, len({group for *_, group in rows}))
-        if len(rows) >= _LEAST_CASES and len({group for *_, group in rows}) >= _LEAST_GROUPS:
+        counts.append((len(rows), len({group for *_, group in rows})))
+        if _enough(*counts[-1]):
             found[name] = one = _fit(rows, rubric.scale, seed)
             off[name] = {
                 text.case: mapped - text.rating[name] for text, mapped in zip(both, one.mapped, strict=bool(one.mapped))
             }
     if not found:
-        raise UsageError(
-            f"fitting a scale: found at most {most} texts of {groups} sources that are scored and rated on one "
-            f"criterion, expected {_LEAST_CASES} of {_LEAST_GROUPS} or more",
-            hint=f"`human` holds ratings under the names of the rubric's criteria: {', '.join(rubric.criteria)}",
-        )
+        raise _too_few(counts, rubric, "scored and rated")
     return FittedScale(
         criteria=found,
         inputs="with" if with_input else "without",
@@ -242,6 +273,11 @@ def _fit(rows: Sequence[tuple[float, float, str]], scale: Scale, seed: int) -> F
 
     mapped = _held_out(stretched, raw, rating, draws[0], lo, hi)
     error, alone = (float(np.sqrt(((one - rating) ** 2).mean())) for one in (mapped, means[0]))
+    if error >= alone:
+        return none(
+            f"a map would be off by {error:.2f} points on texts it was not fitted to; "
+            f"always saying the mean only by {alone:.2f}"
+        )
     fitted = _map(shape, raw, rating, spread, lo, hi).model_copy(
         update={
             "cases": len(rows),
@@ -266,7 +302,14 @@ def _map(shape: Callable[..., Shape], raw: Array, rating: Array, spread: float, 
     predict = shape(raw, rating, lo, hi)
     predicted = predict(raw)
     middle = float(predicted.mean())
-    xs = np.unique(np.quantile(raw, _KNOTS).clip(lo + _APART, hi - _APART))
+    # Readings at an end of the scale, as of a judge that says 5 to most, are mapped like others.
+    ends = [end for end in (lo, hi) if (abs(raw - end) < _APART).any()]
+    inside = np.quantile(raw, _KNOTS).clip(
+        lo + (_APART if lo not in ends else 0), hi - (_APART if hi not in ends else 0)
+    )
+    xs = np.unique(np.concatenate([inside, ends]))
+    if xs[-1] - xs[0] < _APART:
+        xs = np.unique([raw.min(), raw.max()])
     xs = xs[np.concatenate([[True], np.diff(xs) >= _APART])]
     stretch = spread / max(float(predicted.std()), 1e-9)
     found = _knots(xs, middle + stretch * (predict(xs) - middle), lo, hi)
@@ -286,7 +329,7 @@ def _knots(xs: Array, points: Array, lo: float, hi: float) -> CriterionScale:
     for x, y in zip(xs.tolist(), _squeezed(points, lo, hi).tolist(), strict=True):
         least = knots[-1][1] + _APART if knots else lo + _APART
         knots.append((round(x, 6), round(max(y, least), 6)))
-    return CriterionScale(knots=tuple(knots) if len(knots) > 1 else (knots[0], (hi, hi)))
+    return CriterionScale(knots=tuple(knots))
 
 
 def _points(one: CriterionScale, raw: Array, lo: float, hi: float) -> Array:
@@ -347,14 +390,15 @@ def _steps(raw: Array, rating: Array, lo: float, hi: float) -> Shape:
     """Isotonic regression, joined by straight lines, with a little of the line so that it rises everywhere."""
     import numpy as np
 
-    order = np.argsort(raw, kind="stable")
+    readings, at, counts = np.unique(raw, return_inverse=True, return_counts=True)  # equal readings are one block
+    means = np.bincount(at, weights=rating) / counts
     blocks: list[tuple[float, float, int]] = []  # mean reading, mean rating, texts
-    for x, y in zip(raw[order].tolist(), rating[order].tolist(), strict=True):
-        blocks.append((x, y, 1))
+    for x, y, n in zip(readings.tolist(), means.tolist(), counts.tolist(), strict=True):
+        blocks.append((x, y, n))
         while len(blocks) > 1 and blocks[-2][1] >= blocks[-1][1]:
             (x1, y1, n1), (x0, y0, n0) = blocks.pop(), blocks.pop()
-            n = n0 + n1
-            blocks.append(((x0 * n0 + x1 * n1) / n, (y0 * n0 + y1 * n1) / n, n))
+            both = n0 + n1
+            blocks.append(((x0 * n0 + x1 * n1) / both, (y0 * n0 + y1 * n1) / both, both))
     xs, ys = np.array([x for x, _, _ in blocks]), np.array([y for _, y, _ in blocks])
     line = _line(raw, rating, lo, hi)
     return lambda x: (1 - _MIXED_IN) * np.interp(x, xs, ys) + _MIXED_IN * line(x)

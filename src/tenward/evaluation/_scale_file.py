@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -17,11 +17,43 @@ if TYPE_CHECKING:
     from tenward.evaluation._fit_scale import FittedScale
     from tenward.rubrics import Rubric
 
-__all__ = ["scale_data", "scale_text"]
+__all__ = ["SOURCE_CHARS", "check_scale_file", "scale_data", "scale_text"]
+
+SOURCE_CHARS = 1000
+"""The most characters that a file keeps of where its ratings come from."""
+
+
+def check_scale_file(path: Path, judge: str) -> None:
+    """Nothing, where maps of this judge may be put into a file; one that is not there yet will be made.
+
+    Raises:
+        DocumentError: The file that is there is no valid scale file.
+        UsageError: It is that of another judge.
+    """
+    _maps_in(path, judge)
+
+
+def _maps_in(path: Path, judge: str) -> dict[str, Any]:
+    if not (path.exists() or path.is_symlink()):
+        return {}
+    old = load_document(path, ScaleFile)
+    if old.scale != judge:
+        raise UsageError(
+            f"{path}: found maps of the judge {old.scale}, expected {judge}",
+            hint="name another file with -o, or delete or rename this one",
+        )
+    found: dict[str, Any] = old.model_dump(mode="json", exclude_none=True)["rubrics"]
+    return found
 
 
 def scale_data(
-    fitted: FittedScale, judge: str, rubric: Rubric, fingerprint: Mapping[str, str], source: str
+    fitted: FittedScale,
+    judge: str,
+    rubric: Rubric,
+    fingerprint: Mapping[str, str],
+    source: str,
+    *,
+    anchors: Literal["ratings", "ladder"] = "ratings",
 ) -> dict[str, Any]:
     """The maps of one rubric as the data of a scale file.
 
@@ -31,6 +63,7 @@ def scale_data(
         rubric: The rubric.
         fingerprint: Of the judge under the rubric, as it read.
         source: What the texts are and who rated them.
+        anchors: What its points stand for.
     """
     return {
         "scale": judge,
@@ -40,6 +73,7 @@ def scale_data(
                 "inputs": fitted.inputs,
                 "fitted_for": {name: fingerprint[name] for name in MAPPED_COMPONENTS if name in fingerprint},
                 "source": source,
+                **({} if anchors == "ratings" else {"anchors": anchors}),
                 **({} if fitted.error is None else {"error": round(fitted.error, 3)}),
                 "criteria": {name: one.model_dump(mode="json", exclude_none=True) for name, one in fitted.maps.items()},
             }
@@ -47,24 +81,15 @@ def scale_data(
     }
 
 
-def scale_text(
-    path: Path, judge: str, rubric: Rubric, fitted: FittedScale, fingerprint: Mapping[str, str], source: str
-) -> str:
+def scale_text(path: Path, data: Mapping[str, Any]) -> str:
     """The text of a scale file with the maps of one rubric put in; those of others stay.
 
     Raises:
         DocumentError: The file that is there is no valid scale file.
         UsageError: It is that of another judge.
     """
-    rubrics: dict[str, Any] = {}
-    if path.is_file():
-        old = load_document(path, ScaleFile)
-        if old.scale != judge:
-            raise UsageError(
-                f"{path}: found maps of the judge {old.scale}, expected {judge}", hint="name another file with -o"
-            )
-        rubrics = old.model_dump(mode="json", exclude_none=True)["rubrics"]
-    rubrics[rubric.rubric] = scale_data(fitted, judge, rubric, fingerprint, source)["rubrics"][rubric.rubric]
+    judge = str(data["scale"])
+    rubrics = {**_maps_in(path, judge), **data["rubrics"]}
     ScaleFile.model_validate({"scale": judge, "rubrics": rubrics})
     lines = [
         "# yaml-language-server: $schema=scale.schema.json",

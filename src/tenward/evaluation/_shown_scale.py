@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tenward.evaluation._result import Result
-    from tenward.judges import Judge
+    from tenward.judges import CriterionVerdict, Judge
     from tenward.rubrics import Rubric
 
-__all__ = ["RAW_READINGS", "CloseCall", "ShownScale", "best_first", "close_calls", "shared_ranks"]
+__all__ = ["RAW_READINGS", "CloseCall", "ShownScale", "best_first", "close_calls", "shared_ranks", "shown_spread"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class ShownScale:
     """The scale of a judge's scores under one rubric, as far as a reader needs to know it."""
 
     label: str = "raw"
-    """``calibrated``, ``raw``, or ``calibrated but for`` some criteria."""
+    """``calibrated``, ``raw``, ``anchored, not rated``, or one of these ``but for`` some criteria."""
 
     source: str = ""
     """What the maps were fitted on; empty where there are none."""
@@ -111,6 +111,11 @@ class CloseCall:
         return (
             f"{self.first} and {self.second} are too close to call: {apart} points apart, {needed} {verb} needed {told}"
         )
+
+
+def shown_spread(item: CriterionVerdict) -> float | None:
+    """The spread to print beside a score, in points; None where it is that of raw answers beside a mapped score."""
+    return None if item.raw is not None and item.distribution else item.spread
 
 
 def best_first(results: Iterable[Result]) -> list[Result]:

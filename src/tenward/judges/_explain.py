@@ -141,9 +141,9 @@ def _against(one: _Scored, level: int) -> str:
     mean = math.fsum(position * share for position, share in shares.items())
     if abs(mean - one.score) > _SAME:  # a score on another scale than the answers it was read from
         answer = max(shares, key=shares.__getitem__)
-        return (
-            f"before it was put on this scale, the judge's likeliest answer was {answer:g}, {_per_cent(shares[answer])}"
-        )
+        likeliest = f"{answer:.1f}".removesuffix(".0")  # digits stand for tenths of a longer scale
+        share = _per_cent(shares[answer])
+        return f"before it was put on this scale, the judge's likeliest answer was {likeliest}, {share}"
     below = math.fsum(share for position, share in shares.items() if position <= level)
     if below >= 0.5:
         return f"the mean lies above that, although the judge gives {_per_cent(below)} to {level} or lower"

@@ -97,7 +97,10 @@ class PanelJudge(Judge):
         return joined | {"panel": weights}
 
     def scale(self, rubric: Rubric) -> ScaleInUse:
-        """The maps are the members' own, each applied before the mean; see :meth:`Judge.scale`."""
+        """The maps are the members' own, each applied before the mean; see :meth:`Judge.scale`.
+
+        A criterion that some member has no map for is the mean of what all read, raw.
+        """
         scales = [member.scale(rubric) for member, _ in self._members]
         notes = dict.fromkeys(scale.note for scale in scales if scale.note)
         mapped = frozenset[str].intersection(*(scale.mapped for scale in scales))
@@ -129,9 +132,18 @@ def _speaks(verdict: Verdict) -> bool:
     return any(map(bool, said))
 
 
+def _unmapped(item: CriterionVerdict) -> CriterionVerdict:
+    return item if item.raw is None else replace(item, score=item.raw, raw=None)
+
+
 def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> CriterionVerdict:
     # Fractions, of weights as they are written: a mean of 5 and 5 is 5, on the scale and above its floor.
     shares = [(item, Fraction(str(weight))) for item, weight in said]
+    # Points and raw readings are of two scales, of which no mean means anything.
+    if not all(item.raw is not None for item, _ in shares if item.score is not None):
+        shares = [
+            (item if item.raw is None else replace(item, score=item.raw, raw=None), weight) for item, weight in shares
+        ]
     scored = [(Fraction(item.score), item, weight) for item, weight in shares if item.score is not None]
     held, whole = sum(weight for _, _, weight in scored), sum(weight for _, weight in shares)
     if not scored or 2 * held < whole:
@@ -141,8 +153,8 @@ def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> 
     mean = sum((score * weight for score, _, weight in scored), Fraction()) / held
     nearest = min(scored, key=lambda entry: (not entry[1].reason, abs(entry[0] - mean)))[1]
     raw = None
-    if any(item.raw is not None for _, item, _ in scored):
-        read = (score if item.raw is None else Fraction(item.raw) for score, item, _ in scored)
+    if scored[0][1].raw is not None:
+        read = (Fraction(item.raw) for _, item, _ in scored if item.raw is not None)
         raw = float(sum((one * weight for one, (*_, weight) in zip(read, scored, strict=True)), Fraction()) / held)
     checks = max(scored, key=lambda entry: (bool(entry[1].checks), entry[2]))[1].checks
     variance = sum((weight * (score - mean) ** 2 for score, _, weight in scored), Fraction()) / held

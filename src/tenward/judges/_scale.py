@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from tenward.documents import Document, FieldError, VersionedName, load_document, raise_faults
+from tenward.documents import Document, FieldError, VersionedName, line_of, load_document, raise_faults
 from tenward.errors import DocumentError, Problem
 from tenward.judges._calls import digest
 
@@ -53,7 +53,7 @@ class CriterionScale(Document):
 
     knots: Annotated[tuple[_Knot, ...], Field(min_length=2, max_length=64)]
     """Pairs of raw reading and points, both strictly rising and inside the scale; straight lines between them, and on
-    to the ends of the scale, which stay what they are."""
+    to the ends of the scale, which stay what they are unless a pair begins or ends there."""
 
     cases: _Count = 0
     """Rated texts it was fitted on."""
@@ -72,8 +72,6 @@ class CriterionScale(Document):
 
     def points(self, raw: float, lo: float, hi: float) -> float:
         """The points of a raw reading, both from ``lo`` to ``hi``."""
-        if raw in {lo, hi}:
-            return raw
         xs, ys = self._ends(lo, hi)
         at = min(max(bisect_right(xs, raw), 1), len(xs) - 1)
         x0, x1, y0, y1 = xs[at - 1], xs[at], ys[at - 1], ys[at]
@@ -105,6 +103,10 @@ class RubricScale(Document):
     source: Annotated[str, Field(min_length=1, max_length=1000)]
     """What the maps were fitted on, and by whom it was rated."""
 
+    anchors: Literal["ratings", "ladder"] = "ratings"
+    """What the points stand for: ``ratings`` of the texts, or a ``ladder``: right outputs near the top and other cases'
+    ones near the bottom, which nobody rated."""
+
     error: Annotated[float, Field(ge=0)] | None = None
     """Root of the mean squared difference between the weighted sums of points and of ratings, cross-validated."""
 
@@ -123,9 +125,8 @@ class RubricScale(Document):
 def _knot_faults(name: str, one: CriterionScale, lo: int, hi: int) -> Iterator[FieldError]:
     place = ("criteria", name, "knots")
     for raw, points in one.knots:
-        # Where the raw reading is at an end, the points must be too: the ends of the scale stay what they are.
-        if not (lo <= raw <= hi and lo <= points <= hi) or (raw in {lo, hi} and points != raw):
-            expected = f"readings and points inside the scale, {lo} to {hi}, whose ends stay what they are"
+        if not (lo <= raw <= hi and lo <= points <= hi):
+            expected = f"readings and points inside the scale, {lo} to {hi}"
             yield FieldError(*place, found=f"[{raw:g}, {points:g}]", expected=expected)
             return
         if points in {lo, hi} and raw not in {lo, hi}:
@@ -135,7 +136,7 @@ def _knot_faults(name: str, one: CriterionScale, lo: int, hi: int) -> Iterator[F
     for (x0, y0), (x1, y1) in zip(one.knots, one.knots[1:], strict=False):
         if x1 - x0 < _CLOSEST or y1 - y0 < _CLOSEST:
             found = f"[{x0:g}, {y0:g}] and then [{x1:g}, {y1:g}]"
-            hint = "a map must never change an order, nor make equal what differs; fit it again: tenward judge scale"
+            hint = "a map must never change an order, nor make equal what differs; delete the file and fit it again"
             yield FieldError(*place, found=found, expected="readings and points that rise together", hint=hint)
             return
 
@@ -164,6 +165,9 @@ class ScaleInUse:
     """Root mean squared error of the weighted sum, in points; None if unknown. Two texts that are as far apart are in
     the right order three times of four, since the difference of two such errors is √2 times as large."""
 
+    anchors: Literal["ratings", "ladder"] = "ratings"
+    """What the points of the maps stand for; see :class:`RubricScale`."""
+
     inputs: Literal["with", "without", "either"] = "either"
     """Of which texts: those with an input, those without one, or all."""
 
@@ -188,11 +192,12 @@ class ScaleInUse:
         return self.by_members.union(self.maps)
 
     def label(self, rubric: Rubric) -> str:
-        """The scale in a word or a few: ``calibrated``, ``raw``, or ``calibrated but for tests``."""
+        """The scale in a few words: ``calibrated``, ``raw``, ``anchored, not rated``, ``calibrated but for tests``."""
+        told = "calibrated" if self.anchors == "ratings" else "anchored, not rated"
         raw = [name for name in rubric.criteria if name not in self.mapped]
         if not raw:
-            return "calibrated"
-        return f"calibrated but for {', '.join(raw)}" if len(raw) < len(rubric.criteria) else "raw"
+            return told
+        return f"{told} but for {', '.join(raw)}" if len(raw) < len(rubric.criteria) else "raw"
 
 
 RAW = ScaleInUse()
@@ -220,14 +225,18 @@ def scale_in_use(files: Sequence[tuple[Path, ScaleFile]], rubric: Rubric, finger
         if unknown or tuple(one.range) != (rubric.scale.lo, rubric.scale.hi):
             found = f"criteria {', '.join(unknown)}" if unknown else f"the scale {list(one.range)}"
             problem = Problem(
-                line=None,
+                line=line_of(path, "rubrics", rubric.rubric),
                 field=f"rubrics.{rubric.rubric}",
                 found=found,
-                expected=f"the criteria and the scale of {rubric.rubric}",
+                expected=f"the criteria and the scale of {rubric.rubric}, {', '.join(rubric.criteria)} from "
+                f"{rubric.scale.lo} to {rubric.scale.hi}",
                 hint="fit it again: tenward judge scale",
             )
             raise DocumentError(path, [problem])
-        return ScaleInUse(maps=one.criteria, source=one.source, error=one.error, inputs=one.inputs)
+        error = (
+            one.error if one.anchors == "ratings" else None
+        )  # how far anchors are off is how far from made-up points
+        return ScaleInUse(maps=one.criteria, source=one.source, error=error, anchors=one.anchors, inputs=one.inputs)
     return ScaleInUse(note=note)
 
 
@@ -265,21 +274,21 @@ def load_scales(library: Library, path: Path, judge: str) -> tuple[tuple[Path, S
         DocumentError: One of them is no valid scale file, or is that of another judge.
     """
     name = f"{path.stem}{_SUFFIX}.yaml"
-    shipped = library.shipped / "judges" / name
     found: list[tuple[Path, ScaleFile]] = []
     for place in dict.fromkeys([*(root / "judges" / name for root in library.roots), path.with_name(name)]):
-        if not place.is_file():
+        if not (place.exists() or place.is_symlink()):
             continue
         file = load_document(place, ScaleFile)
-        if file.scale != judge and place == shipped != path.with_name(name):
-            continue  # a judge of the user's own may have the name of a shipped one
+        if file.scale != judge and place != path.with_name(name):
+            continue  # a judge elsewhere may have the same name
         if file.scale != judge:
             problem = Problem(
-                line=None,
+                line=line_of(place, "scale"),
                 field="scale",
                 found=f"a map of the judge {file.scale}",
                 expected=judge,
-                hint="readings of different judges mean different things; fit one: tenward judge scale",
+                hint="readings of different judges mean different things; delete or rename the file, then fit one of "
+                "this judge: tenward judge scale",
             )
             raise DocumentError(place, [problem])
         found.append((place, file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tenward.evaluation import shown_spread
 from tenward.reports._evidence import marks
 from tenward.reports._format import FAILURE_WORDS, duration, money
 from tenward.reports._text import shown
@@ -115,7 +116,7 @@ def _criterion(item: CriterionVerdict, part: Part, score: Score) -> dict[str, An
         "failure": _failure(item.failure),
         "reason": shown(item.reason),
         "evidence": [shown(quote) for quote in item.evidence],
-        "spread": None if item.spread is None else round(item.spread, 3),
+        "spread": None if (spread := shown_spread(item)) is None else round(spread, 3),
         "distribution": [[position, round(share, 4)] for position, share in sorted(item.distribution.items())],
         "checks": [[shown(check.says), round(check.probability, 3), check.holds] for check in item.checks],
         "mass": None if item.label_mass is None else round(item.label_mass, 3),

@@ -1,7 +1,7 @@
 """Sight: can a judge see the difference at all, with this rubric and these data?"""
 
 from tenward.sight._anchors import read_anchors
-from tenward.sight._ladders import FEWEST_CASES, RUNGS, SUBTLE, Ladder, NoLadderError, build_ladders
+from tenward.sight._ladders import FEWEST_CASES, RUNGS, SUBTLE, SURE_CASES, Ladder, NoLadderError, build_ladders
 from tenward.sight._measure import (
     Reading,
     compare_readings,
@@ -19,6 +19,7 @@ __all__ = [
     "NULLS",
     "RUNGS",
     "SUBTLE",
+    "SURE_CASES",
     "CriterionSight",
     "Ladder",
     "NoLadderError",

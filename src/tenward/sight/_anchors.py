@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tenward.evaluation import Rated
+from tenward.evaluation import Rated, check_ratings
 from tenward.sight._ladders import build_ladders
 from tenward.sight._measure import read_texts
 
@@ -46,27 +47,30 @@ async def read_anchors(
 
     Raises:
         NoLadderError: There are too few cases, no outputs, or all are alike.
+        UsageError: There are too few for a map.
         SystemicError: The judge cannot work at all.
     """
     ladders = build_ladders(cases, cases_at_most=cases_at_most, seed=seed, rungs=("other", "reference"), nulls=False)
-    readings = await read_texts(ladders, rubric, judge, on_progress=on_progress)
     lo, hi = rubric.scale.lo, rubric.scale.hi
     room = _FROM_THE_END * (hi - lo)
-    found: list[Rated] = []
+    anchors: list[tuple[tuple[str, str], Rated]] = []
     for ladder in ladders:
         case = ladder.case
-        anchors = ((ladder.rungs.get("reference", case.output), hi - room), (ladder.rungs.get("other"), lo + room))
-        for text, rating in anchors:
+        good, poor = ladder.rungs.get("reference", case.output), ladder.rungs.get("other")
+        for text, rating in ((good, hi - room), (poor, lo + room)):
             if text is None:
                 continue
-            raw = {name: one for name, one in readings[case.id, text].raw.items() if one is not None}
-            found.append(
-                Rated(
-                    case=f"{case.id} rated {rating:g}",
-                    group=case.group or case.id,
-                    raw=raw,
-                    rating=dict.fromkeys(rubric.criteria, rating),
-                    has_input=bool(case.input),
-                )
+            anchor = Rated(
+                case=f"{case.id} rated {rating:g}",
+                group=case.group or case.id,
+                raw={},
+                rating=dict.fromkeys(rubric.criteria, rating),
+                has_input=bool(case.input),
             )
-    return tuple(found)
+            anchors.append(((case.id, text), anchor))
+    check_ratings((anchor for _, anchor in anchors), rubric)
+    readings = await read_texts(ladders, rubric, judge, on_progress=on_progress)
+    return tuple(
+        replace(anchor, raw={name: one for name, one in readings[key].raw.items() if one is not None})
+        for key, anchor in anchors
+    )

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case
 
-__all__ = ["FEWEST_CASES", "RUNGS", "SUBTLE", "Ladder", "NoLadderError", "build_ladders"]
+__all__ = ["FEWEST_CASES", "RUNGS", "SUBTLE", "SURE_CASES", "Ladder", "NoLadderError", "build_ladders"]
 
 FEWEST_CASES = 4
+SURE_CASES = 6
+"""With fewer, a rung that is told every time is not told beyond chance, and so nothing can be called blind."""
 """Cases below which nothing can be said of a judge: three of three may be luck."""
 
 RUNGS = ("other", "half", "shuffled", "vague", "facts", "dropped line", "turned operator", "reference")
@@ -89,7 +91,8 @@ def build_ladders(
     made: list[Ladder] = []
     for given in drawn:
         rng = _dice(seed, given.id)
-        others = [case.output for case in drawn if changed(case.output, given.output)]
+        # Without a task, nothing makes the output of another case worse.
+        others = [case.output for case in drawn if given.input and changed(case.output, given.output)]
         made.append(
             Ladder(
                 case=given,

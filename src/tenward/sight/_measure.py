@@ -257,10 +257,10 @@ class _Pairs:
         if better is None or worse is None:
             self._dropped += 1
             return
-        # A map to the levels never changes an order, but may make a tie of two raw readings.
-        apart = better[1] - worse[1]
+        # By what is shown: a map keeps the order of a criterion, not that of the weighted sum of several.
+        apart = better[0] - worse[0]
         self.wins[-1].append(_EDGE if abs(apart) <= _SAME else float(apart > 0))
-        self._spans.append((better[0] - worse[0], apart))
+        self._spans.append((apart, better[1] - worse[1]))
 
     def sight(self) -> RungSight:
         pairs = len(self._spans)
@@ -281,13 +281,15 @@ class _Pairs:
 
 
 def _seen(rungs: Sequence[RungSight], pooled: RungSight) -> Seen:
+    if pooled.turned:  # whatever one rung says: on the whole the worse text wins
+        return "turned"
     if any(rung.sees for rung in (pooled, *rungs)):
         return "sees"
     # With few cases a rung would not show even if it were always told from the output.
     most = max((rung.pairs for rung in rungs), default=0)
-    if not most or auc_interval([[1.0]] * most)[1] <= _EDGE:
+    if not most or auc_interval([[1.0]] * most)[1] <= _EDGE or (pooled.high or 0.0) > _MAY_SEE:
         return "unknown"
-    return "turned" if pooled.turned else "blind"
+    return "blind"
 
 
 def _nulls(ladders: Sequence[Ladder], values: Mapping[tuple[str, str], Values]) -> tuple[NullSight, ...]:
@@ -300,7 +302,7 @@ def _nulls(ladders: Sequence[Ladder], values: Mapping[tuple[str, str], Values]) 
             output = values.get((ladder.case.id, ladder.case.output), {}).get(VALUE)
             if null is not None and output is not None:
                 pairs += 1
-                wins += null[1] >= output[1] - _SAME
+                wins += null[0] >= output[0] - _SAME
         if pairs:
             found.append(NullSight(null=name, pairs=pairs, wins=wins))
     return tuple(found)

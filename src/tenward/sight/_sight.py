@@ -23,8 +23,8 @@ ALL_RUNGS = "all"
 """What all rungs together are called beside each of them."""
 
 Seen = Literal["sees", "blind", "turned", "unknown"]
-"""``sees``: some rung, or all together, is told from the output beyond chance. ``blind``: none is. ``turned``: blind,
-and over all rungs the worse text reads higher. ``unknown``: too few cases to tell; it may well see."""
+"""``sees``: some rung, or all together, is told from the output beyond chance. ``blind``: none is. ``turned``: over all
+rungs the worse text reads higher. ``unknown``: too few cases to tell; it may well see."""
 
 _CHANCE = 0.5
 _CLEAR = 0.95
@@ -109,7 +109,9 @@ class CriterionSight:
             )
         sees = [rung.rung for rung in self.rungs if rung.sees]
         told += f"sees ({self.pooled.words})"
-        return f"{told}, by itself {', '.join(sees)}" if sees else f"{told}, though no rung by itself"
+        told += f", by itself {', '.join(sees)}" if sees else ", though no rung by itself"
+        turned = [rung.rung for rung in self.rungs if rung.turned]
+        return f"{told}; the wrong way round {', '.join(turned)}" if turned else told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,14 +196,17 @@ class Sight:
     def lines(self) -> tuple[str, ...]:
         """The findings for a person, the whole first, a sentence each."""
         found = [f"sight, {self.cases} cases: {self.value.line}"]
+        won = [f"{one.null} in {one.wins} of {one.pairs}" for one in self.nulls if one.wins > _SURE * one.pairs]
+        if won:
+            found.append(
+                f"reads at least as high as the output and never should: {', '.join(won)}. "
+                "Where such texts may turn up, keep them out by gates, such as min_words"
+            )
         if self.span is not None:
             found.append(f"span from the worst text it sees to the best: {self.span:.3f} of value")
         if self.only_length:
             found.append("it sees no more than one who counts characters")
-        found += [one.line for one in self.criteria if one.seen != "sees"]
-        won = [f"{one.null} in {one.wins} of {one.pairs}" for one in self.nulls if one.wins > _SURE * one.pairs]
-        if won:
-            found.append(f"reads at least as high as the output and never should: {', '.join(won)}")
+        found += [one.line for one in self.criteria if one.seen != "sees" or any(rung.turned for rung in one.rungs)]
         if self.unscored:
             found.append(f"{self.unscored} texts got no score and are left out")
         return tuple(found)
