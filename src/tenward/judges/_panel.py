@@ -141,9 +141,7 @@ def _combine(criterion: str, said: Sequence[tuple[CriterionVerdict, float]]) -> 
     shares = [(item, Fraction(str(weight))) for item, weight in said]
     # Points and raw readings are of two scales, of which no mean means anything.
     if not all(item.raw is not None for item, _ in shares if item.score is not None):
-        shares = [
-            (item if item.raw is None else replace(item, score=item.raw, raw=None), weight) for item, weight in shares
-        ]
+        shares = [(_unmapped(item), weight) for item, weight in shares]
     scored = [(Fraction(item.score), item, weight) for item, weight in shares if item.score is not None]
     held, whole = sum(weight for _, _, weight in scored), sum(weight for _, weight in shares)
     if not scored or 2 * held < whole:
