@@ -148,7 +148,7 @@ def test_json_is_whole_and_alone_on_standard_output(run: Run, monkeypatch: pytes
     assert summary["usage"]["cost_usd"] is None
     lines = ended.stderr.splitlines()
     assert len(lines) == 42
-    assert re.fullmatch(r"40/40 cases · quality 6\.40 · coverage 100 % · 0 s left · cost unknown", lines[39])
+    assert re.fullmatch(r"40/40 cases · value 0\.600 · coverage 100 % · 0 s left · cost unknown", lines[39])
     assert lines[40:] == ["cache: 0 answers were there, 40 were asked for", "  40 because never asked before"]
 
 
@@ -375,8 +375,7 @@ def test_runs_are_told_apart(run: Run, server: StubServer) -> None:
     assert re.fullmatch(r"cases-\d{8}-\d{6}-[0-9a-f]{4}   complete   \d{4}-\d\d-\d\d \d\d:\d\d UTC", first[0])
     assert first[1:] == [
         "  cases · mine/v1 · stated/v1 · raw readings",
-        "  quality 6.40 [5.62, 7.18] · value 0.600 [0.508, 0.692] · 40 of 40 cases · coverage 100 % · cost",
-        "  unknown",
+        "  value 0.600 [0.508, 0.692] · 40 of 40 cases · coverage 100 % · cost unknown",
     ]
     assert second[1] == "  cases · split dev · first 5 cases · pass 1 · explained · mine/v1 · stated/v1 · raw readings"
     assert third[1] == "  cases · first 2 cases · mine/v1 · stated/v1 · raw readings · outputs by cat"
@@ -415,7 +414,7 @@ def test_a_run_that_goes_on_is_not_one_that_was_cut_off(run: Run, server: StubSe
     assert run(*again.split()[1:]).returncode == 0
     complete = listed()
     assert complete[0] == cut_off[0].replace("cut off", "complete")
-    assert len(complete) == 4
+    assert len(complete) == 3
 
 
 def test_a_run_that_was_stopped_says_why_and_how_to_go_on(run: Run) -> None:

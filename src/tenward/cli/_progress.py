@@ -59,12 +59,12 @@ def show_progress() -> Generator[ProgressLine, None, None]:
 
 
 def progress_text(progress: Progress) -> str:
-    """Such as ``34/60 · quality 7.12 · coverage 100 % · 2.1 s a case · 55 s left · $0.02``."""
+    """Such as ``34/60 · value 0.712 · coverage 100 % · 2.1 s a case · 55 s left · $0.02``."""
     summary = progress.tally.summary()
     total = f"/{progress.total:,}" if progress.total is not None else ""
     parts = [f"{progress.done:,}{total} cases"]
-    if summary.quality is not None:
-        parts.append(f"quality {summary.quality.mean:.2f}")
+    if summary.value is not None:  # quality is a grade, which raw readings are not
+        parts.append(f"value {summary.value.mean:.3f}")
     parts.append(f"coverage {int(summary.coverage * 100)} %")
     fresh = progress.done - progress.reused
     if fresh and progress.total is not None:

@@ -119,7 +119,8 @@ def _what(record: RunRecord) -> str:
 def _came_to(record: RunRecord, outcome: RunOutcome) -> str:
     parts: list[str] = []
     if outcome.quality is not None and outcome.value is not None:
-        parts.append(f"quality {outcome.quality.mean:.2f}{_interval(outcome.quality, 2)}")
+        if record.scale.is_grade:
+            parts.append(f"quality {outcome.quality.mean:.2f}{_interval(outcome.quality, 2)}")
         parts.append(f"value {outcome.value.mean:.3f}{_interval(outcome.value, 3)}")
     parts.append(f"{outcome.scored:,} of {_cases(record.cases or outcome.cases)}")
     parts.append(f"coverage {_down(outcome.coverage)}")
