@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import http.client
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from tenward.datasets import Case
 from tenward.errors import EngineError
-from tenward.judges import Judge, engine_for
+from tenward.evaluation import Store
+from tenward.judges import Asked, Calls, Judge, JudgeSpec, engine_for, lend_calls, load_spec
+from tenward.judges._connection import Connection, TextState
+from tenward.judges._prompts import build_prompt
+from tenward.judges._retry import Deadline
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 
@@ -133,6 +139,36 @@ async def test_a_text_beyond_the_context_is_truncated(tmp_path: Path) -> None:
         assert failure.kind == "truncated"
         assert f"({CONTEXT} tokens)" in failure.detail
         assert "request (5" in failure.detail
+
+
+async def test_a_state_repeats_and_leaves_readings_as_they_are(tmp_path: Path) -> None:
+    """The engine's state of a prompt hangs on the prompt alone, costs nothing a second time, and changes no reading."""
+    path = judge_file(tmp_path)
+    spec = load_spec(path)
+    assert isinstance(spec, JudgeSpec)
+    before = await judged(path, CASE)
+    connection = Connection(spec)
+    prompts = [build_prompt(RUBRIC, case, anchors=False, digits=True) for case in (CASE, replace(CASE, output="No."))]
+    ask = "How good is the text? Answer with one digit."
+
+    async def state(which: int) -> TextState:
+        asked = Asked(slot="s", components={})
+        return await connection.state(prompts[which].asking(ask), asked=asked, deadline=Deadline(seconds=300))
+
+    try:
+        with lend_calls(Calls(cache=Store.open(tmp_path / "store.sqlite"))):
+            first, other = await state(0), await state(1)
+            known = await state(0)
+        again = await state(0)
+    finally:
+        await connection.aclose()
+    assert first.state.shape == other.state.shape == (896,)
+    assert np.array_equal(first.state, again.state)
+    assert np.array_equal(first.state, known.state)
+    assert not np.array_equal(first.state, other.state)
+    assert (first.usage.prompt_tokens, known.usage.calls) == (again.usage.prompt_tokens, 0)
+    assert first.usage.prompt_tokens > 50
+    assert (await judged(path, CASE)).scores == before.scores
 
 
 def test_the_port_needs_the_key() -> None:

@@ -76,6 +76,21 @@ class Clients:
         """Makes chat completions. Its client is made once per event loop, to which its connections belong."""
         return (await self._client()).create
 
+    async def engine_post(self) -> Callable[[str, Mapping[str, Any]], Awaitable[Any]]:
+        """Posts JSON to a path of the embedded engine that is no chat completion, and gives the answer's JSON.
+
+        Raises:
+            EngineError: The engine is not installed or cannot load the file.
+        """
+        client = await self._client()
+        assert self.engine is not None
+        root = self.engine.base_url.removesuffix("/v1")
+
+        async def post(path: str, body: Mapping[str, Any]) -> Any:
+            return await client.sdk.post(f"{root}{path}", body=dict(body), cast_to=object)
+
+        return post
+
     async def structured(self) -> Create:
         """The same under instructor: takes a ``response_model``, whose answer has the completion beside it."""
         client = await self._client()

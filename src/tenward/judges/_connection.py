@@ -13,6 +13,7 @@ from tenward.guards import is_list, is_mapping
 from tenward.judges._answers import schema_bytes, schema_digest
 from tenward.judges._calls import call_key, lent_calls, prompt_tokens_at_most
 from tenward.judges._clients import Clients
+from tenward.judges._engine import engine_build
 from tenward.judges._failures import EMBEDDED, classify
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._replies import (
@@ -25,7 +26,9 @@ from tenward.judges._replies import (
     written_text,
 )
 from tenward.judges._retry import CallFailedError, call_with_retries
+from tenward.judges._state import STATE_VERSION, pack_state, state_in, unpack_state
 from tenward.judges._verdict import Failure, Usage, total_usage
+from tenward.judges.models import ModelStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -36,8 +39,9 @@ if TYPE_CHECKING:
     from tenward.judges._calls import Asked
     from tenward.judges._retry import Deadline
     from tenward.judges._spec import JudgeSpec
+    from tenward.judges._state import State
 
-__all__ = ["Connection", "FirstToken", "Message"]
+__all__ = ["Connection", "FirstToken", "Message", "TextState"]
 
 Message = dict[str, str]
 T = TypeVar("T")
@@ -58,6 +62,14 @@ class FirstToken:
 
     begun: Mapping[str, float]
     """Its counters for the part that cases share, where this call had to compute it first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextState:
+    """What the model has made of a text, at the end of a question about it."""
+
+    state: State
+    usage: Usage
 
 
 class Connection:
@@ -258,6 +270,55 @@ class Connection:
             raise
         calls.remember(key, asked, json.dumps(token.probabilities))  # half a character has no other form
         return token
+
+    async def state(
+        self, messages: list[Message], *, asked: Asked, deadline: Deadline, from_cache: bool = True
+    ) -> TextState:
+        """The state of the embedded engine at the end of ``messages``, the answer's turn opened.
+
+        Raises:
+            CallFailedError: The call failed for good.
+            JudgeUnavailableError: The engine gives no states; no further call could succeed.
+        """
+        key = self._state_key(messages)
+        calls = lent_calls()
+        if from_cache and (known := _kept(unpack_state, calls.recall(key))) is not None:
+            return TextState(state=known, usage=Usage())
+        post = await self._clients.engine_post()
+        engine = self._clients.engine
+        assert engine is not None
+
+        async def call() -> TextState:
+            engine.prefix, self._begun = None, False  # the slot holds another prompt from here on
+            template = await post("/apply-template", {"messages": messages})
+            answer = await post("/v1/embeddings", {"input": template["prompt"], "embd_normalize": -1})
+            state = state_in(answer)
+            if state is None:
+                raise JudgeUnavailableError(
+                    f"{self._where} gives no states of {self._spec.model}, which read: hidden needs",
+                    hint="write read: distribution",
+                )
+            tokens = answer.get("usage", {}).get("prompt_tokens", 0)
+            return TextState(state=state, usage=Usage(calls=1, prompt_tokens=int(tokens), cost_usd=0.0))
+
+        found = cast("TextState", await self._call(call, deadline))
+        calls.remember(key, asked, pack_state(found.state))
+        return found
+
+    def _state_key(self, messages: list[Message]) -> str:
+        return self._key(
+            "state", messages, {}, {"state": STATE_VERSION, "engine": engine_build(), "file": self.model_file}
+        )
+
+    @property
+    def model_file(self) -> str:
+        """The SHA-256 of the embedded engine's model file, in hexadecimal; empty for any other judge.
+
+        Raises:
+            ModelStoreError: The file is missing or damaged.
+            UnknownNameError: No model has this name.
+        """
+        return ModelStore().sha256(self._spec.model_name) if self._spec.local else ""
 
     def known_text(self, messages: list[Message], *, max_tokens: int) -> str | None:
         """The text that the cache holds for these messages; None when they were never answered."""

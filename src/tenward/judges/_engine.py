@@ -10,6 +10,7 @@ import secrets
 import sys
 import threading
 from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-__all__ = ["Engine", "engine_for", "engine_turn", "leave_engines"]
+__all__ = ["Engine", "engine_build", "engine_for", "engine_turn", "leave_engines"]
 
 
 class Engine:
@@ -51,6 +52,9 @@ class Engine:
         params.warmup = False
         params.verbosity = -1
         params.ui = False
+        # The same copy of the model gives states as embeddings; its completions stay what they are without.
+        params.embedding = True
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
         params.endpoint_slots = False
         params.endpoint_props = False
         params.cache_ram_mib = 0  # what earlier cases left behind must not show in a score; see Connection.begin_case
@@ -67,6 +71,14 @@ class Engine:
     def close(self) -> None:
         """Stop the server and free the model."""
         self._server = None
+
+
+def engine_build() -> str:
+    """Name and version of the engine that is installed; empty where there is none."""
+    try:
+        return f"xllamacpp {version('xllamacpp')}"
+    except PackageNotFoundError:
+        return ""
 
 
 _lock = threading.Lock()

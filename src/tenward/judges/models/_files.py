@@ -74,6 +74,18 @@ def hash_file(path: Path, on_bytes: Callable[[int], None]) -> str:
     return digest.hexdigest()
 
 
+_hashes: dict[tuple[str, int, int], str] = {}
+
+
+def hash_of(path: Path) -> str:
+    """The same of a file nobody waits for, computed once per process as long as the file does not change."""
+    status = path.stat()
+    key = (str(path.resolve()), status.st_size, status.st_mtime_ns)
+    if key not in _hashes:
+        _hashes[key] = hash_file(path, lambda _: None)
+    return _hashes[key]
+
+
 def read_magic(path: Path) -> bytes:
     """Return the first four bytes of a file; :data:`GGUF_MAGIC` for a model the engine can read."""
     with path.open("rb") as file:
