@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -260,6 +261,17 @@ def test_resolve_takes_names_and_paths(folder: Path, tmp_path: Path, model: Mode
     own.write_bytes(b"GGUF and more")
     assert store.resolve(str(own)) == own
     assert store.pull(model.name) == store.resolve(model.name)
+
+
+def test_a_file_is_known_by_its_hash(folder: Path, tmp_path: Path, model: ModelFile, content: bytes) -> None:
+    """That of a catalogue model is pinned; a file of one's own is hashed, and again when it was replaced."""
+    store = make_store(folder, model, PieceSource(content))
+    store.pull(model.name)
+    assert store.sha256(model.name) == model.sha256
+    own = tmp_path / "own.gguf"
+    for text in (b"GGUF and more", b"GGUF and others"):
+        own.write_bytes(text)
+        assert store.sha256(str(own)) == store.sha256(str(own)) == hashlib.sha256(text).hexdigest()
 
 
 def test_resolve_refuses_what_is_no_model(folder: Path, tmp_path: Path, model: ModelFile) -> None:
