@@ -19,21 +19,21 @@ def test_a_state_is_the_same_whether_read_or_stored(numbers: list[float]) -> Non
     assert np.allclose(state, numbers, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        None,
-        {},
-        {"data": []},
-        {"data": [None]},
-        {"data": [{"embedding": []}]},
-        {"data": [{"embedding": ["a"]}]},
-        {"data": [{"embedding": [1.0, None]}]},
-        {"data": [{"embedding": [1.0, float("nan")]}]},
-        {"data": [{"embedding": [1e30]}]},
-        {"data": [{"embedding": [[1.0]]}]},
-    ],
-)
+NO_STATES: list[object] = [
+    None,
+    {},
+    {"data": []},
+    {"data": [None]},
+    {"data": [{"embedding": []}]},
+    {"data": [{"embedding": ["a"]}]},
+    {"data": [{"embedding": [1.0, None]}]},
+    {"data": [{"embedding": [1.0, float("nan")]}]},
+    {"data": [{"embedding": [1e30]}]},
+    {"data": [{"embedding": [[1.0]]}]},
+]
+
+
+@pytest.mark.parametrize("answer", NO_STATES)
 def test_an_answer_without_a_state_gives_none(answer: object) -> None:
     """Whatever is no list of finite numbers that half precision can hold is no state."""
     assert state_in(answer) is None
