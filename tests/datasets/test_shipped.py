@@ -70,11 +70,12 @@ def test_one_text_is_rated_once(name: str) -> None:
     assert len(set(texts)) == len(texts)
 
 
-def test_of_two_revisions_one_is_better_and_nowhere_worse() -> None:
+@pytest.mark.parametrize(("name", "pairs"), [("code-revisions", 20), ("code-pairs", 26)])
+def test_of_two_revisions_one_is_better_and_nowhere_worse(name: str, pairs: int) -> None:
     """The two of a pair answer the same task, and the ratings agree with the names."""
-    cases = {case.id: case for case in cases_of("code-revisions")}
+    cases = {case.id: case for case in cases_of(name)}
     better = {name.removesuffix("-better"): case for name, case in cases.items() if name.endswith("-better")}
-    assert len(better) == 20
+    assert len(better) == pairs
     for name, good in better.items():
         poor = cases[f"{name}-worse"]
         assert (good.input, good.context, good.group) == (poor.input, poor.context, poor.group)
@@ -82,9 +83,10 @@ def test_of_two_revisions_one_is_better_and_nowhere_worse() -> None:
         assert good.human != poor.human
 
 
-def test_python_programs_can_be_parsed() -> None:
+@pytest.mark.parametrize(("name", "count"), [("code-revisions", 39), ("code-pairs", 34)])
+def test_python_programs_can_be_parsed(name: str, count: int) -> None:
     """A planted fault is in what a program does, not in its syntax."""
-    programs = [case.output for case in cases_of("code-revisions") if "def " in case.output]
-    assert len(programs) == 39
+    programs = [case.output for case in cases_of(name) if "def " in case.output]
+    assert len(programs) == count
     for program in programs:
         ast.parse(program)
