@@ -76,10 +76,10 @@ def test_of_two_revisions_one_is_better_and_nowhere_worse(name: str, pairs: int)
     cases = {case.id: case for case in cases_of(name)}
     better = {name.removesuffix("-better"): case for name, case in cases.items() if name.endswith("-better")}
     assert len(better) == pairs
-    for name, good in better.items():
-        poor = cases[f"{name}-worse"]
+    for group, good in better.items():
+        poor = cases[f"{group}-worse"]
         assert (good.input, good.context, good.group) == (poor.input, poor.context, poor.group)
-        assert all(good.human[criterion] >= rating for criterion, rating in poor.human.items()), name
+        assert all(good.human[criterion] >= rating for criterion, rating in poor.human.items()), group
         assert good.human != poor.human
 
 
