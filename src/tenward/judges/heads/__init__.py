@@ -1,0 +1,20 @@
+"""Heads: from the state of a text to points per criterion, fitted on rated texts, with what they do not know.
+
+A head is a file (:mod:`~tenward.judges.heads._file`); what it says of a state is arithmetic
+(:mod:`~tenward.judges.heads._head`) and needs numpy alone. Fitting lives in :mod:`tenward.evaluation`.
+"""
+
+from tenward.judges.heads._file import HeadCriterion, HeadFile, HeadFor, head_digest, load_head, packed, unpacked
+from tenward.judges.heads._head import Head, HeadReading
+
+__all__ = [
+    "Head",
+    "HeadCriterion",
+    "HeadFile",
+    "HeadFor",
+    "HeadReading",
+    "head_digest",
+    "load_head",
+    "packed",
+    "unpacked",
+]

@@ -1,0 +1,203 @@
+"""A head as it lies on disk: numbers as base 64, provenance and held-out figures as text, and a hash over all of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, model_validator
+
+from tenward.documents import Document, FieldError, VersionedName, parse_document
+from tenward.errors import DocumentError, Problem
+from tenward.guards import is_mapping
+from tenward.judges._calls import digest
+from tenward.judges._scale import CriterionScale  # noqa: TC001 - pydantic reads the annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["HeadCriterion", "HeadFile", "HeadFor", "head_digest", "load_head", "packed", "unpacked"]
+
+_MOST_NUMBERS = 4_000_000
+_Count = Annotated[int, Field(ge=0)]
+_Packed = Annotated[str, Field(max_length=8 * _MOST_NUMBERS)]
+
+
+class HeadFor(Document):
+    """What the states hang on: a head reads those of nothing else."""
+
+    model: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the model file, which fixes its quantisation too."""
+
+    engine: str
+    """Name and version of the engine that computed the states."""
+
+    state: str
+    """Version of what a state is."""
+
+    prompt: str
+    """Version of the words around the texts."""
+
+    question: Annotated[str, Field(min_length=1, max_length=500)]
+    """At whose end the state is read."""
+
+
+class HeadCriterion(Document):
+    """One criterion: points as a weighted sum of the state's coordinates, and how well that does."""
+
+    weights: _Packed
+    """One per axis, for coordinates around the centre."""
+
+    middle: float
+    """Points at the centre."""
+
+    noise: Annotated[float, Field(gt=0)]
+    """Standard deviation of ratings around the weighted sum, in points."""
+
+    prior: Annotated[float, Field(gt=0)]
+    """Standard deviation of a weight before any text was seen, in points per unit of its coordinate."""
+
+    scale: CriterionScale | None = None
+    """The map from the weighted sum to points that spread as ratings do; None where none holds out."""
+
+    cases: _Count
+    groups: _Count
+    error: Annotated[float, Field(ge=0)]
+    """Root mean squared difference from the ratings, in points, on texts whose source took no part."""
+
+    constant_error: Annotated[float, Field(ge=0)]
+    """The same of always saying the mean rating."""
+
+    spearman: Annotated[float, Field(ge=-1, le=1)]
+    """Rank correlation with the ratings, held out likewise."""
+
+    given_length: Annotated[float, Field(ge=-1, le=1)]
+    """The same where the length of the text is held fixed (partial rank correlation)."""
+
+    length: Annotated[float, Field(ge=-1, le=1)]
+    """Rank correlation of the mere length with the ratings."""
+
+
+class HeadFile(Document):
+    """The head of one rubric: ``judges/heads/NAME.json``."""
+
+    head: VersionedName
+    """Name and version of the rubric whose criteria it reads."""
+
+    range: tuple[int, int]
+    """The rubric's scale."""
+
+    fitted_for: HeadFor
+    source: Annotated[str, Field(min_length=1, max_length=1000)]
+    """What it was fitted on, under which licence, and who rated it."""
+
+    dimensions: Annotated[int, Field(ge=1, le=65_536)]
+    """Numbers of a state."""
+
+    axes: Annotated[int, Field(ge=1, le=512)]
+    """Coordinates that are read of a state of length 1."""
+
+    centre: _Packed
+    """Mean of the states it was fitted to, each of length 1; one number per dimension."""
+
+    basis: _Packed
+    """The axes, orthonormal, one after the other: axes times dimensions."""
+
+    seen: _Packed
+    """Sum of the products of coordinates over the texts it was fitted to, axes times axes: what they leave unknown."""
+
+    distance: Annotated[float, Field(gt=0)]
+    """How far from the centre a state may lie in the coordinates, in standard deviations of theirs (Mahalanobis)."""
+
+    residual: Annotated[float, Field(gt=0)]
+    """How far from the span of the axes it may lie."""
+
+    criteria: Annotated[dict[str, HeadCriterion], Field(min_length=1, max_length=24)]
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+    """Of everything else, so that a file that was changed or cut is not believed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_written(cls, data: Any) -> Any:
+        told = data.get("hash") if is_mapping(data) else None
+        if isinstance(told, str) and told != (found := head_digest(data)):
+            raise FieldError(
+                "hash",
+                found=f"{told[:40]!r}, where the rest of the file has {found}",
+                expected="a head as it was written",
+                hint="get the file again",
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _agree(self) -> HeadFile:
+        lo, hi = self.range
+        if not lo < hi:
+            raise FieldError("range", found=f"[{lo}, {hi}]", expected="lowest below highest")
+        sizes = {"centre": self.dimensions, "basis": self.axes * self.dimensions, "seen": self.axes**2}
+        for name, size in sizes.items():
+            _require_numbers(name, getattr(self, name), size)
+        for name, one in self.criteria.items():
+            _require_numbers(f"criteria.{name}.weights", one.weights, self.axes)
+        return self
+
+
+def _require_numbers(name: str, value: str, size: int) -> None:
+    try:
+        count = unpacked(value).size
+    except ValueError as error:
+        raise FieldError(*name.split("."), found=str(error), expected="base 64 of numbers of half precision") from error
+    if count != size:
+        raise FieldError(*name.split("."), found=f"{count} numbers", expected=f"{size}")
+
+
+def head_digest(data: Mapping[str, Any]) -> str:
+    """The hash of a head's data, its own field left out."""
+    return digest({name: value for name, value in data.items() if name != "hash"})
+
+
+def packed(numbers: NDArray[np.floating[Any]]) -> str:
+    """Numbers as base 64 of single precision, row by row."""
+    return base64.b64encode(numbers.astype("<f4").tobytes()).decode("ascii")
+
+
+def unpacked(text: str) -> NDArray[np.float64]:
+    """What :func:`packed` made text of, as one row.
+
+    Raises:
+        ValueError: It is damaged, or a number is not finite.
+    """
+    import numpy as np
+
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("what is no base 64") from error
+    if not raw or len(raw) % 4:
+        raise ValueError(f"{len(raw)} bytes")
+    numbers = np.frombuffer(raw, dtype="<f4").astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError("a number that is not finite")
+    return numbers
+
+
+def load_head(path: Path) -> HeadFile:
+    """Read the file of a head.
+
+    Raises:
+        DocumentError: It cannot be read, is no head, or is not as it was written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        found = error.strerror if isinstance(error, OSError) and error.strerror else "no whole JSON"
+        problem = Problem(line=None, field="", found=found, expected="the JSON file of a head")
+        raise DocumentError(path, [problem]) from error
+    return parse_document(text, HeadFile, path)
