@@ -5,7 +5,7 @@ A head is a file (:mod:`~tenward.judges.heads._file`); what it says of a state i
 """
 
 from tenward.judges.heads._file import HeadCriterion, HeadFile, HeadFor, head_digest, load_head, packed, unpacked
-from tenward.judges.heads._head import Head, HeadReading
+from tenward.judges.heads._head import Head, HeadReading, shrunk_covariance
 
 __all__ = [
     "Head",
@@ -16,5 +16,6 @@ __all__ = [
     "head_digest",
     "load_head",
     "packed",
+    "shrunk_covariance",
     "unpacked",
 ]

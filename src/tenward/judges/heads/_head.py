@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Head", "HeadReading"]
+__all__ = ["Head", "HeadReading", "shrunk_covariance"]
 
-_RIDGE = 1e-3  # share of the mean variance that is added to every coordinate's, so that none is taken for exact
+_RIDGE = 1e-2  # share of the mean variance that is added to every coordinate's, so that none is taken for exact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,7 @@ class Head:
         self._basis = unpacked(file.basis).reshape(file.axes, file.dimensions)
         seen = unpacked(file.seen).reshape(file.axes, file.axes)
         texts = max(one.cases for one in file.criteria.values())
-        covariance = seen / max(texts, 1)
-        shrunk = covariance + _RIDGE * np.trace(covariance) / file.axes * np.eye(file.axes)
-        self._precision = np.linalg.inv(shrunk)
+        self._precision = np.linalg.inv(shrunk_covariance(seen, texts))
         self._criteria = {name: (unpacked(one.weights), _posterior(seen, one)) for name, one in file.criteria.items()}
 
     def coordinates(self, state: Array) -> tuple[Array, float]:
@@ -93,6 +91,14 @@ class Head:
             points = linear if one.scale is None else one.scale.points(linear, lo, hi)
             found[name] = HeadReading(points=points, spread=spread)
         return found
+
+
+def shrunk_covariance(seen: Array, texts: int) -> Array:
+    """Covariance of coordinates from the sum of their products; each gets a little of the mean variance more."""
+    import numpy as np
+
+    covariance = seen / max(texts, 1)
+    return covariance + _RIDGE * float(np.trace(covariance)) / len(seen) * np.eye(len(seen))
 
 
 def _posterior(seen: Array, one: HeadCriterion) -> Array:

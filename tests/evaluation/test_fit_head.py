@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tenward.errors import UsageError
+from tenward.evaluation._fit_head import StateOf, fit_head, partial_rank_correlation
+from tenward.judges.heads import Head, HeadFile, HeadFor
+from tenward.rubrics import Rubric
+
+RUBRIC = Rubric.parse("rubric: r/v1\nabout: Good?\ncriteria:\n  a: Is it a?\n  b: Is it b?\n")
+FOR = HeadFor(model="0" * 64, engine="e 1", state="1", prompt="2", question="How good is it?")
+DIMENSIONS = 48
+
+
+def texts(count: int = 120, *, groups: int = 30, noise: float = 0.5, seed: int = 1) -> list[StateOf]:
+    """Return texts whose state shows the rating of `a` beside much else, and knows nothing of that of `b`."""
+    world = np.random.default_rng(99)
+    directions, centre = world.normal(size=(6, DIMENSIONS)), 4 * world.normal(size=DIMENSIONS)
+    draw = np.random.default_rng(seed)
+    found: list[StateOf] = []
+    for number in range(count):
+        hidden = draw.normal(size=6)
+        state = centre + hidden @ directions + 0.3 * draw.normal(size=DIMENSIONS)
+        rating = float(np.clip(3 + hidden[1] + noise * draw.normal(), 1, 5))
+        found.append(
+            StateOf(
+                case=f"c{number}",
+                group=f"g{number % groups}",
+                state=state,
+                rating={"a": rating, "b": float(draw.integers(1, 6))},
+                length=int(draw.integers(50, 500)),
+            )
+        )
+    return found
+
+
+def test_a_head_orders_fresh_texts_and_says_how_far_it_is_off() -> None:
+    """On texts of other sources the points follow the ratings as the file's figures promise, with their spread."""
+    head = Head(HeadFile.model_validate(fit_head(texts(), RUBRIC, FOR, "Made up.").data))
+    fresh = texts(300, seed=2)
+    points = np.array([head.read(np.asarray(text.state))["a"].points for text in fresh])
+    rating = np.array([text.rating["a"] for text in fresh])
+    one = head.file.criteria["a"]
+    assert one.error < 0.8 * one.constant_error
+    assert np.corrcoef(points, rating)[0, 1] > 0.75
+    assert np.sqrt(((points - rating) ** 2).mean()) == pytest.approx(one.error, abs=0.25)
+    assert 0.6 < points.std() / rating.std() < 1.2
+    assert sum(head.is_inside(np.asarray(text.state)) for text in fresh) > 270
+
+
+def test_the_spread_holds_the_share_of_ratings_that_it_should() -> None:
+    """Two thirds of fresh ratings lie within one spread of the points, nearly all within two."""
+    head = Head(HeadFile.model_validate(fit_head(texts(), RUBRIC, FOR, "Made up.").data))
+    off = [
+        abs(text.rating["a"] - reading.points) / reading.spread
+        for text, reading in ((text, head.read(np.asarray(text.state))["a"]) for text in texts(300, seed=3))
+    ]
+    assert 0.55 < np.mean(np.array(off) < 1) < 0.9
+    assert np.mean(np.array(off) < 2) > 0.9
+
+
+def test_what_states_do_not_show_gets_no_head() -> None:
+    """A criterion whose ratings have nothing to do with the states is left out, and the reason is said."""
+    fitted = fit_head(texts(), RUBRIC, FOR, "Made up.")
+    assert set(fitted.data["criteria"]) == set(fitted.held_out) == {"a"}
+    assert "always saying the mean" in fitted.why["b"]
+
+
+def test_ratings_that_do_not_vary_are_named() -> None:
+    """Constant ratings teach nothing."""
+    same = [
+        StateOf(case=one.case, group=one.group, state=one.state, rating={"a": 4.0}, length=one.length)
+        for one in texts()
+    ]
+    fitted = fit_head(same, RUBRIC, FOR, "Made up.")
+    assert fitted.data["criteria"] == {}
+    assert fitted.why == {"a": "every text has the rating 4, so nothing can be learned"}
+
+
+@pytest.mark.parametrize(("count", "groups"), [(20, 20), (60, 4)])
+def test_too_few_texts_or_sources_are_refused(count: int, groups: int) -> None:
+    """The message says how many there are and how many are needed."""
+    with pytest.raises(UsageError, match=r"expected 30 or more of 8 or more sources"):
+        fit_head(texts(count, groups=groups), RUBRIC, FOR, "Made up.")
+
+
+def test_a_figure_given_length_is_less_where_length_tells_it_all() -> None:
+    """What follows the length alone has nothing left when it is held fixed; what does not keeps all."""
+    draw = np.random.default_rng(5)
+    length, other = draw.normal(size=400), draw.normal(size=400)
+    assert abs(partial_rank_correlation(length + 0.1 * draw.normal(size=400), length + 0.1 * other, length)) < 0.15
+    assert partial_rank_correlation(other, other + 0.3 * draw.normal(size=400), length) > 0.9
