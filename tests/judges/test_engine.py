@@ -13,7 +13,7 @@ from tenward.datasets import Case
 from tenward.errors import EngineError
 from tenward.evaluation import Store
 from tenward.judges import Asked, Calls, Judge, JudgeSpec, engine_for, lend_calls, load_spec
-from tenward.judges._connection import Connection, TextState
+from tenward.judges._connection import Connection
 from tenward.judges._prompts import build_prompt
 from tenward.judges._retry import Deadline
 from tenward.judges.models import ModelStore
@@ -22,7 +22,8 @@ from tenward.rubrics import Rubric
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tenward.judges import Explain, Verdict
+    from tenward.judges import Explain, Usage, Verdict
+    from tenward.judges._state import State
 
 pytestmark = pytest.mark.engine
 
@@ -151,23 +152,23 @@ async def test_a_state_repeats_and_leaves_readings_as_they_are(tmp_path: Path) -
     prompts = [build_prompt(RUBRIC, case, anchors=False, digits=True) for case in (CASE, replace(CASE, output="No."))]
     ask = "How good is the text? Answer with one digit."
 
-    async def state(which: int) -> TextState:
+    async def state(which: int) -> tuple[State, Usage]:
         asked = Asked(slot="s", components={})
         return await connection.state(prompts[which].asking(ask), asked=asked, deadline=Deadline(seconds=300))
 
     try:
         with lend_calls(Calls(cache=Store.open(tmp_path / "store.sqlite"))):
-            first, other = await state(0), await state(1)
-            known = await state(0)
-        again = await state(0)
+            (first, took), (other, _) = await state(0), await state(1)
+            known, took_nothing = await state(0)
+        again, took_again = await state(0)
     finally:
         await connection.aclose()
-    assert first.state.shape == other.state.shape == (896,)
-    assert np.array_equal(first.state, again.state)
-    assert np.array_equal(first.state, known.state)
-    assert not np.array_equal(first.state, other.state)
-    assert (first.usage.prompt_tokens, known.usage.calls) == (again.usage.prompt_tokens, 0)
-    assert first.usage.prompt_tokens > 50
+    assert first.shape == other.shape == (896,)
+    assert np.array_equal(first, again)
+    assert np.array_equal(first, known)
+    assert not np.array_equal(first, other)
+    assert (took.prompt_tokens, took_nothing.calls) == (took_again.prompt_tokens, 0)
+    assert took.prompt_tokens > 50
     assert (await judged(path, CASE)).scores == before.scores
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tenward.errors import JudgeUnavailableError
-from tenward.guards import is_list, is_mapping
+from tenward.guards import is_mapping
 from tenward.judges._answers import schema_bytes, schema_digest
 from tenward.judges._calls import call_key, lent_calls, prompt_tokens_at_most
 from tenward.judges._clients import Clients
@@ -17,11 +16,10 @@ from tenward.judges._engine import engine_build
 from tenward.judges._failures import EMBEDDED, classify
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._replies import (
-    check_refusal,
     count,
     fault_in_answer,
     first_choice,
-    is_number,
+    first_probabilities,
     timings,
     written_text,
 )
@@ -41,12 +39,10 @@ if TYPE_CHECKING:
     from tenward.judges._spec import JudgeSpec
     from tenward.judges._state import State
 
-__all__ = ["Connection", "FirstToken", "Message", "TextState"]
+__all__ = ["Connection", "FirstToken", "Message"]
 
 Message = dict[str, str]
 T = TypeVar("T")
-
-_ROUNDING = 0.01  # how far above 0 rounding may lift a log-probability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +58,6 @@ class FirstToken:
 
     begun: Mapping[str, float]
     """Its counters for the part that cases share, where this call had to compute it first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextState:
-    """What the model has made of a text, at the end of a question about it."""
-
-    state: State
-    usage: Usage
 
 
 class Connection:
@@ -254,7 +242,7 @@ class Connection:
                     took.append(self._usage(reply))
                 finally:
                     spent.extend(took)
-            probabilities = self._probabilities(choice)
+            probabilities = first_probabilities(choice, self._where, self._spec.model)
             self._fresh = False
             return FirstToken(
                 probabilities=probabilities,
@@ -273,7 +261,7 @@ class Connection:
 
     async def state(
         self, messages: list[Message], *, asked: Asked, deadline: Deadline, from_cache: bool = True
-    ) -> TextState:
+    ) -> tuple[State, Usage]:
         """The state of the embedded engine at the end of ``messages``, the answer's turn opened.
 
         Raises:
@@ -283,12 +271,12 @@ class Connection:
         key = self._state_key(messages)
         calls = lent_calls()
         if from_cache and (known := _kept(unpack_state, calls.recall(key))) is not None:
-            return TextState(state=known, usage=Usage())
+            return known, Usage()
         post = await self._clients.engine_post()
         engine = self._clients.engine
         assert engine is not None
 
-        async def call() -> TextState:
+        async def call() -> tuple[State, Usage]:
             engine.prefix, self._begun = None, False  # the slot holds another prompt from here on
             template = await post("/apply-template", {"messages": messages})
             answer = await post("/v1/embeddings", {"input": template["prompt"], "embd_normalize": -1})
@@ -299,10 +287,10 @@ class Connection:
                     hint="write read: distribution",
                 )
             tokens = answer.get("usage", {}).get("prompt_tokens", 0)
-            return TextState(state=state, usage=Usage(calls=1, prompt_tokens=int(tokens), cost_usd=0.0))
+            return state, Usage(calls=1, prompt_tokens=int(tokens), cost_usd=0.0)
 
-        found = cast("TextState", await self._call(call, deadline))
-        calls.remember(key, asked, pack_state(found.state))
+        found = cast("tuple[State, Usage]", await self._call(call, deadline))
+        calls.remember(key, asked, pack_state(found[0]))
         return found
 
     def _state_key(self, messages: list[Message]) -> str:
@@ -324,7 +312,7 @@ class Connection:
         """The text that the cache holds for these messages; None when they were never answered."""
         cache = lent_calls().cache
         known = cache.recall(self._text_key(messages, self._arguments(max_tokens))) if cache is not None else None
-        return _kept(_text, known)
+        return _kept(lambda text: str(json.loads(text)), known)
 
     async def text(
         self, messages: list[Message], *, asked: Asked, deadline: Deadline, max_tokens: int
@@ -338,7 +326,7 @@ class Connection:
         arguments = self._arguments(max_tokens)
         key = self._text_key(messages, arguments)
         calls = lent_calls()
-        if (known := _kept(_text, calls.recall(key))) is not None:
+        if (known := _kept(lambda text: str(json.loads(text)), calls.recall(key))) is not None:
             return known, Usage()
         spent: list[Usage] = [(await self._begin(deadline))[0]]
         create = await self._clients.raw()
@@ -390,35 +378,6 @@ class Connection:
             return nullcontext([])
         prompt = prompt_tokens_at_most(messages, schema_bytes=schema_bytes)
         return budget.reserve(prompt, max_tokens, self._spec.price, free=self._spec.local)
-
-    def _probabilities(self, choice: Any) -> dict[str, float]:
-        """Probability per first token; the SDK checks no field of what it received, so every one is checked here."""
-        check_refusal(choice)
-        noise = CallFailedError(
-            Failure(kind="transport", detail=f"{self._where} sent log-probabilities that cannot be read")
-        )
-        logprobs = getattr(choice, "logprobs", None)
-        if logprobs is not None and not hasattr(logprobs, "model_fields_set"):
-            raise noise
-        tokens = getattr(logprobs, "content", None)
-        if tokens and (not is_list(tokens) or tokens[0] is None):
-            raise noise
-        ranked = getattr(tokens[0], "top_logprobs", None) if tokens else None
-        if ranked is None or ranked == []:
-            raise JudgeUnavailableError(
-                f"{self._where} returns no log-probabilities for {self._spec.model}, which read: distribution needs",
-                hint="use an endpoint that supports logprobs and top_logprobs, or write read: stated",
-            )
-        if not is_list(ranked):
-            raise noise
-        probabilities: dict[str, float] = {}
-        for entry in ranked:
-            token, logprob = getattr(entry, "token", None), getattr(entry, "logprob", None)
-            if not isinstance(token, str) or not is_number(logprob) or not logprob <= _ROUNDING:  # nor is NaN
-                raise noise
-            label = token.strip()
-            probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, logprob))
-        return probabilities
 
     async def aclose(self) -> None:
         """Close the client of the current event loop."""
@@ -486,7 +445,3 @@ def _probabilities(known: str) -> Mapping[str, float]:
     if not is_mapping(found):
         raise ValueError("no probabilities")
     return found
-
-
-def _text(known: str) -> str:
-    return str(json.loads(known))

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeGuard
 
+from tenward.errors import JudgeUnavailableError
 from tenward.guards import is_list, is_mapping
 from tenward.judges._retry import CallFailedError
 from tenward.judges._verdict import Failure
 
-__all__ = ["check_refusal", "count", "fault_in_answer", "first_choice", "is_number", "timings", "written_text"]
+__all__ = [
+    "check_refusal",
+    "count",
+    "fault_in_answer",
+    "first_choice",
+    "first_probabilities",
+    "is_number",
+    "timings",
+    "written_text",
+]
 
+_ROUNDING = 0.01  # how far above 0 rounding may lift a log-probability
 _LARGEST = 2**53  # above it a counter is noise; NaN is not below it either
 
 
@@ -40,6 +52,39 @@ def written_text(choice: Any, where: str) -> str:
     if text is None or not text.strip():
         raise CallFailedError(Failure(kind="schema", detail="the answer was empty"))
     return text
+
+
+def first_probabilities(choice: Any, where: str, model: str) -> dict[str, float]:
+    """Probability per first token of a choice, stripped of white space, 0 to 1.
+
+    Raises:
+        CallFailedError: It was refused, or its log-probabilities cannot be read.
+        JudgeUnavailableError: The endpoint reports none.
+    """
+    check_refusal(choice)
+    noise = CallFailedError(Failure(kind="transport", detail=f"{where} sent log-probabilities that cannot be read"))
+    logprobs = getattr(choice, "logprobs", None)
+    if logprobs is not None and not hasattr(logprobs, "model_fields_set"):
+        raise noise
+    tokens = getattr(logprobs, "content", None)
+    if tokens and (not is_list(tokens) or tokens[0] is None):
+        raise noise
+    ranked = getattr(tokens[0], "top_logprobs", None) if tokens else None
+    if ranked is None or ranked == []:
+        raise JudgeUnavailableError(
+            f"{where} returns no log-probabilities for {model}, which read: distribution needs",
+            hint="use an endpoint that supports logprobs and top_logprobs, or write read: stated",
+        )
+    if not is_list(ranked):
+        raise noise
+    probabilities: dict[str, float] = {}
+    for entry in ranked:
+        token, logprob = getattr(entry, "token", None), getattr(entry, "logprob", None)
+        if not isinstance(token, str) or not is_number(logprob) or not logprob <= _ROUNDING:  # nor is NaN
+            raise noise
+        label = token.strip()
+        probabilities[label] = probabilities.get(label, 0.0) + math.exp(min(0.0, logprob))
+    return probabilities
 
 
 def check_refusal(choice: Any) -> None:
