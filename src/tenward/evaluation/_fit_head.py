@@ -35,8 +35,8 @@ _AXES = 32
 _FOLDS = 10
 _DRAWS = 3
 _HELD_BACK = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""Ridge penalties that are tried, as multiples of the mean variance of a coordinate times the number of axes, over the
-number of texts: 1 weighs what is known before as much as one text of mean length."""
+"""Ridge penalties that are tried, as multiples of the mean squared distance of a text from the centre: with 1, the
+prior weighs as much as one text of that distance along each axis."""
 
 _LEAST_TEXTS = 30
 _LEAST_GROUPS = 8
@@ -88,7 +88,7 @@ def fit_head(
         seed: Of the folds.
 
     Raises:
-        UsageError: There are too few texts or sources, or all ratings of every criterion are alike.
+        UsageError: There are too few texts or sources.
     """
     import numpy as np
 
