@@ -13,10 +13,10 @@ from tenward.judges._state import pack_state, state_in, unpack_state
 @given(st.lists(st.floats(-60_000, 60_000), min_size=1, max_size=64))
 def test_a_state_is_the_same_whether_read_or_stored(numbers: list[float]) -> None:
     """What the engine says is kept in half precision from the start, so that packing it loses nothing more."""
-    state = state_in({"data": [{"embedding": numbers}]})
+    state = state_in({"data": [{"embedding": [1.0, *numbers]}]})
     assert state is not None
     assert np.array_equal(unpack_state(pack_state(state)), state)
-    assert np.allclose(state, numbers, rtol=1e-3, atol=1e-3)
+    assert np.allclose(state, [1.0, *numbers], rtol=1e-3, atol=1e-3)
 
 
 NO_STATES: list[object] = [
@@ -30,6 +30,7 @@ NO_STATES: list[object] = [
     {"data": [{"embedding": [1.0, float("nan")]}]},
     {"data": [{"embedding": [1e30]}]},
     {"data": [{"embedding": [[1.0]]}]},
+    {"data": [{"embedding": [0.0, 1e-12]}]},
 ]
 
 

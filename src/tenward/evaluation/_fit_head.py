@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tenward.errors import UsageError
 from tenward.evaluation._fit_scale import Rated, fit_scale
@@ -40,6 +40,9 @@ prior weighs as much as one text of that distance along each axis."""
 
 _LEAST_TEXTS = 30
 _LEAST_GROUPS = 8
+_ROUNDING = 0.01
+"""How far half precision may put a state of length 1 beside the axes it lies on."""
+
 _KNOWN = 0.99
 """Share of texts of sources that took no part that lie inside."""
 
@@ -75,7 +78,14 @@ class FittedHead:
 
 
 def fit_head(
-    texts: Sequence[StateOf], rubric: Rubric, fitted_for: HeadFor, source: str, *, axes: int = _AXES, seed: int = 0
+    texts: Sequence[StateOf],
+    rubric: Rubric,
+    fitted_for: HeadFor,
+    source: str,
+    *,
+    anchors: Literal["ratings", "ladder"] = "ratings",
+    axes: int = _AXES,
+    seed: int = 0,
 ) -> FittedHead:
     """Fit the criteria that are rated.
 
@@ -84,6 +94,7 @@ def fit_head(
         rubric: Their rubric; ratings are on its scale.
         fitted_for: What the states hang on.
         source: What the texts are, under which licence, and who rated them.
+        anchors: What the ratings are.
         axes: Principal axes that are kept, at most.
         seed: Of the folds.
 
@@ -125,6 +136,8 @@ def fit_head(
         "range": [rubric.scale.lo, rubric.scale.hi],
         "fitted_for": fitted_for.model_dump(mode="json"),
         "source": source,
+        "anchors": anchors,
+        "error": _error_of_sum(enough, held_out, rubric),
         "dimensions": states.shape[1],
         "axes": len(basis),
         "centre": packed(centre),
@@ -135,6 +148,22 @@ def fit_head(
         "criteria": criteria,
     }
     return FittedHead(data={**data, "hash": head_digest(data)}, held_out=held_out, why=why)
+
+
+def _error_of_sum(
+    rated: Mapping[str, Sequence[StateOf]], held_out: Mapping[str, Array], rubric: Rubric
+) -> float | None:
+    """Root mean squared error of the weighted sum over the texts that are rated on every criterion."""
+    import numpy as np
+
+    if set(held_out) != set(rubric.criteria):
+        return None
+    off: dict[str, list[float]] = {}
+    for name, share in rubric.shares.items():
+        for text, points in zip(rated[name], held_out[name], strict=True):
+            off.setdefault(text.case, []).append(float(share) * (float(points) - text.rating[name]))
+    whole = [math.fsum(parts) for parts in off.values() if len(parts) == len(held_out)]
+    return round(float(np.sqrt(np.mean(np.square(whole)))), 3) if whole else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,4 +297,4 @@ def _farthest(unit: Array, groups: Sequence[str], axes: int, seed: int) -> tuple
         covariance = shrunk_covariance(known.T @ known, len(known))
         along[~rest] = np.sqrt(np.einsum("ij,jk,ik->i", fresh, np.linalg.inv(covariance), fresh))
         beside[~rest] = np.linalg.norm(unit[~rest] - centre - fresh @ basis, axis=1)
-    return float(np.quantile(along, _KNOWN)), float(np.quantile(beside, _KNOWN))
+    return float(np.quantile(along, _KNOWN)), max(float(np.quantile(beside, _KNOWN)), _ROUNDING)

@@ -115,7 +115,7 @@ class CloseCall:
 
 def shown_spread(item: CriterionVerdict) -> float | None:
     """The spread to print beside a score, in points; None where it is that of raw answers beside a mapped score."""
-    return None if item.raw is not None and item.distribution else item.spread
+    return None if item.raw is not None and item.distribution and item.read != "hidden" else item.spread
 
 
 def best_first(results: Iterable[Result]) -> list[Result]:

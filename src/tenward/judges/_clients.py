@@ -167,7 +167,7 @@ class Clients:
             ) from error
         inner = getattr(client, "client", None)
         completions = getattr(getattr(inner, "chat", None), "completions", None)
-        if spec.read == "distribution" and completions is None:
+        if not spec.states_scores and completions is None:
             raise JudgeUnavailableError(
                 f"provider {spec.provider!r} reports no log-probabilities, which read: distribution needs",
                 hint="write read: stated, or use an OpenAI-compatible endpoint that returns logprobs",

@@ -16,11 +16,11 @@ from tenward.judges._engine import engine_build
 from tenward.judges._failures import EMBEDDED, classify
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._replies import (
-    count,
     fault_in_answer,
     first_choice,
     first_probabilities,
     timings,
+    usage_of,
     written_text,
 )
 from tenward.judges._retry import CallFailedError, call_with_retries
@@ -109,7 +109,7 @@ class Connection:
             raise
         self._fresh = False
         engine.prefix = str(shared)
-        return self._usage(reply), timings(reply)
+        return usage_of(self._spec, reply), timings(reply)
 
     async def structured(
         self,
@@ -157,13 +157,13 @@ class Connection:
                         max_retries=0,
                         **self._with_extra_body(arguments),
                     )
-                    took.append(self._usage(answer._raw_response))
+                    took.append(usage_of(self._spec, answer._raw_response))
                 except IncompleteOutputException as error:
-                    took.append(self._usage(error.last_completion))
+                    took.append(usage_of(self._spec, error.last_completion))
                     raise
                 except InstructorRetryException as error:
                     if error.last_completion is not None:
-                        took.append(self._usage(error.last_completion))
+                        took.append(usage_of(self._spec, error.last_completion))
                     fault = fault_in_answer(error)
                     if fault is None:
                         raise
@@ -239,7 +239,7 @@ class Connection:
                         **{self._limit_name(): 1},
                     )
                     choice = first_choice(reply, self._where)
-                    took.append(self._usage(reply))
+                    took.append(usage_of(self._spec, reply))
                 finally:
                     spent.extend(took)
             probabilities = first_probabilities(choice, self._where, self._spec.model)
@@ -293,6 +293,12 @@ class Connection:
         calls.remember(key, asked, pack_state(found[0]))
         return found
 
+    def known_state(self, messages: list[Message]) -> State | None:
+        """This state, as the cache holds it; None when it was never read with this model file and engine."""
+        cache = lent_calls().cache
+        known = cache.recall(self._state_key(messages)) if cache is not None else None
+        return _kept(unpack_state, known)
+
     def _state_key(self, messages: list[Message]) -> str:
         return self._key(
             "state", messages, {}, {"state": STATE_VERSION, "engine": engine_build(), "file": self.model_file}
@@ -303,7 +309,7 @@ class Connection:
         """The SHA-256 of the embedded engine's model file, in hexadecimal; empty for any other judge.
 
         Raises:
-            ModelStoreError: The file is missing or damaged.
+            ModelStoreError: A file of one's own is missing or no model.
             UnknownNameError: No model has this name.
         """
         return ModelStore().sha256(self._spec.model_name) if self._spec.local else ""
@@ -338,7 +344,7 @@ class Connection:
                         model=self._spec.model_name, messages=messages, **self._with_extra_body(arguments)
                     )
                     choice = first_choice(reply, self._where)
-                    took.append(self._usage(reply))
+                    took.append(usage_of(self._spec, reply))
                 finally:
                     spent.extend(took)
             self._fresh = False
@@ -415,21 +421,6 @@ class Connection:
 
     def _extra_body(self) -> dict[str, Any]:
         return {**self._spec.extra_body, **({"cache_prompt": False} if self._fresh else {})}
-
-    def _usage(self, raw: Any) -> Usage:
-        usage = getattr(raw, "usage", None)
-        prompt = count(usage, "prompt_tokens") or count(usage, "input_tokens")
-        completion = count(usage, "completion_tokens") or count(usage, "output_tokens")
-        details = getattr(usage, "prompt_tokens_details", None)
-        cached = count(details, "cached_tokens") or count(usage, "cache_read_input_tokens")
-        price = self._spec.price
-        cost: float | None = None
-        if self._spec.local:
-            cost = 0.0
-        elif price is not None and prompt + completion:  # an endpoint that counts nothing says nothing of the cost
-            reused = price.input if price.cached_input is None else price.cached_input
-            cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
-        return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
 
 
 def _kept(read: Callable[[str], T], known: str | None) -> T | None:

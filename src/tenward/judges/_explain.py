@@ -136,6 +136,12 @@ def _against(one: _Scored, level: int) -> str:
     shares, scale = one.item.distribution, one.scale
     if not shares:
         return f"the reading is {one.score:.1f}"
+    if one.item.read == "hidden":
+        below = math.fsum(share for position, share in shares.items() if position <= level)
+        spread = f" ± {one.item.spread:.1f}" if one.item.spread is not None else ""
+        return (
+            f"ratings of such texts lie around {one.score:.1f}{spread}, {_per_cent(below)} of them at {level} or lower"
+        )
     if set(shares) == {scale.lo, scale.hi}:
         return f"the judge answers Yes with {_per_cent(shares[scale.hi])}"
     mean = math.fsum(position * share for position, share in shares.items())

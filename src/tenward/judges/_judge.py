@@ -9,6 +9,7 @@ from tenward.errors import DocumentError, Problem
 from tenward.judges._calls import PlannedCalls
 from tenward.judges._scale import RAW, load_scales
 from tenward.judges._spec import Explain, JudgeSpec, load_spec
+from tenward.judges.heads import HeadShelf
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Judge(ABC):
         Args:
             name: Its name, or the path of its file.
             library: Where to look; the workspace around the current folder if None.
-            raw: Leave maps of its readings alone, so that scores are what it reads itself.
+            raw: Leave maps of its readings and heads alone, so that scores are what it reads itself, plainly.
 
         Raises:
             UnknownNameError: No library holds that name.
@@ -95,7 +96,9 @@ def _load(name: str | Path, library: Library, above: tuple[Path, ...], *, raw: b
     spec = load_spec(path)
     require_version(name, spec.judge, path)
     if isinstance(spec, JudgeSpec):
-        return ModelJudge(spec, () if raw else load_scales(library, path, spec.judge))
+        if raw:
+            return ModelJudge(spec)
+        return ModelJudge(spec, load_scales(library, path, spec.judge), HeadShelf.of(library, path))
     if path in above:
         problem = Problem(
             line=None, field="panel", found="a panel that contains itself", expected="judges that end in models"

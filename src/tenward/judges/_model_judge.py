@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tenward.judges._answers import Words, answer_model, schema_digest
@@ -15,13 +15,15 @@ from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
 from tenward.judges._engine import engine_turn
 from tenward.judges._explain import explain_by_program
+from tenward.judges._hidden import HiddenReading, read_hidden, state_messages, states_under
 from tenward.judges._judge import Judge
 from tenward.judges._plan import plan_case, probes_of, prompt_for, shows_levels, words_wanted
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._retry import CallFailedError, Deadline, all_of
-from tenward.judges._scale import ScaleInUse, apply_scale, scale_in_use
+from tenward.judges._scale import ScaleInUse, apply_scale, scale_in_use, scale_with_head
 from tenward.judges._verdict import CriterionVerdict, Failure, Step, Usage, Verdict, total_usage
 from tenward.judges._words import Answered, ask_words
+from tenward.judges.heads import HeadInUse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from tenward.judges._prompts import Prompt
     from tenward.judges._scale import ScaleFile
     from tenward.judges._spec import Explain, JudgeSpec
+    from tenward.judges._state import State
+    from tenward.judges.heads import Head, HeadFor, HeadShelf
     from tenward.rubrics import Rubric
 
 __all__ = ["ModelJudge"]
@@ -43,14 +47,17 @@ class ModelJudge(Judge):
     Args:
         spec: The judge file.
         scales: Scale files that may hold maps of its readings, in the order in which they count.
+        heads: Where heads of a judge that reads states may lie; without it, it reads plainly.
     """
 
-    def __init__(self, spec: JudgeSpec, scales: Sequence[tuple[Path, ScaleFile]] = ()) -> None:
+    def __init__(
+        self, spec: JudgeSpec, scales: Sequence[tuple[Path, ScaleFile]] = (), heads: HeadShelf | None = None
+    ) -> None:
         self.spec = spec
         self._scales = tuple(scales)
+        self._heads = heads if spec.read == "hidden" else None
         self._connection = Connection(spec)
-        # The fingerprint and the scale under the rubric in use.
-        self._last: tuple[Rubric, Mapping[str, str], ScaleInUse] | None = None
+        self._last: tuple[Rubric, _Under] | None = None
 
     @property
     def name(self) -> str:
@@ -63,24 +70,58 @@ class ModelJudge(Judge):
 
     def fingerprint(self, rubric: Rubric) -> Mapping[str, str]:
         """See :meth:`Judge.fingerprint`."""
-        return self._under(rubric)[0]
+        return self._under(rubric).fingerprint
 
     def scale(self, rubric: Rubric) -> ScaleInUse:
         """See :meth:`Judge.scale`."""
-        return self._under(rubric)[1]
+        return self._under(rubric).scale
 
-    def _under(self, rubric: Rubric) -> tuple[Mapping[str, str], ScaleInUse]:
+    def _under(self, rubric: Rubric) -> _Under:
         if self._last is None or self._last[0] is not rubric:
             readings = _fingerprint(self.spec, rubric)
             scale = scale_in_use(self._scales, rubric, readings)
-            if self.spec.read == "stated":
+            fingerprint = {**readings, "scale": scale.digest}
+            used = HeadInUse()
+            if self.spec.states_scores:
                 scale = replace(scale, repeats=self.spec.samples)
-            self._last = rubric, {**readings, "scale": scale.digest}, scale
-        return self._last[1], self._last[2]
+            elif self._heads is not None:
+                used = self._heads.under(rubric, self.states(rubric))
+                scale = scale_with_head(scale, used, rubric)
+                fingerprint["head"] = used.digest
+            self._last = rubric, _Under(fingerprint=fingerprint, scale=scale, head=used.head)
+        return self._last[1]
+
+    def states(self, rubric: Rubric) -> HeadFor:
+        """What the states of texts hang on that this judge reads under a rubric; a head holds for no others.
+
+        Raises:
+            ModelStoreError: The judge's model is a file of one's own that is missing.
+        """
+        asks = digest(_of_the_rubric(rubric, anchored=True))
+        return states_under(rubric, model=self._connection.model_file, asks=asks)
+
+    async def read_state(self, case: Case, rubric: Rubric) -> State | Failure:
+        """The state of one text, which heads are fitted to; only of an embedded model.
+
+        Raises:
+            SystemicError: No further state could be read either.
+        """
+        async with engine_turn():
+            prompt = prompt_for(self.spec, case, rubric)
+            asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
+            try:
+                state, _ = await self._connection.state(
+                    state_messages(prompt, rubric),
+                    asked=asking.of("state", 0),
+                    deadline=Deadline(seconds=self.spec.deadline),
+                )
+            except CallFailedError as error:
+                return error.failure
+        return state
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
-        return plan_case(self.spec, self._connection, case, rubric, explain=explain)
+        return plan_case(self.spec, self._connection, case, rubric, explain=explain, head=self._under(rubric).head)
 
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
@@ -97,12 +138,11 @@ class ModelJudge(Judge):
         prompt = prompt_for(self.spec, case, rubric)
         self._connection.begin_case(prompt.shared)
         asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
-        if self.spec.read == "stated":
+        if self.spec.states_scores:
             verdict = await self._stated(case, rubric, prompt, deadline, asking)
             verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
         else:
-            verdict = await self._distribution(case, rubric, prompt, deadline, asking)
-            verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
+            verdict = await self._read(case, rubric, prompt, deadline, asking)
             # Here every score is final; below it is put into words.
             if self.spec.asks_model(explain):
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline, asking)
@@ -111,12 +151,32 @@ class ModelJudge(Judge):
             verdict = explain_by_program(verdict, rubric)
         return replace(verdict, seconds=time.monotonic() - began, fingerprint=self.fingerprint(rubric))
 
+    async def _read(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking) -> Verdict:
+        """By the head where there is one and it knows such texts, and plainly what is left."""
+        head = self._under(rubric).head
+        hidden = HiddenReading()
+        if head is not None:
+            hidden = await read_hidden(
+                self._connection, prompt, rubric, head, asked=asking.of("state", 0), deadline=deadline
+            )
+        plain = [name for name in rubric.criteria if name not in hidden.criteria]
+        verdict = await self._distribution(case, rubric, prompt, deadline, asking, plain)
+        verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
+        read = {**hidden.criteria, **{item.criterion: item for item in verdict.criteria}}
+        return replace(
+            verdict,
+            criteria=tuple(read[name] for name in rubric.criteria),
+            plain=hidden.plain,
+            usage=hidden.usage + verdict.usage,
+        )
+
     async def _distribution(
-        self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking
+        self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking, names: Sequence[str]
     ) -> Verdict:
         engine: list[Mapping[str, float]] = []
         spent: list[Usage] = []
-        probes = probes_of(self.spec, case, rubric)
+        known = probes_of(self.spec, case, rubric)
+        probes = {name: known[name] for name in names}
         messages = {name: [prompt.asking(probe.question) for probe in probes[name]] for name in probes}
         from_cache = not self.spec.local or self._connection.knows_first_tokens(
             [one for several in messages.values() for one in several]
@@ -144,14 +204,14 @@ class ModelJudge(Judge):
             return CriterionVerdict(
                 criterion=criterion,
                 score=joined.score,
+                read="distribution",
                 distribution=joined.distribution,
                 spread=joined.spread,
                 label_mass=joined.label_mass,
             )
 
-        names = list(rubric.criteria)
         # The first question fills the prefix cache that the others reuse; one local slot serves one at a time.
-        read_so_far = [await read(names[0])]
+        read_so_far = [await read(name) for name in names[:1]]
         if self.spec.local:
             read_so_far += [await read(name) for name in names[1:]]
         else:
@@ -249,6 +309,15 @@ class ModelJudge(Judge):
         return await all_of(map(ask, asked))
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Under:
+    """What the judge is under one rubric."""
+
+    fingerprint: Mapping[str, str]
+    scale: ScaleInUse
+    head: Head | None
+
+
 class _Asking:
     """Names the questions of one verdict, and hashes what they are made of."""
 
@@ -257,8 +326,8 @@ class _Asking:
         self._slot = f"{spec.judge}|{rubric.rubric}|{case.id}|{lent_calls().sample}"
         self._components = {
             **_of_the_rubric(rubric, anchored=anchored),
-            # A map of readings is applied to what was asked, and asks nothing.
-            **{name: value for name, value in fingerprint.items() if name not in {"rubric", "scale"}},
+            # A map or a head is applied to what was read, and asks nothing.
+            **{name: value for name, value in fingerprint.items() if name not in {"rubric", "scale", "head"}},
             "output": digest(case.output),
             "input": digest(case.input),
             "references": digest(case.references),
@@ -286,19 +355,21 @@ def _fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:
 
     Weights, floors, gates and mix are left out: they are applied after judging.
     """
-    if spec.read == "distribution":
+    if not spec.states_scores:
         schema: Any = [[probe.question for probe in probes_for(rubric, name, spec.probe)] for name in rubric.criteria]
     else:
         words = Words(criteria=tuple(rubric.criteria), scores=True, why=True, steps=True)
         schema = schema_digest(answer_model(rubric, words))
     sampling = [spec.temperature, spec.seed, spec.max_tokens, spec.mode, spec.extra_body]
+    # What a head leaves to the plain reading is read as by a judge that has none.
+    read = "stated" if spec.states_scores else "distribution"
     return {
         "rubric": digest(_of_the_rubric(rubric, anchored=bool(spec.anchors))),
         "prompt": PROMPT_VERSION,
         "schema": digest(schema),
         "model": spec.model,
         "endpoint": spec.base_url or spec.provider,
-        "reading": f"{spec.read}/{spec.ask}/{spec.samples}/{spec.probe}/{spec.anchors}",
+        "reading": f"{read}/{spec.ask}/{spec.samples}/{spec.probe}/{spec.anchors}",
         "sampling": digest(sampling),
     }
 
@@ -341,6 +412,7 @@ def _combine(criterion: str, samples: Sequence[Sequence[Answered]]) -> Criterion
     return CriterionVerdict(
         criterion=criterion,
         score=float(score) if len(scored) == 1 else mean,
+        read="stated",
         spread=spread,
         reason=words.reason,
         evidence=words.evidence,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from tenward.judges._answers import Words, answer_model, schema_bytes
 from tenward.judges._calls import Budget, PlannedCalls, prompt_tokens_at_most
 from tenward.judges._checks import check_messages
 from tenward.judges._distribution import probes_for
+from tenward.judges._hidden import state_messages
 from tenward.judges._passages import passages
 from tenward.judges._prompts import build_prompt, question_words
 from tenward.judges._words import MOST_ASKS
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tenward.judges._distribution import Probe
     from tenward.judges._prompts import Prompt
     from tenward.judges._spec import Explain, JudgeSpec
+    from tenward.judges.heads import Head
     from tenward.rubrics import Rubric
 
 __all__ = ["plan_case", "probes_of", "prompt_for", "shows_levels", "words_wanted"]
@@ -35,7 +38,7 @@ def shows_levels(spec: JudgeSpec, case: Case) -> bool:
 
 def prompt_for(spec: JudgeSpec, case: Case, rubric: Rubric) -> Prompt:
     """The part of the messages that all questions about the case share."""
-    return build_prompt(rubric, case, anchors=shows_levels(spec, case), digits=spec.read == "distribution")
+    return build_prompt(rubric, case, anchors=shows_levels(spec, case), digits=not spec.states_scores)
 
 
 def probes_of(spec: JudgeSpec, case: Case, rubric: Rubric) -> dict[str, tuple[Probe, ...]]:
@@ -68,23 +71,33 @@ def words_wanted(spec: JudgeSpec, case: Case, criteria: tuple[str, ...], *, stat
     ]
 
 
-def plan_case(spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubric, *, explain: Explain) -> PlannedCalls:
+def plan_case(
+    spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubric, *, explain: Explain, head: Head | None = None
+) -> PlannedCalls:
     """What judging ``case`` would take; see :class:`PlannedCalls`.
 
+    A text whose state is not known yet is planned as one that the head can read, and at most as one that it cannot.
     Words that explain scores quote them, so before the scores are known the cache cannot be asked for them.
     """
     prompt = prompt_for(spec, case, rubric)
-    planned = _questions(spec, connection, prompt, case, rubric, explain=explain)
+    planned = _questions(spec, connection, prompt, case, rubric, explain=explain, head=head)
     if spec.local and prompt.shared and planned.most_calls:  # what the engine computes before the first of them
         planned += PlannedCalls(most_calls=1, prompt_tokens=prompt_tokens_at_most(prompt.shared), completion_tokens=1)
     return planned
 
 
 def _questions(
-    spec: JudgeSpec, connection: Connection, prompt: Prompt, case: Case, rubric: Rubric, *, explain: Explain
+    spec: JudgeSpec,
+    connection: Connection,
+    prompt: Prompt,
+    case: Case,
+    rubric: Rubric,
+    *,
+    explain: Explain,
+    head: Head | None,
 ) -> PlannedCalls:
     criteria = tuple(rubric.criteria)
-    if spec.read == "stated":
+    if spec.states_scores:
         planned = PlannedCalls()
         for words in words_wanted(spec, case, criteria, stated=True):
             messages = prompt.asking(question_words(rubric, words, scores={}))
@@ -94,9 +107,20 @@ def _questions(
                 planned += _words(spec, messages, schema_bytes(model), known=known)
         return planned
     probes = probes_of(spec, case, rubric)
-    planned = _readings(
-        spec, connection, [prompt.asking(probe.question) for several in probes.values() for probe in several]
-    )
+    asked = {name: [prompt.asking(probe.question) for probe in several] for name, several in probes.items()}
+    planned = PlannedCalls()
+    if head is not None:
+        messages = state_messages(prompt, rubric)
+        state = connection.known_state(messages)
+        by_head = [one for name in head.file.criteria for one in asked[name]]
+        if state is None:
+            planned += _first_tokens(spec, [messages], asked=1)
+            planned += replace(_readings(spec, connection, by_head), calls=0, cached=0)
+        else:
+            planned += PlannedCalls(calls=1, cached=1)
+        if state is None or head.is_inside(state.astype("float64")):
+            asked = {name: several for name, several in asked.items() if name not in head.file.criteria}
+    planned += _readings(spec, connection, [one for several in asked.values() for one in several])
     if spec.asks_checks(explain):
         planned += _readings(spec, connection, list(check_messages(prompt, rubric).values()))
     if spec.asks_model(explain):
@@ -115,9 +139,13 @@ def _readings(spec: JudgeSpec, connection: Connection, asked: Sequence[list[Mess
     else:
         todo = [messages for messages in asked if not connection.knows_first_tokens([messages])]
         known = len(asked) - len(todo)
+    return _first_tokens(spec, todo, asked=len(asked), known=known)
+
+
+def _first_tokens(spec: JudgeSpec, todo: Sequence[list[Message]], *, asked: int, known: int = 0) -> PlannedCalls:
     tokens = sum(prompt_tokens_at_most(messages) for messages in todo)
     return PlannedCalls(
-        calls=len(asked),
+        calls=asked,
         cached=known,
         most_calls=len(todo),
         prompt_tokens=tokens,

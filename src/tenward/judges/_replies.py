@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tenward.errors import JudgeUnavailableError
 from tenward.guards import is_list, is_mapping
 from tenward.judges._retry import CallFailedError
-from tenward.judges._verdict import Failure
+from tenward.judges._verdict import Failure, Usage
+
+if TYPE_CHECKING:
+    from tenward.judges._spec import JudgeSpec
 
 __all__ = [
     "check_refusal",
@@ -18,6 +21,7 @@ __all__ = [
     "first_probabilities",
     "is_number",
     "timings",
+    "usage_of",
     "written_text",
 ]
 
@@ -136,3 +140,20 @@ def fault_in_answer(error: Any) -> Failure | None:
     if getattr(choice, "finish_reason", None) == "length":
         return Failure(kind="truncated", detail="the answer was cut off at the token limit")
     return Failure(kind="schema", detail="the answer was not JSON of the schema asked for")
+
+
+def usage_of(spec: JudgeSpec, reply: Any) -> Usage:
+    """What one call took, as its reply counts it, and what that costs by the judge's file."""
+    usage = getattr(reply, "usage", None)
+    prompt = count(usage, "prompt_tokens") or count(usage, "input_tokens")
+    completion = count(usage, "completion_tokens") or count(usage, "output_tokens")
+    details = getattr(usage, "prompt_tokens_details", None)
+    cached = count(details, "cached_tokens") or count(usage, "cache_read_input_tokens")
+    price = spec.price
+    cost: float | None = None
+    if spec.local:
+        cost = 0.0
+    elif price is not None and prompt + completion:  # an endpoint that counts nothing says nothing of the cost
+        reused = price.input if price.cached_input is None else price.cached_input
+        cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
+    return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)

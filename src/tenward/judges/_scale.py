@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tenward.judges._verdict import CriterionVerdict, Verdict
+    from tenward.judges.heads import HeadInUse
     from tenward.rubrics import Rubric
     from tenward.workspace import Library
 
@@ -37,6 +38,7 @@ __all__ = [
     "scale_file_for",
     "scale_in_use",
     "scale_schema",
+    "scale_with_head",
 ]
 
 _SUFFIX = ".scale"
@@ -177,6 +179,9 @@ class ScaleInUse:
     by_members: frozenset[str] = frozenset()
     """Criteria that every member of a panel maps by itself; empty for a single judge."""
 
+    by_head: frozenset[str] = frozenset()
+    """Criteria that a head reads, wherever it knows such texts."""
+
     repeats: int = 1
     """Stated answers that each score is the mean of; above 1, their spread tells the judge's own noise."""
 
@@ -189,7 +194,7 @@ class ScaleInUse:
     @property
     def mapped(self) -> frozenset[str]:
         """Criteria whose scores mean the levels."""
-        return self.by_members.union(self.maps)
+        return self.by_members.union(self.maps, self.by_head)
 
     def label(self, rubric: Rubric) -> str:
         """The scale in a few words: ``calibrated``, ``raw``, ``anchored, not rated``, ``calibrated but for tests``."""
@@ -238,6 +243,41 @@ def scale_in_use(files: Sequence[tuple[Path, ScaleFile]], rubric: Rubric, finger
         )  # how far anchors are off is how far from made-up points
         return ScaleInUse(maps=one.criteria, source=one.source, error=error, anchors=one.anchors, inputs=one.inputs)
     return ScaleInUse(note=note)
+
+
+def scale_with_head(scale: ScaleInUse, used: HeadInUse, rubric: Rubric) -> ScaleInUse:
+    """The scale of a judge whose head reads some of the criteria, or all.
+
+    Args:
+        scale: Of its plain readings.
+        used: Its head under the rubric.
+        rubric: The rubric.
+    """
+    if used.head is None:
+        return replace(scale, note="; ".join(note for note in (used.note, scale.note) if note))
+    file = used.head.file
+    left = [name for name in rubric.criteria if name not in file.criteria]
+    if not left:
+        error = file.error if file.anchors == "ratings" else None
+        return replace(
+            scale,
+            source=file.source,
+            error=error,
+            anchors=file.anchors,
+            note=used.note,
+            by_head=frozenset(file.criteria),
+        )
+    sources = [f"{', '.join(file.criteria)}: {file.source}", *([scale.source] if scale.source else [])]
+    anchors: Literal["ratings", "ladder"] = "ladder" if "ladder" in {file.anchors, scale.anchors} else "ratings"
+    note = "; ".join(note for note in (used.note, scale.note) if note)
+    return replace(
+        scale,
+        source="; ".join(sources),
+        error=None,
+        anchors=anchors,
+        note=note,
+        by_head=frozenset(file.criteria),
+    )
 
 
 def apply_scale(verdict: Verdict, scale: ScaleInUse, rubric: Rubric, *, has_input: bool) -> Verdict:

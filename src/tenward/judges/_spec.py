@@ -48,12 +48,14 @@ class JudgeSpec(Document):
     api_key_env: str | None = None
     """Environment variable that holds the key; with ``base_url`` no other key is ever sent."""
 
-    read: Literal["stated", "distribution"] = "stated"
-    """``stated``: the number the model writes; ``distribution``: the expected value over the scale's labels."""
+    read: Literal["stated", "distribution", "hidden"] = "stated"
+    """``stated``: the number the model writes; ``distribution``: the expected value over the scale's labels;
+    ``hidden``, embedded engine only: points that a head makes of the model's state, where one was fitted for the rubric
+    and for such texts, and otherwise as ``distribution``, which is then called the plain reading."""
 
     probe: Literal["digits", "by-form"] = "digits"
-    """How a ``distribution`` judge answers: ``digits`` of the scale, always; or ``by-form``, where a question that can
-    be answered with Yes or No is, and only an open one (How ...?) gets a digit."""
+    """How a judge read by ``distribution``, or plainly, answers: ``digits`` of the scale, always; or ``by-form``, where
+    a question that can be answered with Yes or No is, and only an open one (How ...?) gets a digit."""
 
     anchors: bool | Literal["without-input"] = True
     """Whether the judge is shown the criteria with their levels before the case; ``without-input``: only where the
@@ -61,9 +63,9 @@ class JudgeSpec(Document):
     bare question, and texts without one when they see the levels; those are then always answered by a digit."""
 
     explain: Literal["program", "model"] = "program"
-    """Who puts the scores of a ``distribution`` judge into words where words are asked for: a ``program``, from what
-    was read and from the rubric's checks, or the ``model``, in further calls. What a program can say without a further
-    call is always there; a ``stated`` score comes with the model's words."""
+    """Who puts scores that are not ``stated`` into words where words are asked for: a ``program``, from what was read
+    and from the rubric's checks, or the ``model``, in further calls. What a program can say without a further call is
+    always there; a ``stated`` score comes with the model's words."""
 
     ask: Literal["together", "one-by-one"] = "together"
     """Structured answers: one call for all criteria, or one call each (small models, and to avoid halo)."""
@@ -105,6 +107,11 @@ class JudgeSpec(Document):
         return self.provider == "local"
 
     @property
+    def states_scores(self) -> bool:
+        """Whether the model writes its scores."""
+        return self.read == "stated"
+
+    @property
     def provider(self) -> str:
         """The part of ``model`` before the first slash."""
         return self.model.partition("/")[0]
@@ -116,7 +123,7 @@ class JudgeSpec(Document):
 
     def asks_model(self, explain: Explain) -> bool:
         """Whether the model writes the words of a verdict for which ``explain`` was asked."""
-        return self.read == "stated" or explain == "model" or (explain is True and self.explain == "model")
+        return self.states_scores or explain == "model" or (explain is True and self.explain == "model")
 
     def asks_checks(self, explain: Explain) -> bool:
         """Whether the rubric's checks are read for a verdict for which ``explain`` was asked."""
@@ -176,21 +183,30 @@ class JudgeSpec(Document):
                 expected="one of the two",
                 hint="write model: openai/NAME for an OpenAI-compatible server at base_url",
             )
-        if self.read == "stated" and "explain" in self.model_fields_set:
+        if self.read == "hidden" and not self.local:
+            raise FieldError(
+                "read",
+                found=f"read: hidden beside model: {self.model}",
+                expected="a model of the embedded engine, local/NAME",
+                hint="endpoints give no hidden states; write read: distribution",
+            )
+        if self.states_scores and "explain" in self.model_fields_set:
             raise FieldError(
                 "explain",
                 found=f"explain: {self.explain} beside read: stated",
-                expected="explain only with read: distribution",
+                expected="explain only with read: distribution or hidden",
                 hint="a stated score always comes with its words",
             )
-        if self.read == "stated" and "probe" in self.model_fields_set:
-            raise FieldError("probe", found="probe beside read: stated", expected="probe only with read: distribution")
-        if self.read == "distribution" and self.samples > 1:
+        if self.states_scores and "probe" in self.model_fields_set:
+            raise FieldError(
+                "probe", found="probe beside read: stated", expected="probe only with read: distribution or hidden"
+            )
+        if not self.states_scores and self.samples > 1:
             raise FieldError(
                 "samples",
-                found=f"{self.samples} samples of a distribution",
+                found=f"{self.samples} samples beside read: {self.read}",
                 expected="1",
-                hint="the distribution is read exactly; sampling adds nothing",
+                hint="what is read is read exactly; sampling adds nothing",
             )
         if self.samples > 1 and (self.temperature == 0 or (self.local and self.temperature is None)):
             raise FieldError(

@@ -29,7 +29,7 @@ _STORED = "<f2"
 
 
 def state_in(answer: object) -> State | None:
-    """The state in the engine's answer; None where there is none.
+    """The state in the engine's answer; None where there is none, or one without length.
 
     Half precision is all that is kept, so that a state is the same whether it was just read or stored.
     """
@@ -43,7 +43,8 @@ def state_in(answer: object) -> State | None:
     state = np.array(numbers, dtype=np.float64)
     if not (abs(state) <= np.finfo(_STORED).max).all():  # nor is NaN
         return None
-    return state.astype(_STORED).astype(np.float32)
+    kept = state.astype(_STORED).astype(np.float32)
+    return kept if kept.any() else None
 
 
 def pack_state(state: State) -> str:

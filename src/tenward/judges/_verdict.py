@@ -120,7 +120,11 @@ class CriterionVerdict:
     that mean the levels where the judge has such a map."""
 
     raw: float | None = None
-    """The reading before that map; None where there was none, and ``score`` is what was read."""
+    """The reading before that map, or before a head's own; None where there was none: ``score`` is what was read."""
+
+    read: Literal["stated", "distribution", "hidden", ""] = ""
+    """How: the number the model ``stated``, the ``distribution`` of its first token, or its ``hidden`` state by a head;
+    empty for a judge that cannot say."""
 
     failure: Failure | None = None
     reason: str = ""
@@ -130,10 +134,12 @@ class CriterionVerdict:
     """Quotes that were found in the candidate, word for word."""
 
     distribution: Mapping[float, float] = field(default_factory=dict[float, float])
-    """Probability per position on the scale, summing to 1; empty for a stated score."""
+    """Probability per position on the scale, summing to 1: of the first token or, by a head, of a rating; empty for a
+    stated score."""
 
     spread: float | None = None
-    """Standard deviation in points of the scale, before any map: of the distribution, or of repeated samples."""
+    """Standard deviation in points of the scale: before any map of the distribution, or of repeated samples; by a head,
+    of a rating around the score."""
 
     label_mass: float | None = None
     """Share of the answer's probability that lay on the scale's labels, 0 to 1; low means a confused judge."""
@@ -174,6 +180,9 @@ class Verdict:
 
     words_failure: Failure | None = None
     """Why words or checks that were asked for are missing; the scores stand without them."""
+
+    plain: str = ""
+    """Why a judge that reads states by a head left this text to the plain reading; empty where it did not."""
 
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0

@@ -20,6 +20,7 @@ from tenward.testing._replies import (
     Logprobs,
     NoLogprobs,
     Refusal,
+    State,
     Text,
     Truncated,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "ScriptedJudge",
     "ScriptedProposer",
     "SimulatedJudge",
+    "State",
     "Status",
     "StubServer",
     "Text",

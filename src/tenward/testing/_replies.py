@@ -11,11 +11,11 @@ from tenward.errors import UsageError
 from tenward.testing._wire import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tenward.testing._wire import Request
 
-__all__ = ["ContentFilter", "FinishReason", "Json", "Logprobs", "NoLogprobs", "Refusal", "Text", "Truncated"]
+__all__ = ["ContentFilter", "FinishReason", "Json", "Logprobs", "NoLogprobs", "Refusal", "State", "Text", "Truncated"]
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 
@@ -59,6 +59,23 @@ class Json:
     def answer(self, request: Request) -> Answer:
         """The completion, in content or as a function call."""
         return Text(json.dumps(self.value, ensure_ascii=False), usage=self.usage).answer(request)
+
+
+@dataclass(frozen=True)
+class State:
+    """The answer to a request for a state, as the embedded engine gives it."""
+
+    numbers: Sequence[float]
+
+    def answer(self, request: Request) -> Answer:
+        """An embedding; one token per four bytes of the prompt is counted."""
+        tokens = len(str(request.body.get("input", "")).encode()) // 4 + 1
+        body = {
+            "object": "list",
+            "data": [{"object": "embedding", "index": 0, "embedding": list(self.numbers)}],
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+        return Answer(body=json.dumps(body).encode())
 
 
 @dataclass(frozen=True)

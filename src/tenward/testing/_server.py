@@ -33,13 +33,15 @@ class StubServer:
     answers. Without a default, a further request is answered with status 400 and the code
     ``script_exhausted``, which clients do not retry: a call too many shows at once. A function that raises is
     answered in the same way with the code ``script_failed``. ``GET /v1/models`` lists
-    one model. Streaming is not spoken and is answered with status 400.
+    one model. Streaming is not spoken and is answered with status 400. With ``states`` it also has the two routes by
+    which the embedded engine gives states: ``POST /apply-template`` and ``POST /v1/embeddings``.
 
     Args:
         replies: Replies in the order of the requests' arrival; each is a reply or a function of the request.
         default: The reply, or function of the request, for all requests after those.
         latency: Seconds between a request and its answer, or a function from the request's index to seconds.
         model: Name of the one model that is listed; requests may name any.
+        states: The reply to a request for a state, or a function of the request.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class StubServer:
         default: Reply | Responder | None = None,
         latency: float | Callable[[int], float] = 0.0,
         model: str = "stub-model",
+        states: Reply | Responder | None = None,
     ) -> None:
+        self._states = states
         self._latency = latency
         self._model = model
         self._changed = threading.Condition()
@@ -207,6 +211,10 @@ class StubServer:
                 return Answer(body=json.dumps({"object": "list", "data": [listed]}).encode())
             case "POST", "/v1/chat/completions":
                 return self._complete(request)
+            case "POST", "/apply-template" if self._states is not None:
+                return Answer(body=json.dumps({"prompt": request.text()}).encode())
+            case "POST", "/v1/embeddings" if self._states is not None:
+                return (self._states if isinstance(self._states, Reply) else self._states(request)).answer(request)
             case _:
                 return error_answer(404, f"Invalid URL ({request.method} {request.path})")
 

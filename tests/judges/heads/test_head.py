@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,14 @@ def made(seed: int = 0, **changed: Any) -> tuple[dict[str, Any], np.ndarray[Any,
     data: dict[str, Any] = {
         "head": "r/v1",
         "range": [1, 5],
-        "fitted_for": {"model": "0" * 64, "engine": "e 1", "state": "1", "prompt": "2", "question": "How good?"},
+        "fitted_for": {
+            "model": "0" * 64,
+            "engine": "e 1",
+            "state": "1",
+            "prompt": "2",
+            "question": "How good?",
+            "rubric": "0" * 16,
+        },
         "source": "Made up.",
         "dimensions": DIMENSIONS,
         "axes": AXES,
@@ -138,7 +146,7 @@ def test_what_is_no_state_is_refused(state: np.ndarray[Any, Any]) -> None:
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"centre": packed(np.ones(DIMENSIONS - 1))}, "centre"),
     ({"basis": "not base 64"}, "basis"),
-    ({"seen": packed(np.full(AXES**2, np.nan))}, "not finite"),
+    ({"seen": base64.b64encode(np.full(AXES**2, np.nan, "<f2").tobytes()).decode()}, "not finite"),
     ({"range": [5, 1]}, "lowest below highest"),
     ({"criteria": {}}, "criteria"),
 ]

@@ -6,13 +6,16 @@ A head is a file (:mod:`~tenward.judges.heads._file`); what it says of a state i
 
 from tenward.judges.heads._file import HeadCriterion, HeadFile, HeadFor, head_digest, load_head, packed, unpacked
 from tenward.judges.heads._head import Head, HeadReading, shrunk_covariance
+from tenward.judges.heads._shelf import HeadInUse, HeadShelf
 
 __all__ = [
     "Head",
     "HeadCriterion",
     "HeadFile",
     "HeadFor",
+    "HeadInUse",
     "HeadReading",
+    "HeadShelf",
     "head_digest",
     "load_head",
     "packed",

@@ -34,6 +34,9 @@ class HeadReading:
     points: float
     """On the rubric's scale, mapped so that they spread as ratings do, where the head has such a map."""
 
+    linear: float
+    """Before that map, which is drawn towards the middle."""
+
     spread: float
     """Standard deviation of a rating around them, in points: of its own error and of what the texts left unknown."""
 
@@ -89,7 +92,7 @@ class Head:
             linear = min(max(one.middle + float(weights @ at), lo), hi)
             spread = math.sqrt(one.noise**2 + max(0.0, float(at @ unknown @ at)))
             points = linear if one.scale is None else one.scale.points(linear, lo, hi)
-            found[name] = HeadReading(points=points, spread=spread)
+            found[name] = HeadReading(points=points, linear=linear, spread=spread)
         return found
 
 

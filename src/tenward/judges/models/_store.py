@@ -147,15 +147,14 @@ class ModelStore:
         return path
 
     def sha256(self, name_or_path: str) -> str:
-        """The SHA-256 of a model's file, in lower-case hexadecimal.
+        """The SHA-256 of a model's file, in lower-case hexadecimal; of a catalogue model also where it is not there.
 
         Args:
-            name_or_path: As for :meth:`resolve`, which raises the same. A file of one's own is hashed once, and again
-                when it has changed.
+            name_or_path: As for :meth:`resolve`, which raises the same of a file of one's own. That is hashed once, and
+                again when it has changed.
         """
-        path = self.resolve(name_or_path)
         pinned = next((model.sha256 for model in self.catalogue if model.name == name_or_path), None)
-        return pinned or _files.hash_of(path)
+        return pinned or _files.hash_of(self.resolve(name_or_path))
 
     def pull(
         self,

@@ -1,0 +1,118 @@
+"""Where the heads of a judge lie, and which of them reads under a rubric: ``judges/heads/<judge>.<rubric>.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenward.errors import DocumentError, Problem
+from tenward.judges.heads._file import load_head
+from tenward.judges.heads._head import Head
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tenward.judges.heads._file import HeadFile, HeadFor
+    from tenward.rubrics import Rubric
+    from tenward.workspace import Library
+
+__all__ = ["HeadInUse", "HeadShelf"]
+
+_FOLDER = "heads"
+_HINGES = {
+    "model": "model file",
+    "state": "kind of state",
+    "prompt": "wording of the prompt",
+    "question": "question",
+    "rubric": "text of the rubric",
+}
+"""What a head hangs on, in words. The engine's version is not among them: states of two builds differ by rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadInUse:
+    """The head by which a judge reads under one rubric, if any."""
+
+    head: Head | None = None
+    note: str = ""
+    """Why a head that there is was left alone, or what is to be known of the one in use; empty otherwise."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the head, a component of the fingerprint; ``none`` without one."""
+        return "none" if self.head is None else self.head.file.hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadShelf:
+    """The folders that may hold heads of one judge, in the order in which they count."""
+
+    folders: tuple[Path, ...]
+    judge: str
+    """The name of the judge's file, without its suffix."""
+
+    @classmethod
+    def of(cls, library: Library, path: Path) -> HeadShelf:
+        """That of the workspace, of the shipped library, and beside the judge's file.
+
+        Args:
+            library: Where to look.
+            path: The judge's file.
+        """
+        places = [*(root / "judges" for root in library.roots), path.parent]
+        return cls(folders=tuple(dict.fromkeys(place / _FOLDER for place in places)), judge=path.stem)
+
+    def place(self, folder: Path, rubric: str) -> Path:
+        """The file of the head for a rubric, by its name with or without version, in one of the folders."""
+        return folder / f"{self.judge}.{rubric.partition('/')[0]}.json"
+
+    def under(self, rubric: Rubric, wanted: HeadFor) -> HeadInUse:
+        """The first head that was fitted for this rubric and for such states.
+
+        Args:
+            rubric: The rubric.
+            wanted: What the judge's states hang on.
+
+        Raises:
+            DocumentError: A file of that name is no head, is damaged, or reads other criteria than the rubric has.
+        """
+        note = ""
+        for folder in self.folders:
+            path = self.place(folder, rubric.rubric)
+            if not (path.exists() or path.is_symlink()):
+                continue
+            file = load_head(path)
+            if unlike := _unlike(file, rubric, wanted):
+                note = note or f"{path}: the head for {file.head} was fitted for another {unlike}: it reads nothing"
+                continue
+            _require_criteria(path, file, rubric)
+            other = file.fitted_for.engine
+            if other != wanted.engine:
+                note = (
+                    f"{path}: the head was fitted to states of {other}, and is read with {wanted.engine or 'no engine'}"
+                )
+            return HeadInUse(head=Head(file), note=note)
+        return HeadInUse(note=note)
+
+
+def _unlike(file: HeadFile, rubric: Rubric, wanted: HeadFor) -> str:
+    """In what a head is not for this judge and rubric, in words; empty where it is."""
+    if file.head != rubric.rubric:
+        return f"rubric than {rubric.rubric}"
+    told = [words for name, words in _HINGES.items() if getattr(file.fitted_for, name) != getattr(wanted, name)]
+    return " and ".join(told)
+
+
+def _require_criteria(path: Path, file: HeadFile, rubric: Rubric) -> None:
+    unknown = sorted(set(file.criteria) - set(rubric.criteria))
+    if not unknown and tuple(file.range) == (rubric.scale.lo, rubric.scale.hi):
+        return
+    problem = Problem(
+        line=None,
+        field="criteria" if unknown else "range",
+        found=f"criteria {', '.join(unknown)}" if unknown else f"the scale {list(file.range)}",
+        expected=f"the criteria and the scale of {rubric.rubric}, {', '.join(rubric.criteria)} from "
+        f"{rubric.scale.lo} to {rubric.scale.hi}",
+        hint="fit it again: tenward judge tune",
+    )
+    raise DocumentError(path, [problem])
