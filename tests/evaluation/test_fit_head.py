@@ -63,8 +63,8 @@ def test_the_spread_holds_the_share_of_ratings_that_it_should() -> None:
 def test_what_states_do_not_show_gets_no_head() -> None:
     """A criterion whose ratings have nothing to do with the states is left out, and the reason is said."""
     fitted = fit_head(texts(), RUBRIC, FOR, "Made up.")
-    assert set(fitted.data["criteria"]) == set(fitted.held_out) == {"a"}
-    assert "always saying the mean" in fitted.why["b"]
+    assert set(fitted.data["criteria"]) == {"a"}
+    assert "always saying the mean" in fitted.criteria["b"].why
 
 
 def test_ratings_that_do_not_vary_are_named() -> None:
@@ -75,7 +75,9 @@ def test_ratings_that_do_not_vary_are_named() -> None:
     ]
     fitted = fit_head(same, RUBRIC, FOR, "Made up.")
     assert fitted.data["criteria"] == {}
-    assert fitted.why == {"a": "every text has the rating 4, so nothing can be learned"}
+    assert {name: one.why for name, one in fitted.criteria.items()} == {
+        "a": "every text has the rating 4, so nothing can be learned"
+    }
 
 
 @pytest.mark.parametrize(("count", "groups"), [(20, 20), (60, 4)])

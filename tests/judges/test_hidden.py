@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ class Embedded:
 
     def answer(self, _request: Request) -> Any:
         """Return the state that is set, as a reply."""
-        return State(self.state) if isinstance(self.state, list) else self.state
+        return State(cast("list[float]", self.state)) if isinstance(self.state, list) else self.state
 
     @property
     def spec(self) -> JudgeSpec:
@@ -94,6 +95,11 @@ class Embedded:
         return [one.path for one in self.server.requests if one.path != "/apply-template"]
 
 
+def the_same(engine: SimpleNamespace, _path: Path, *, context_tokens: int) -> SimpleNamespace:
+    """Return the engine for any model."""
+    return engine
+
+
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded]:
     """An embedded judge whose plain reading says 2."""
@@ -105,7 +111,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedd
 
     with StubServer(default=Logprobs({"2": 0.9}), states=answer) as server:
         engine = SimpleNamespace(base_url=server.base_url, api_key="k", prefix=None)
-        monkeypatch.setattr("tenward.judges._clients.engine_for", lambda *_, **__: engine)
+        monkeypatch.setattr("tenward.judges._clients.engine_for", partial(the_same, engine))
         found.append(Embedded(server=server, folder=tmp_path, state=state_of(0, 0, 0, 0)))
         yield found[0]
 
@@ -222,18 +228,14 @@ async def test_a_rubric_that_was_changed_is_read_plainly(embedded: Embedded) -> 
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (lambda text: text[:-200], "no whole JSON"),
-        (lambda text: text.replace('"Made up."', '"Made down."'), "as it was written"),
-        (lambda _: "{}", "head"),
-    ],
-    ids=["cut", "changed", "empty"],
+    ("how", "told"), [("cut", "no whole JSON"), ("changed", "as it was written"), ("empty", "head")]
 )
-async def test_a_corrupt_head_is_refused(embedded: Embedded, spoil: Any, told: str) -> None:
+async def test_a_corrupt_head_is_refused(embedded: Embedded, how: str, told: str) -> None:
     """Nothing is judged by a file that is not whole."""
     path = embedded.fit("clarity", "tests")
-    path.write_text(spoil(path.read_text()), encoding="utf-8")
+    text = path.read_text()
+    spoilt = {"cut": text[:-200], "changed": text.replace('"Made up."', '"Made down."'), "empty": "{}"}
+    path.write_text(spoilt[how], encoding="utf-8")
     with pytest.raises(DocumentError, match=told):
         await embedded.ask()
 

@@ -10,6 +10,7 @@ import yaml
 from tenward.cli import _judge_scale
 from tenward.cli._console import clean, print_json, print_page, say
 from tenward.cli._judge_sight import command as sight_command
+from tenward.cli._judge_tune import command as tune_command
 from tenward.cli._kind import require_kind
 from tenward.judges import JudgeSpec, PanelSpec, judge_schema, load_spec, scale_schema
 from tenward.workspace import Library
@@ -19,7 +20,7 @@ __all__ = ["command"]
 
 @click.group("judge")
 def command() -> None:
-    """Show a judge, find out what it sees and what its readings mean, or print the JSON Schema of judge files."""
+    """Show a judge, find out what it sees, fit it to your ratings, or print the JSON Schema of judge files."""
 
 
 @command.command("show")
@@ -61,6 +62,7 @@ def schema(*, scale: bool) -> None:
 
 command.add_command(_judge_scale.command)
 command.add_command(sight_command)
+command.add_command(tune_command)
 
 
 def _model(spec: JudgeSpec | PanelSpec) -> str:

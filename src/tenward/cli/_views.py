@@ -68,7 +68,9 @@ def result_view(result: Result, *, judge: str, scale: ShownScale) -> RenderableT
         blocks.append(Text(""))
         blocks.append(indented(Text(_author(verdict), style="dim"), by=2))
     blocks.append(Text(""))
-    blocks.append(indented(Text(took(verdict.seconds, verdict.usage), style="dim"), by=2))
+    blocks.append(
+        indented(Text(" · ".join(filter(None, [verdict.how, took(verdict.seconds, verdict.usage)])), style="dim"), by=2)
+    )
     return Group(*blocks)
 
 

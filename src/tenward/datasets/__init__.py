@@ -9,16 +9,30 @@ if TYPE_CHECKING:
     from tenward.datasets._card import Card
     from tenward.datasets._case import Case, Split
     from tenward.datasets._dataset import DataSet
+    from tenward.datasets._preferences import Preference, read_preferences
     from tenward.datasets._targets import Target, read_target
     from tenward.datasets._text import Limits, printable
     from tenward.datasets._write import write_cases
 
-__all__ = ["Card", "Case", "DataSet", "Limits", "Split", "Target", "printable", "read_target", "write_cases"]
+__all__ = [
+    "Card",
+    "Case",
+    "DataSet",
+    "Limits",
+    "Preference",
+    "Split",
+    "Target",
+    "printable",
+    "read_preferences",
+    "read_target",
+    "write_cases",
+]
 
 _HOMES = {
     "_card": ("Card",),
     "_case": ("Case", "Split"),
     "_dataset": ("DataSet",),
+    "_preferences": ("Preference", "read_preferences"),
     "_targets": ("Target", "read_target"),
     "_text": ("Limits", "printable"),
     "_write": ("write_cases",),

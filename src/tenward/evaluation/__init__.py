@@ -13,6 +13,7 @@ from tenward.evaluation._compare import (
 )
 from tenward.evaluation._disagreement import Disagreement, disagreement_in_order, disagreement_in_winner
 from tenward.evaluation._export import result_as_dict, run_as_dict
+from tenward.evaluation._fit_head import FittedHead, StateOf, fit_head
 from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
 from tenward.evaluation._fit_scale import (
     FittedCriterion,
@@ -37,6 +38,13 @@ from tenward.evaluation._score import ascore, score
 from tenward.evaluation._shown_scale import CloseCall, ShownScale, best_first, close_calls, shared_ranks, shown_spread
 from tenward.evaluation._store import Store
 from tenward.evaluation._summary import LEAST_UNITS, Mean, Summary, Tally
+from tenward.evaluation._tune import (
+    TunedCriterion,
+    TunedHead,
+    check_labels,
+    read_labelled,
+    tune_head,
+)
 
 __all__ = [
     "LEAST_UNITS",
@@ -49,6 +57,7 @@ __all__ = [
     "Difference",
     "Disagreement",
     "FittedCriterion",
+    "FittedHead",
     "FittedMix",
     "FittedScale",
     "Mean",
@@ -67,11 +76,15 @@ __all__ = [
     "RunStanding",
     "RunStatus",
     "ShownScale",
+    "StateOf",
     "Store",
     "Summary",
     "Tally",
+    "TunedCriterion",
+    "TunedHead",
     "ascore",
     "best_first",
+    "check_labels",
     "check_prompt",
     "check_ratings",
     "check_scale_file",
@@ -82,6 +95,7 @@ __all__ = [
     "disagreement_in_winner",
     "evaluate_case",
     "evaluate_produced",
+    "fit_head",
     "fit_mix",
     "fit_scale",
     "junit_xml",
@@ -89,6 +103,7 @@ __all__ = [
     "plan_dataset",
     "rated_texts",
     "ratings_of",
+    "read_labelled",
     "require_ratings",
     "result_as_dict",
     "result_from_data",
@@ -102,4 +117,5 @@ __all__ = [
     "shared_ranks",
     "shown_spread",
     "signed",
+    "tune_head",
 ]

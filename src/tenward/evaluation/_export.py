@@ -48,6 +48,7 @@ def result_as_dict(result: Result) -> dict[str, Any]:
             "headroom": part.headroom,
         }
     data["arithmetic"] = list(score.arithmetic)
+    data["plain"] = verdict.plain or None
     data["words"] = verdict.words or None
     data["why_not_2_lower"] = verdict.why_not_2_lower or None
     data["steps_to_10"] = [{"criterion": step.criterion, "step": step.text} for step in result.steps]
@@ -109,6 +110,7 @@ def _criterion(item: CriterionVerdict) -> dict[str, Any]:
     return {
         "score": item.score,
         "raw": item.raw,
+        "read": item.read or None,
         "failure": _failure(item.failure),
         "reason": item.reason or None,
         "evidence": list(item.evidence),

@@ -1,9 +1,10 @@
-"""Fit a head: from states of rated texts to points per criterion, checked on texts of sources that took no part.
+"""Fit a head: from states of rated texts, or of pairs, to points per criterion, checked on sources that took no part.
 
-The states, each of length 1, are reduced to their principal axes, on which each criterion is a ridge regression. How
-much it is held back, the noise of ratings and every figure come of cross-validation by source; the figures of one in
-which even that choice was made without the texts they are of (nested). What a ridge says is drawn towards the middle,
-so a map that was fitted to held-out predictions spreads it as ratings do.
+The states, each of length 1, are reduced to their principal axes, on which each criterion is a ridge regression; with
+an earlier head, its weights are axes too, and the regression starts from them. How much it is held back, the noise of
+ratings and every figure come of cross-validation by source; the figures of one in which even that choice was made
+without the texts they are of (nested). What a ridge says is drawn towards the middle, so a map that was fitted to
+held-out predictions spreads it as ratings do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tenward.errors import UsageError
 from tenward.evaluation._fit_scale import Rated, fit_scale
 from tenward.evaluation._folds import fold_of_units, rank_correlation
+from tenward.evaluation._head_regression import Labelled, choose, held_out
 from tenward.judges.heads import head_digest, packed, shrunk_covariance
 
 if TYPE_CHECKING:
@@ -23,21 +25,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tenward.datasets import Preference
+    from tenward.evaluation._head_regression import Ridge
     from tenward.judges import CriterionScale
-    from tenward.judges.heads import HeadFor
+    from tenward.judges.heads import Head, HeadFor
     from tenward.rubrics import Rubric
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["FittedHead", "StateOf", "fit_head"]
+__all__ = ["FittedCriterionHead", "FittedHead", "StateOf", "fit_head", "partial_rank_correlation"]
 
 _AXES = 32
 _FOLDS = 10
 _DRAWS = 3
-_HELD_BACK = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""Ridge penalties that are tried, as multiples of the mean squared distance of a text from the centre: with 1, the
-prior weighs as much as one text of that distance along each axis."""
-
 _LEAST_TEXTS = 30
 _LEAST_GROUPS = 8
 _ROUNDING = 0.01
@@ -49,18 +49,35 @@ _KNOWN = 0.99
 
 @dataclass(frozen=True, kw_only=True)
 class StateOf:
-    """One rated text, by its state."""
+    """One text, by its state."""
 
     case: str
     group: str
     """Its source; texts of one are never on both sides of a cross-validation."""
 
-    state: Sequence[float] | Array
+    state: Sequence[float] | NDArray[np.floating[Any]]
     rating: Mapping[str, float]
     """On the rubric's scale; criteria may be missing."""
 
     length: int
     """Characters of the text: what a head sees beyond this is told apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedCriterionHead:
+    """What became of one criterion."""
+
+    data: dict[str, Any] | None
+    """Of the file; None where it does not hold out."""
+
+    why: str
+    """How well it does, or why it does not, in words."""
+
+    points: Mapping[str, float]
+    """Points per rated text, by a head that was fitted without its source; by case."""
+
+    apart: Sequence[float]
+    """The same for pairs: points of the better text less those of the other, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +87,8 @@ class FittedHead:
     data: dict[str, Any]
     """For :class:`tenward.judges.heads.HeadFile`; without criteria where none holds out."""
 
-    held_out: Mapping[str, Array]
-    """Points per text that has a rating, by a head that was fitted without its source; by criterion."""
-
-    why: Mapping[str, str]
-    """Criterion by criterion, in words."""
+    criteria: Mapping[str, FittedCriterionHead]
+    """Those for which there was enough."""
 
 
 def fit_head(
@@ -83,18 +97,24 @@ def fit_head(
     fitted_for: HeadFor,
     source: str,
     *,
+    pairs: Sequence[Preference] = (),
+    earlier: Head | None = None,
     anchors: Literal["ratings", "ladder"] = "ratings",
+    least: tuple[int, int] = (_LEAST_TEXTS, _LEAST_GROUPS),
     axes: int = _AXES,
     seed: int = 0,
 ) -> FittedHead:
-    """Fit the criteria that are rated.
+    """Fit the criteria of which enough is known.
 
     Args:
-        texts: Rated texts of one kind, with the states that the same model, engine and question gave.
+        texts: Texts of one kind, with the states that the same model, engine and question gave.
         rubric: Their rubric; ratings are on its scale.
         fitted_for: What the states hang on.
         source: What the texts are, under which licence, and who rated them.
+        pairs: Which of two texts is better.
+        earlier: A head of the same states, from whose weights to start.
         anchors: What the ratings are.
+        least: How many rated texts and pairs together, and of how many sources, a criterion needs.
         axes: Principal axes that are kept, at most.
         seed: Of the folds.
 
@@ -103,132 +123,212 @@ def fit_head(
     """
     import numpy as np
 
-    counts = {name: [text for text in texts if name in text.rating] for name in rubric.criteria}
-    enough = {
-        name: rated
-        for name, rated in counts.items()
-        if len(rated) >= _LEAST_TEXTS and len({text.group for text in rated}) >= _LEAST_GROUPS
+    states = np.array([text.state for text in texts], dtype=np.float64).reshape(len(texts), -1)
+    unit = states / np.linalg.norm(states, axis=1, keepdims=True)
+    sources = _sources(texts, pairs)
+    centre = unit.mean(axis=0)
+    basis = _basis(unit - centre, axes, earlier)
+    at = (unit - centre) @ basis.T
+    where = {text.case: row for row, text in enumerate(texts)}
+    known = {
+        name: _labelled(name, texts, pairs, at, where, sources, rubric, _start(name, earlier, centre, basis))
+        for name in rubric.criteria
     }
+    counts = {name: (len(one.at) + len(one.apart), len({*one.groups, *one.pair_groups})) for name, one in known.items()}
+    enough = [name for name, (count, groups) in counts.items() if count >= least[0] and groups >= least[1]]
     if not enough:
-        most = max((len(rated) for rated in counts.values()), default=0)
+        most = max(counts.values(), default=(0, 0))
         raise UsageError(
-            f"fitting a head: found at most {most} rated texts on one criterion, expected {_LEAST_TEXTS} or more "
-            f"of {_LEAST_GROUPS} or more sources",
+            f"fitting a head: found at most {most[0]} rated texts or pairs of {most[1]} sources on one criterion, "
+            f"expected {least[0]} or more of {least[1]} or more sources",
             hint=f"`human` holds ratings under the names of the rubric's criteria, {', '.join(rubric.criteria)}",
         )
-    states = np.array([text.state for text in texts], dtype=np.float64)
-    unit = states / np.linalg.norm(states, axis=1, keepdims=True)
-    centre = unit.mean(axis=0)
-    basis = np.linalg.svd(unit - centre, full_matrices=False)[2][: min(axes, len(texts) - 1)]
-    at = (unit - centre) @ basis.T
-    distance, residual = _farthest(unit, [text.group for text in texts], len(basis), seed)
-    where = {text.case: row for row, text in enumerate(texts)}
-    criteria: dict[str, dict[str, Any]] = {}
-    held_out: dict[str, Array] = {}
-    why: dict[str, str] = {}
-    for name, rated in enough.items():
-        one = _criterion(name, rated, at[[where[text.case] for text in rated]], rubric, seed)
-        why[name] = one.why
-        if one.data is not None:
-            criteria[name], held_out[name] = one.data, one.points
+    lengths = {text.case: float(text.length) for text in texts}
+    found = {name: _criterion(name, known[name], texts, lengths, rubric, seed) for name in enough}
+    distance, residual = _farthest(unit, sources, axes, earlier, seed)
     data: dict[str, Any] = {
         "head": rubric.rubric,
         "range": [rubric.scale.lo, rubric.scale.hi],
         "fitted_for": fitted_for.model_dump(mode="json"),
         "source": source,
         "anchors": anchors,
-        "error": _error_of_sum(enough, held_out, rubric),
+        "error": _error_of_sum(texts, found, rubric),
         "dimensions": states.shape[1],
         "axes": len(basis),
         "centre": packed(centre),
         "basis": packed(basis),
         "seen": packed(at.T @ at),
+        "texts": len(texts),
         "distance": round(distance, 6),
         "residual": round(residual, 6),
-        "criteria": criteria,
+        "criteria": {name: one.data for name, one in found.items() if one.data is not None},
     }
-    return FittedHead(data={**data, "hash": head_digest(data)}, held_out=held_out, why=why)
+    return FittedHead(data={**data, "hash": head_digest(data)}, criteria=found)
 
 
-def _error_of_sum(
-    rated: Mapping[str, Sequence[StateOf]], held_out: Mapping[str, Array], rubric: Rubric
-) -> float | None:
-    """Root mean squared error of the weighted sum over the texts that are rated on every criterion."""
+def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]:
+    """The source of each text; those that a pair connects are one."""
+    root = {text.group: text.group for text in texts}
+    of = {text.case: text.group for text in texts}
+
+    def top(group: str) -> str:
+        while root[group] != group:
+            group = root[group]
+        return group
+
+    for pair in pairs:
+        root[top(of[pair.better])] = top(of[pair.worse])
+    return [top(text.group) for text in texts]
+
+
+def _basis(around: Array, axes: int, earlier: Head | None) -> Array:
+    """Orthonormal axes: the principal ones, and those along which an earlier head reads."""
     import numpy as np
 
-    if set(held_out) != set(rubric.criteria):
+    found = np.linalg.svd(around, full_matrices=False)[2][: min(axes, max(len(around) - 1, 1))]
+    if earlier is not None:
+        found = np.linalg.qr(np.vstack([earlier.directions(), found]).T)[0].T
+    return np.asarray(found, dtype=np.float64)
+
+
+def _start(name: str, earlier: Head | None, centre: Array, basis: Array) -> tuple[Array, float] | None:
+    """An earlier head's weights along these axes, and what it says at their centre."""
+    if earlier is None or name not in earlier.file.criteria:
         return None
-    off: dict[str, list[float]] = {}
-    for name, share in rubric.shares.items():
-        for text, points in zip(rated[name], held_out[name], strict=True):
-            off.setdefault(text.case, []).append(float(share) * (float(points) - text.rating[name]))
-    whole = [math.fsum(parts) for parts in off.values() if len(parts) == len(held_out)]
-    return round(float(np.sqrt(np.mean(np.square(whole)))), 3) if whole else None
+    direction, middle = earlier.linear(name)
+    return basis @ direction, middle + float(direction @ centre)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Criterion:
-    why: str
-    data: dict[str, Any] | None = None
-    points: Array = None  # type: ignore[assignment]
-
-
-def _criterion(name: str, rated: Sequence[StateOf], at: Array, rubric: Rubric, seed: int) -> _Criterion:
+def _labelled(
+    name: str,
+    texts: Sequence[StateOf],
+    pairs: Sequence[Preference],
+    at: Array,
+    where: Mapping[str, int],
+    sources: Sequence[str],
+    rubric: Rubric,
+    start: tuple[Array, float] | None,
+) -> Labelled:
     import numpy as np
 
-    rating = np.array([text.rating[name] for text in rated], dtype=np.float64)
-    groups = [text.group for text in rated]
-    if rating.std() == 0:
-        return _Criterion(why=f"every text has the rating {rating[0]:g}, so nothing can be learned")
-    draws = [fold_of_units(groups, _FOLDS, np.random.default_rng([seed, draw])) for draw in range(_DRAWS)]
-    said = np.mean([_nested(at, rating, groups, folds, seed) for folds in draws], axis=0)
-    alone = np.mean([_means(rating, folds) for folds in draws], axis=0)
-    error, constant = (math.sqrt(float(((one - rating) ** 2).mean())) for one in (said, alone))
-    rho = rank_correlation(said, rating)
-    if error >= constant:
-        return _Criterion(
-            why=f"off by {error:.2f} points on sources that took no part; always saying the mean by {constant:.2f}"
-        )
+    rows = [row for row, text in enumerate(texts) if name in text.rating]
+    ours = [(where[pair.better], where[pair.worse]) for pair in pairs if pair.criterion in {"", name}]
     lo, hi = rubric.scale.lo, rubric.scale.hi
-    scale = _map(name, rated, said.clip(lo, hi), rubric, seed)
-    penalty = _penalty(at, rating, groups, seed)
-    weights, middle = _ridge(at, rating, penalty)
-    around = at - at.mean(axis=0)
-    variance = float((around**2).sum()) / len(at)
-    # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
-    noise = max(error * math.sqrt(max(0.25, 1 - at.shape[1] / (2 * len(at)))), 1e-3)
-    prior = noise / math.sqrt(max(penalty * variance, 1e-12))
-    length = np.array([float(text.length) for text in rated])
-    data: dict[str, Any] = {
-        "weights": packed(weights),
-        "middle": round(middle, 6),
-        "noise": round(noise, 6),
-        "prior": round(prior, 6),
-        "cases": len(rated),
-        "groups": len(set(groups)),
-        "error": round(error, 3),
-        "constant_error": round(constant, 3),
-        "spearman": round(rho, 3),
-        "given_length": round(partial_rank_correlation(said, rating, length), 3),
-        "length": round(rank_correlation(length, rating), 3),
-    }
-    if scale is not None:
-        data["scale"] = scale.model_dump(mode="json", exclude_none=True)
-    points = said if scale is None else np.array([scale.points(float(one), lo, hi) for one in said.clip(lo, hi)])
-    return _Criterion(
-        why=f"off by {error:.2f} points on sources that took no part (always saying the mean: {constant:.2f}), "
-        f"in the order of the ratings by {rho:.2f}",
-        data=data,
-        points=points,
+    return Labelled(
+        at=at[rows],
+        rating=np.array([texts[row].rating[name] for row in rows], dtype=np.float64),
+        groups=[sources[row] for row in rows],
+        apart=at[[better for better, _ in ours]] - at[[worse for _, worse in ours]],
+        pair_groups=[sources[better] for better, _ in ours],
+        margin=(hi - lo) / 4,
+        start=None if start is None else start[0],
+        start_middle=(lo + hi) / 2 if start is None else start[1],
     )
 
 
-def _map(name: str, rated: Sequence[StateOf], said: Array, rubric: Rubric, seed: int) -> CriterionScale | None:
-    texts = [
-        Rated(case=text.case, group=text.group, raw={name: float(one)}, rating={name: text.rating[name]})
-        for text, one in zip(rated, said, strict=True)
+def _error_of_sum(texts: Sequence[StateOf], found: Mapping[str, FittedCriterionHead], rubric: Rubric) -> float | None:
+    """Root mean squared error of the weighted sum over the texts that are rated on every criterion."""
+    if not all(name in found and found[name].data is not None for name in rubric.criteria):
+        return None
+    whole = [
+        math.fsum(
+            float(share) * (found[name].points[text.case] - text.rating[name]) for name, share in rubric.shares.items()
+        )
+        for text in texts
+        if rubric.criteria.keys() <= text.rating.keys()
     ]
-    return fit_scale(texts, rubric, seed=seed).maps.get(name)
+    return round(math.sqrt(math.fsum(one**2 for one in whole) / len(whole)), 3) if whole else None
+
+
+def _criterion(
+    name: str,
+    known: Labelled,
+    texts: Sequence[StateOf],
+    lengths: Mapping[str, float],
+    rubric: Rubric,
+    seed: int,
+) -> FittedCriterionHead:
+    import numpy as np
+
+    draws = [held_out(known, seed, draw) for draw in range(_DRAWS)]
+    apart = np.mean([one.apart for one in draws], axis=0)
+    fitted = choose(known, seed)
+    if not len(known.at):
+        return _of_pairs(known, fitted, apart)
+    rated = [text for text in texts if name in text.rating]
+    rating, lo, hi = known.rating, float(rubric.scale.lo), float(rubric.scale.hi)
+    said = np.mean([one.points for one in draws], axis=0)
+    points = {text.case: float(one) for text, one in zip(rated, said.clip(lo, hi), strict=True)}
+    if rating.std() == 0:
+        why = f"every text has the rating {rating[0]:g}, so nothing can be learned"
+        return FittedCriterionHead(data=None, why=why, points=points, apart=apart.tolist())
+    constant = np.mean([one.constant for one in draws], axis=0)
+    error, alone = (math.sqrt(float(((one - rating) ** 2).mean())) for one in (said, constant))
+    if error >= alone:
+        why = f"off by {error:.2f} points on sources that took no part; always saying the mean by {alone:.2f}"
+        return FittedCriterionHead(data=None, why=why, points=points, apart=apart.tolist())
+    scale = _map(name, rated, points, rubric, seed)
+    rho = rank_correlation(said, rating)
+    length = np.array([lengths[text.case] for text in rated])
+    data = _data(
+        known,
+        fitted,
+        error,
+        constant_error=round(alone, 3),
+        spearman=round(rho, 3),
+        given_length=round(partial_rank_correlation(said, rating, length), 3),
+        length=round(rank_correlation(length, rating), 3),
+        pairs=len(known.apart),
+    )
+    if scale is not None:
+        data["scale"] = scale.model_dump(mode="json", exclude_none=True)
+        points = {case: scale.points(one, lo, hi) for case, one in points.items()}
+    why = (
+        f"off by {error:.2f} points on sources that took no part (always saying the mean: {alone:.2f}), "
+        f"in the order of the ratings by {rho:.2f}"
+    )
+    return FittedCriterionHead(data=data, why=why, points=points, apart=apart.tolist())
+
+
+def _of_pairs(known: Labelled, fitted: Ridge, apart: Array) -> FittedCriterionHead:
+    """Of a criterion of which only pairs are known."""
+    right = float((apart > 0).mean())
+    why = f"{right:.0%} of the pairs of sources that took no part in the right order"
+    if right <= 0.5:
+        return FittedCriterionHead(data=None, why=f"only {why}", points={}, apart=apart.tolist())
+    error = math.sqrt(float(((known.margin - apart) ** 2).mean()) / 2)
+    data = _data(known, fitted, error, constant_error=round(known.margin / math.sqrt(2), 3), pairs=len(apart))
+    return FittedCriterionHead(data=data, why=why, points={}, apart=apart.tolist())
+
+
+def _data(known: Labelled, fitted: Ridge, error: float, **figures: Any) -> dict[str, Any]:
+    """One criterion as the file has it."""
+    count, axes = len(known.at) + len(known.apart), known.at.shape[1]
+    # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
+    noise = max(error * math.sqrt(max(0.25, 1 - axes / (2 * count))), 1e-3)
+    return {
+        "weights": packed(fitted.weights),
+        "middle": round(fitted.middle, 6),
+        "noise": round(noise, 6),
+        "prior": round(noise / math.sqrt(max(fitted.penalty * known.spread, 1e-12)), 6),
+        "cases": len(known.at),
+        "groups": len({*known.groups, *known.pair_groups}),
+        "error": round(error, 3),
+        **figures,
+    }
+
+
+def _map(
+    name: str, rated: Sequence[StateOf], points: Mapping[str, float], rubric: Rubric, seed: int
+) -> CriterionScale | None:
+    texts = [
+        Rated(case=text.case, group=text.group, raw={name: points[text.case]}, rating={name: text.rating[name]})
+        for text in rated
+    ]
+    try:
+        return fit_scale(texts, rubric, seed=seed).maps.get(name)
+    except UsageError:  # too few for a map
+        return None
 
 
 def partial_rank_correlation(one: Array, other: Array, given: Array) -> float:
@@ -238,61 +338,16 @@ def partial_rank_correlation(one: Array, other: Array, given: Array) -> float:
     return max(-1.0, min(1.0, (both - first * second) / math.sqrt(room))) if room > 1e-12 else 0.0
 
 
-def _nested(at: Array, rating: Array, groups: Sequence[str], folds: NDArray[np.int64], seed: int) -> Array:
-    """What a ridge says of each text that was fitted, its penalty chosen, without the text's fold."""
-    import numpy as np
-
-    said = np.zeros(len(rating))
-    for fold in sorted(set(folds.tolist())):
-        rest = folds != fold
-        penalty = _penalty(at[rest], rating[rest], [g for g, used in zip(groups, rest, strict=True) if used], seed)
-        weights, middle = _ridge(at[rest], rating[rest], penalty)
-        said[~rest] = middle + at[~rest] @ weights
-    return said
-
-
-def _means(rating: Array, folds: NDArray[np.int64]) -> Array:
-    import numpy as np
-
-    return np.array([rating[folds != fold].mean() for fold in folds])
-
-
-def _penalty(at: Array, rating: Array, groups: Sequence[str], seed: int) -> float:
-    """The penalty whose held-out error is the least."""
-    import numpy as np
-
-    folds = fold_of_units(groups, min(_FOLDS, len(set(groups))), np.random.default_rng([seed, 99]))
-    off = dict.fromkeys(_HELD_BACK, 0.0)
-    for fold in sorted(set(folds.tolist())):
-        rest = folds != fold
-        for penalty in _HELD_BACK:
-            weights, middle = _ridge(at[rest], rating[rest], penalty)
-            off[penalty] += float(((middle + at[~rest] @ weights - rating[~rest]) ** 2).sum())
-    return min(off, key=off.__getitem__)
-
-
-def _ridge(at: Array, rating: Array, penalty: float) -> tuple[Array, float]:
-    """Weights of the coordinates, and points where all are 0."""
-    import numpy as np
-
-    mean, middle = at.mean(axis=0), float(rating.mean())
-    around = at - mean
-    variance = float((around**2).sum()) / len(at)
-    held = around.T @ around + penalty * variance * np.eye(at.shape[1])
-    weights = np.asarray(np.linalg.solve(held, around.T @ (rating - middle)), dtype=np.float64)
-    return weights, middle - float(mean @ weights)
-
-
-def _farthest(unit: Array, groups: Sequence[str], axes: int, seed: int) -> tuple[float, float]:
+def _farthest(unit: Array, sources: Sequence[str], axes: int, earlier: Head | None, seed: int) -> tuple[float, float]:
     """How far nearly all texts lie along axes of other sources, in standard deviations of those, and beside them."""
     import numpy as np
 
-    folds = fold_of_units(groups, min(_FOLDS, len(set(groups))), np.random.default_rng([seed, 7]))
+    folds = fold_of_units(sources, max(2, min(_FOLDS, len(set(sources)))), np.random.default_rng([seed, 7]))
     along, beside = np.zeros(len(unit)), np.zeros(len(unit))
     for fold in sorted(set(folds.tolist())):
         rest = folds != fold
         centre = unit[rest].mean(axis=0)
-        basis = np.linalg.svd(unit[rest] - centre, full_matrices=False)[2][:axes]
+        basis = _basis(unit[rest] - centre, axes, earlier)
         known, fresh = ((unit[which] - centre) @ basis.T for which in (rest, ~rest))
         covariance = shrunk_covariance(known.T @ known, len(known))
         along[~rest] = np.sqrt(np.einsum("ij,jk,ik->i", fresh, np.linalg.inv(covariance), fresh))

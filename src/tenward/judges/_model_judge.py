@@ -100,6 +100,10 @@ class ModelJudge(Judge):
         asks = digest(_of_the_rubric(rubric, anchored=True))
         return states_under(rubric, model=self._connection.model_file, asks=asks)
 
+    def head(self, rubric: Rubric) -> Head | None:
+        """The head by which it reads under a rubric; None where it reads plainly."""
+        return self._under(rubric).head
+
     async def read_state(self, case: Case, rubric: Rubric) -> State | Failure:
         """The state of one text, which heads are fitted to; only of an embedded model.
 

@@ -213,6 +213,16 @@ class Verdict:
         return f"calibrated but for {', '.join(raw)}" if raw else "calibrated"
 
     @property
+    def how(self) -> str:
+        """How a judge that reads states by a head read this text, in a few words; empty for any other judge."""
+        if self.plain:
+            return f"read plainly: {self.plain}"
+        by_head = [item.criterion for item in self.criteria if item.read == "hidden"]
+        if not by_head:
+            return ""
+        return "read by a head" if len(by_head) == len(self.criteria) else f"{', '.join(by_head)} read by a head"
+
+    @property
     def failures(self) -> dict[str, Failure]:
         """Failure per unscored criterion."""
         return {item.criterion: item.failure for item in self.criteria if item.failure is not None}

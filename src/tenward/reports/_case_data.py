@@ -146,4 +146,5 @@ def _took(verdict: Verdict) -> str:
     reused = f", {usage.cached_tokens:,} of them reused" if usage.cached_tokens else ""
     calls = "1 call" if usage.calls == 1 else f"{usage.calls:,} calls"
     tokens = f"{usage.prompt_tokens:,} prompt tokens{reused} · {usage.completion_tokens:,} written"
-    return f"{shown(verdict.model)} · {duration(verdict.seconds)} · {calls} · {tokens} · {money(usage)}"
+    how = f" · {shown(verdict.how)}" if verdict.how else ""
+    return f"{shown(verdict.model)}{how} · {duration(verdict.seconds)} · {calls} · {tokens} · {money(usage)}"

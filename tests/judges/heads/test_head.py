@@ -52,6 +52,7 @@ def made(seed: int = 0, **changed: Any) -> tuple[dict[str, Any], np.ndarray[Any,
         "centre": packed(centre),
         "basis": packed(basis),
         "seen": packed(seen),
+        "texts": TEXTS,
         "distance": 4.0,
         "residual": 0.1,
         "criteria": {

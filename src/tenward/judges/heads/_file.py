@@ -27,6 +27,7 @@ __all__ = ["HeadCriterion", "HeadFile", "HeadFor", "head_digest", "load_head", "
 _MOST_NUMBERS = 4_000_000
 _STORED = "<f2"
 _Count = Annotated[int, Field(ge=0)]
+_Correlation = Annotated[float, Field(ge=-1, le=1)]
 _Packed = Annotated[str, Field(max_length=8 * _MOST_NUMBERS)]
 
 
@@ -78,14 +79,17 @@ class HeadCriterion(Document):
     constant_error: Annotated[float, Field(ge=0)]
     """The same of always saying the mean rating."""
 
-    spearman: Annotated[float, Field(ge=-1, le=1)]
-    """Rank correlation with the ratings, held out likewise."""
+    spearman: _Correlation | None = None
+    """Rank correlation with the ratings, held out likewise; None where only pairs are known, as in what follows."""
 
-    given_length: Annotated[float, Field(ge=-1, le=1)]
+    given_length: _Correlation | None = None
     """The same where the length of the text is held fixed (partial rank correlation)."""
 
-    length: Annotated[float, Field(ge=-1, le=1)]
+    length: _Correlation | None = None
     """Rank correlation of the mere length with the ratings."""
+
+    pairs: _Count = 0
+    """Pairs of which it was told which text is better."""
 
 
 class HeadFile(Document):
@@ -123,6 +127,9 @@ class HeadFile(Document):
 
     seen: _Packed
     """Sum of the products of coordinates over the texts it was fitted to, axes times axes: what they leave unknown."""
+
+    texts: Annotated[int, Field(ge=1)]
+    """How many those are."""
 
     distance: Annotated[float, Field(gt=0)]
     """How far from the centre a state may lie in the coordinates, in standard deviations of theirs (Mahalanobis)."""

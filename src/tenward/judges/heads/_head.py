@@ -55,9 +55,20 @@ class Head:
         self._centre = unpacked(file.centre)
         self._basis = unpacked(file.basis).reshape(file.axes, file.dimensions)
         seen = unpacked(file.seen).reshape(file.axes, file.axes)
-        texts = max(one.cases for one in file.criteria.values())
-        self._precision = np.linalg.inv(shrunk_covariance(seen, texts))
+        self._precision = np.linalg.inv(shrunk_covariance(seen, file.texts))
         self._criteria = {name: (unpacked(one.weights), _posterior(seen, one)) for name, one in file.criteria.items()}
+
+    def directions(self) -> Array:
+        """The weights of the criteria as directions of the states themselves, criteria times dimensions."""
+        import numpy as np
+
+        return np.array([self.linear(name)[0] for name in self.file.criteria])
+
+    def linear(self, criterion: str) -> tuple[Array, float]:
+        """What is summed for a criterion, before any map: weights of a state of length 1, and what is added."""
+        weights, _ = self._criteria[criterion]
+        direction = self._basis.T @ weights
+        return direction, self.file.criteria[criterion].middle - float(direction @ self._centre)
 
     def coordinates(self, state: Array) -> tuple[Array, float]:
         """The coordinates of a state, which is taken to length 1, and its distance from the span of the axes.

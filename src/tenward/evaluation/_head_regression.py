@@ -1,0 +1,168 @@
+"""Ridge regression from coordinates to points, on ratings and on pairs, that starts from what was said before.
+
+Each rating is a row, each pair ("this one is better than that one") a row of half the weight, since it has the noise of
+two ratings: the better text is to lie a quarter of the scale above the other. Weights are held back towards a share of
+those of an earlier head, all of them or none. How much, and which share, is chosen by the error on sources left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from tenward.evaluation._folds import fold_of_units
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[np.float64]
+    Mask: TypeAlias = NDArray[np.bool_]
+
+__all__ = ["Held", "Labelled", "Ridge", "choose", "held_out", "ridge"]
+
+_FOLDS = 10
+_HELD_BACK = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+"""Ridge penalties that are tried, as multiples of the mean squared distance of a text from the centre: with 1, the
+prior weighs as much as one text of that distance along each axis."""
+
+_PAIR = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labelled:
+    """What is known of one criterion: rated texts and pairs, in coordinates around a common centre."""
+
+    at: Array
+    """Rated texts times axes."""
+
+    rating: Array
+    groups: Sequence[str]
+    """The source of each rated text."""
+
+    apart: Array
+    """Pairs times axes: coordinates of the better text less those of the other."""
+
+    pair_groups: Sequence[str]
+    margin: float
+    """Points by which the better text of a pair is to lie above the other."""
+
+    start: Array | None = None
+    """Weights of an earlier head; None where there is none."""
+
+    start_middle: float = 0.0
+    """What it says where all coordinates are 0."""
+
+    def without(self, groups: frozenset[str]) -> Labelled:
+        """What is left without some sources."""
+        kept, pairs = self.outside(groups)
+        return replace(
+            self,
+            at=self.at[kept],
+            rating=self.rating[kept],
+            groups=[one for one, used in zip(self.groups, kept, strict=True) if used],
+            apart=self.apart[pairs],
+            pair_groups=[one for one, used in zip(self.pair_groups, pairs, strict=True) if used],
+        )
+
+    def outside(self, groups: frozenset[str]) -> tuple[Mask, Mask]:
+        """Which rated texts and which pairs are of none of these sources."""
+        import numpy as np
+
+        rated, pairs = ([one not in groups for one in some] for some in (self.groups, self.pair_groups))
+        return np.array(rated, dtype=bool), np.array(pairs, dtype=bool)
+
+    @property
+    def spread(self) -> float:
+        """Mean squared distance of a text from the centre."""
+        rated = self.at - self.at.mean(axis=0) if len(self.at) else self.at
+        squares = float((rated**2).sum()) + float((self.apart**2).sum()) / 2
+        return squares / max(len(self.at) + len(self.apart), 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ridge:
+    """A fitted regression."""
+
+    weights: Array
+    middle: float
+    penalty: float
+    share: float
+    """Of the earlier head's weights, towards which these are held back: 0 or 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What was said of each text and pair by a regression that was fitted, penalty and all, without its source."""
+
+    points: Array
+    apart: Array
+    constant: Array
+    """The mean rating of the other sources, by text."""
+
+
+def ridge(known: Labelled, penalty: float, share: float) -> Ridge:
+    """Fit with a given penalty and a given share of the earlier weights."""
+    import numpy as np
+
+    axes = known.at.shape[1]
+    start = np.zeros(axes) if known.start is None else share * known.start
+    rated = len(known.at) > 0
+    mean = known.at.mean(axis=0) if rated else np.zeros(axes)
+    around = known.at - mean
+    left = known.rating - known.at @ start
+    middle = float(left.mean()) if rated else known.start_middle
+    held = around.T @ around + _PAIR * known.apart.T @ known.apart + penalty * known.spread * np.eye(axes)
+    wanted = around.T @ (left - middle) if rated else np.zeros(axes)
+    wanted = wanted + _PAIR * known.apart.T @ (known.margin - known.apart @ start)
+    moved = np.asarray(np.linalg.solve(held, wanted), dtype=np.float64)
+    return Ridge(weights=start + moved, middle=middle - float(mean @ moved), penalty=penalty, share=share)
+
+
+def choose(known: Labelled, seed: int) -> Ridge:
+    """Fit with the penalty and the share that err least on sources left out."""
+    shares = (0.0,) if known.start is None else (1.0, 0.0)
+    tried = [(penalty, share) for share in shares for penalty in _HELD_BACK]
+    off = dict.fromkeys(tried, 0.0)
+    for left_out in _folds(known, seed, 99):
+        rest = known.without(left_out)
+        if not len(rest.at) and not len(rest.apart):
+            continue
+        rated, pairs = (~kept for kept in known.outside(left_out))
+        for one in tried:
+            fitted = ridge(rest, *one)
+            said = fitted.middle + known.at[rated] @ fitted.weights - known.rating[rated]
+            apart = known.margin - known.apart[pairs] @ fitted.weights
+            off[one] += float((said**2).sum()) + _PAIR * float((apart**2).sum())
+    return ridge(known, *min(off, key=off.__getitem__))
+
+
+def held_out(known: Labelled, seed: int, draw: int) -> Held:
+    """Nested cross-validation by source: the choice is made anew without the texts that are predicted."""
+    import numpy as np
+
+    points, constant = np.zeros(len(known.at)), np.zeros(len(known.at))
+    apart = np.zeros(len(known.apart))
+    for left_out in _folds(known, seed, draw):
+        rest = known.without(left_out)
+        fitted = choose(rest, seed)
+        rated, pairs = (~kept for kept in known.outside(left_out))
+        points[rated] = fitted.middle + known.at[rated] @ fitted.weights
+        constant[rated] = float(rest.rating.mean()) if len(rest.rating) else fitted.middle
+        apart[pairs] = known.apart[pairs] @ fitted.weights
+    return Held(points=points, apart=apart, constant=constant)
+
+
+def _folds(known: Labelled, seed: int, draw: int) -> list[frozenset[str]]:
+    """The sources, divided."""
+    import numpy as np
+
+    units = [*known.groups, *known.pair_groups]
+    count = min(_FOLDS, len(set(units)))
+    folds = fold_of_units(units, max(count, 2), np.random.default_rng([seed, draw]))
+    divided: dict[int, set[str]] = {}
+    for unit, fold in zip(units, folds.tolist(), strict=True):
+        divided.setdefault(fold, set()).add(unit)
+    return [frozenset(divided[fold]) for fold in sorted(divided)]

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import json
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tenward.judges.heads import load_head
+from tenward.testing import Logprobs, State, Status, StubServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tenward.testing import Request
+
+    Run = Callable[..., Any]
+
+RUBRIC = (
+    "rubric: mine/v1\nabout: Is it good?\ncriteria:\n"
+    "  clarity: How clear is the text to a newcomer?\n  tests: How well is it tested?\n"
+)
+DRAW = np.random.default_rng(5)
+CENTRE, DIRECTIONS = 5 + DRAW.normal(size=24), DRAW.normal(size=(4, 24))
+TEXTS, GROUPS = 48, 12
+
+
+def state_of(number: int) -> list[float]:
+    """Return the state of text number N: its clarity stands in it, how well it is tested does not."""
+    draw = np.random.default_rng(number)
+    return [float(one) for one in CENTRE + draw.normal(size=4) @ DIRECTIONS * 0.5 + 0.05 * draw.normal(size=24)]
+
+
+def clarity_of(number: int) -> float:
+    """Return its rating."""
+    return float(np.clip(round(3 + 1.2 * np.random.default_rng(number).normal(size=4)[0]), 1, 5))
+
+
+def the_same(engine: SimpleNamespace, _path: Path, *, context_tokens: int) -> SimpleNamespace:
+    """Return the engine for any model."""
+    return engine
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A workspace with an embedded judge whose engine is a stub; its plain reading of clarity is noise."""
+    for folder in ("rubrics", "judges", "datasets"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "rubrics/mine.yaml").write_text(RUBRIC)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF and more")
+    (tmp_path / "judges/e.yaml").write_text(f"judge: e/v2\nmodel: local/{tmp_path}/m.gguf\nread: hidden\nretries: 0\n")
+    write_cases(tmp_path, lambda number: {"clarity": clarity_of(number), "tests": float(1 + number % 5)})
+
+    def numbered(request: Request) -> int:
+        return int((request.text() or str(request.body["input"])).split("text number ")[1].split(".")[0])
+
+    def plain(request: Request) -> Logprobs:
+        return Logprobs({str(1 + numbered(request) * 7 % 5): 0.9})
+
+    with StubServer(default=plain, states=lambda request: State(state_of(numbered(request)))) as server:
+        engine = SimpleNamespace(base_url=server.base_url, api_key="k", prefix=None)
+        monkeypatch.setattr("tenward.judges._clients.engine_for", partial(the_same, engine))
+        monkeypatch.chdir(tmp_path)
+        yield tmp_path
+
+
+def write_cases(folder: Path, rating: Callable[[int], dict[str, float]], count: int = TEXTS) -> None:
+    """Write the labelled data set."""
+    lines = [
+        {"id": f"c{number}", "output": f"This is text number {number}.", "group": f"g{number % GROUPS}"}
+        | ({"human": rating(number)} if rating(number) else {})
+        for number in range(count)
+    ]
+    (folder / "datasets/mine.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+ASK = ("judge", "tune", "e", "-r", "mine", "-d", "mine")
+
+
+def test_a_head_of_ones_own_is_written_and_used(workspace: Path, run: Run) -> None:
+    """What states show is kept with its gain and a picture; what they do not show is left; scores follow at once."""
+    ended = run(*ASK)
+    assert ended.returncode == 0, ended.stderr
+    path = workspace / "judges/heads/e.mine.json"
+    assert set(load_head(path).criteria) == {"clarity"}
+    row = next(line for line in ended.stdout.splitlines() if line.strip().startswith("clarity"))
+    assert row.rstrip().endswith("kept")
+    assert "48" in row
+    assert "rated  5" in ended.stdout
+    assert "●" in ended.stdout
+    left = next(line for line in ended.stdout.splitlines() if line.strip().startswith("tests"))
+    assert left.rstrip().endswith("left")
+    (workspace / "good.txt").write_text("This is text number 1000.")
+    scored = json.loads(run("score", "good.txt", "-r", "mine", "-j", "e", "--json").stdout)
+    found = scored["results"][0]["criteria"]
+    assert found["clarity"]["read"] == "hidden"
+    assert abs(found["clarity"]["score"] - clarity_of(1000)) < 1
+
+
+def test_pairs_teach_as_well(workspace: Path, run: Run) -> None:
+    """Which of two texts is better is enough, without a single rating."""
+    write_cases(workspace, lambda _: {})
+    pairs = [
+        {"better": f"c{one}", "worse": f"c{other}", "criterion": "clarity"}
+        for one in range(TEXTS)
+        for other in (one + GROUPS, one + 2 * GROUPS)
+        if other < TEXTS and clarity_of(one) > clarity_of(other)
+    ]
+    (workspace / "pairs.jsonl").write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
+    ended = run(*ASK, "--pairs", "pairs.jsonl", "--json", "-o", "head.json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)["criteria"]["clarity"]
+    assert (told["measure"], told["labels"], told["kept"]) == ("pairs", len(pairs), True)
+    assert told["tuned"] > 0.8
+    one = load_head(workspace / "head.json").criteria["clarity"]
+    assert (one.cases, one.pairs, one.spearman) == (0, len(pairs), None)
+
+
+def test_labels_that_states_do_not_show_gain_nothing(workspace: Path, run: Run) -> None:
+    """No file is written, and the exit code says so."""
+    write_cases(workspace, lambda number: {"tests": float(1 + number % 5)})
+    ended = run(*ASK)
+    assert ended.returncode == 1
+    assert "no file was written" in ended.stderr
+    assert not (workspace / "judges/heads").exists()
+
+
+def test_a_second_head_stands_on_the_first(workspace: Path, run: Run) -> None:
+    """What a new head does not read better stays with the earlier one."""
+    assert run(*ASK).returncode == 0
+    write_cases(workspace, lambda number: {"tests": 3 + 1.5 * float(state_of(number)[0] > CENTRE[0])})
+    ended = run(*ASK)
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    file = load_head(workspace / "judges/heads/e.mine.json")
+    assert set(file.criteria) == {"clarity", "tests"}
+    assert file.criteria["clarity"].cases == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("ratings", "count", "told"),
+    [
+        ([1, 2, 3, 4, 5], 6, "found 6 rated texts or pairs of 6 sources"),
+        ([4], TEXTS, "found the rating 4 for every text"),
+        ([3, 0, 5], TEXTS, "found the rating 0, expected 1 to 5"),
+        ([], TEXTS, "found 0 rated texts"),
+    ],
+    ids=["few", "constant", "scale", "none"],
+)
+def test_unfit_labels_are_refused_before_anything_is_read(
+    workspace: Path, run: Run, ratings: list[int], count: int, told: str
+) -> None:
+    """The message says what was found and what is needed."""
+
+    def rating(number: int) -> dict[str, float]:
+        return {"clarity": float(ratings[number % len(ratings)])} if ratings else {}
+
+    write_cases(workspace, rating, count)
+    ended = run(*ASK)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"better": "c1"}', "worse: found nothing"),
+        ('{"better": "c1", "worse": "c1"}', "the same case twice"),
+        ('{"better": "c1", "worse": "x"}', "pairs.jsonl:1: worse: found 'x', expected the id of a case"),
+        ('{"better": "c1", "worse": "c2", "criterion": "x"}', "one of clarity, tests"),
+        ('{"better": "c1", "worse": "c2", "by": "me"}', "an unknown key"),
+        ("{", "invalid JSON"),
+        ("", "found no pair"),
+    ],
+)
+def test_bad_pairs_are_named(workspace: Path, run: Run, line: str, told: str) -> None:
+    """File, line and field, what was found and what was expected."""
+    (workspace / "pairs.jsonl").write_text(f"{line}\n")
+    ended = run(*ASK, "--pairs", "pairs.jsonl")
+    assert ended.returncode == 2
+    assert told in ended.stderr
+
+
+def test_only_a_judge_of_states_can_be_tuned(workspace: Path, run: Run) -> None:
+    """Any other is named, with the command that fits it."""
+    (workspace / "judges/e.yaml").write_text("judge: e/v1\nmodel: openai/m\nread: distribution\n")
+    ended = run(*ASK)
+    assert ended.returncode == 2
+    assert "gives no states" in ended.stderr
+    assert "tenward judge scale" in ended.stderr
+
+
+def test_states_that_cannot_be_read_end_it(workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the engine fails on most texts, no head is fitted to the rest."""
+    with StubServer(default=Logprobs({"3": 0.9}), states=Status(500)) as server:
+        engine = SimpleNamespace(base_url=server.base_url, api_key="k", prefix=None)
+        monkeypatch.setattr("tenward.judges._clients.engine_for", partial(the_same, engine))
+        ended = run(*ASK)
+    assert ended.returncode == 3
+    assert "48 of 48 texts could not be read" in ended.stderr
+    assert not (workspace / "judges/heads").exists()
