@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tenward.judges.heads import load_head
+from tenward.judges.models import ModelStore
 from tenward.testing import Logprobs, State, Status, StubServer
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ RUBRIC = (
     "  clarity: How clear is the text to a newcomer?\n  tests: How well is it tested?\n"
 )
 DRAW = np.random.default_rng(5)
-CENTRE, DIRECTIONS = 5 + DRAW.normal(size=24), DRAW.normal(size=(4, 24))
+CENTRE, DIRECTIONS = 3 * DRAW.normal(size=24), DRAW.normal(size=(4, 24))
 TEXTS, GROUPS = 48, 12
 
 
@@ -55,7 +56,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     write_cases(tmp_path, lambda number: {"clarity": clarity_of(number), "tests": float(1 + number % 5)})
 
     def numbered(request: Request) -> int:
-        return int((request.text() or str(request.body["input"])).split("text number ")[1].split(".")[0])
+        return int((request.text() or str(request.body["prompt"])).split("text number ")[1].split(".")[0])
 
     def plain(request: Request) -> Logprobs:
         return Logprobs({str(1 + numbered(request) * 7 % 5): 0.9})
@@ -63,6 +64,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     with StubServer(default=plain, states=lambda request: State(state_of(numbered(request)))) as server:
         engine = SimpleNamespace(base_url=server.base_url, api_key="k", prefix=None)
         monkeypatch.setattr("tenward.judges._clients.engine_for", partial(the_same, engine))
+        monkeypatch.setattr(ModelStore, "shortened", ModelStore.resolve)
         monkeypatch.chdir(tmp_path)
         yield tmp_path
 

@@ -9,7 +9,7 @@ from tenward.judges.heads import Head, HeadFile, HeadFor
 from tenward.rubrics import Rubric
 
 RUBRIC = Rubric.parse("rubric: r/v1\nabout: Good?\ncriteria:\n  a: Is it a?\n  b: Is it b?\n")
-FOR = HeadFor(model="0" * 64, engine="e 1", state="1", prompt="2", question="How good is it?", rubric="0" * 16)
+FOR = HeadFor(model="0" * 64, engine="e 1", state="1", prompt="2", rubric="0" * 16)
 DIMENSIONS = 48
 
 

@@ -12,10 +12,11 @@ import pytest
 from tenward.datasets import Case
 from tenward.errors import EngineError
 from tenward.evaluation import Store
-from tenward.judges import Asked, Calls, Judge, JudgeSpec, engine_for, lend_calls, load_spec
+from tenward.judges import Asked, Calls, Failure, Judge, JudgeSpec, ModelJudge, engine_for, lend_calls, load_spec
 from tenward.judges._connection import Connection
 from tenward.judges._prompts import build_prompt
 from tenward.judges._retry import Deadline
+from tenward.judges._state import STATE_NUMBERS
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 
@@ -143,16 +144,17 @@ async def test_a_text_beyond_the_context_is_truncated(tmp_path: Path) -> None:
 
 
 async def test_a_state_repeats_and_leaves_readings_as_they_are(tmp_path: Path) -> None:
-    """The engine's state of a prompt hangs on the prompt alone, costs nothing a second time, and changes no reading."""
+    """The shortened model's state of a prompt hangs on the prompt alone, is read once, and changes no reading."""
     path = judge_file(tmp_path)
     spec = load_spec(path)
     assert isinstance(spec, JudgeSpec)
     before = await judged(path, CASE)
-    connection = Connection(spec)
+    connection = Connection(spec, shortened=True)
     prompts = [build_prompt(RUBRIC, case, anchors=False, digits=True) for case in (CASE, replace(CASE, output="No."))]
     ask = "How good is the text? Answer with one digit."
 
     async def state(which: int) -> tuple[State, Usage]:
+        connection.begin_case(prompts[which].shared)
         asked = Asked(slot="s", components={})
         return await connection.state(prompts[which].asking(ask), asked=asked, deadline=Deadline(seconds=300))
 
@@ -163,13 +165,35 @@ async def test_a_state_repeats_and_leaves_readings_as_they_are(tmp_path: Path) -
         again, took_again = await state(0)
     finally:
         await connection.aclose()
-    assert first.shape == other.shape == (896,)
+    assert first.shape == other.shape == (STATE_NUMBERS,)
     assert np.array_equal(first, again)
     assert np.array_equal(first, known)
     assert not np.array_equal(first, other)
-    assert (took.prompt_tokens, took_nothing.calls) == (took_again.prompt_tokens, 0)
+    assert took_nothing.calls == 0
     assert took.prompt_tokens > 50
+    assert took_again.cached_tokens > took.cached_tokens
     assert (await judged(path, CASE)).scores == before.scores
+
+
+async def test_half_a_judge_reads_a_text_by_its_state(tmp_path: Path) -> None:
+    """A judge with `read: hidden` reads the same state of a text every time; of one that is too long it says so."""
+    spec = load_spec(judge_file(tmp_path))
+    assert isinstance(spec, JudgeSpec)
+    judge = ModelJudge(spec.model_copy(update={"read": "hidden"}))
+    try:
+        first = await judge.read_state(CASE, TWO)
+        other = await judge.read_state(replace(CASE, output="No."), TWO)
+        again = await judge.read_state(CASE, TWO)
+        long = await judge.read_state(replace(CASE, output="word " * 5000), TWO)
+    finally:
+        await judge.aclose()
+    assert not isinstance(first, Failure)
+    assert not isinstance(other, Failure)
+    assert not isinstance(again, Failure)
+    assert np.array_equal(first, again)
+    assert 0.01 < np.linalg.norm(first - other) < 1
+    assert isinstance(long, Failure)
+    assert long.kind == "truncated"
 
 
 def test_the_port_needs_the_key() -> None:

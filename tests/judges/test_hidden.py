@@ -15,13 +15,17 @@ from tenward.evaluation import Store
 from tenward.evaluation._fit_head import StateOf, fit_head
 from tenward.judges import Calls, JudgeSpec, ModelJudge, lend_calls
 from tenward.judges._hidden import OUTSIDE
+from tenward.judges._state import STATE_NUMBERS
 from tenward.judges.heads import HeadShelf, head_digest
+from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 from tenward.testing import Logprobs, State, Status, StubServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from tenward.judges import Verdict
     from tenward.testing import Request
@@ -33,13 +37,19 @@ TEXT = (
 RUBRIC = Rubric.parse(TEXT)
 DIMENSIONS = 24
 DRAW = np.random.default_rng(5)
-CENTRE, DIRECTIONS = 5 + DRAW.normal(size=DIMENSIONS), DRAW.normal(size=(4, DIMENSIONS))
+CENTRE, DIRECTIONS = 3 * DRAW.normal(size=DIMENSIONS), DRAW.normal(size=(4, DIMENSIONS))
 
 
 def state_of(*hidden: float, noise: int = 0) -> list[float]:
     """Return the state of a text with these hidden qualities; the first is clarity, the second tests."""
     added = 0.05 * np.random.default_rng(noise).normal(size=DIMENSIONS)
     return [float(number) for number in CENTRE + np.array(hidden) @ DIRECTIONS * 0.5 + added]
+
+
+def as_read(numbers: list[float]) -> NDArray[np.float64]:
+    """Return the state of a text for which the engine gives these numbers, over and over."""
+    state = np.tile(numbers, STATE_NUMBERS // DIMENSIONS) - np.mean(numbers)
+    return np.asarray(state / np.linalg.norm(state), dtype=np.float64)
 
 
 @dataclass
@@ -73,7 +83,7 @@ class Embedded:
             hidden = draw.normal(size=4)
             rating = {"clarity": 3 + 0.8 * hidden[0], "tests": 3 + 0.8 * hidden[1]}
             said = {name: float(np.clip(rating[name], 1, 5)) for name in names}
-            state = state_of(*hidden, noise=number)
+            state = as_read(state_of(*hidden, noise=number))
             texts.append(StateOf(case=f"c{number}", group=f"g{number % 25}", state=state, rating=said, length=9))
         fitted = fit_head(texts, rubric, self.judge().states(rubric), "Made up.")
         path = self.folder / "e.test.json"
@@ -112,12 +122,13 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedd
     with StubServer(default=Logprobs({"2": 0.9}), states=answer) as server:
         engine = SimpleNamespace(base_url=server.base_url, api_key="k", prefix=None)
         monkeypatch.setattr("tenward.judges._clients.engine_for", partial(the_same, engine))
+        monkeypatch.setattr(ModelStore, "shortened", ModelStore.resolve)
         found.append(Embedded(server=server, folder=tmp_path, state=state_of(0, 0, 0, 0)))
         yield found[0]
 
 
 async def test_a_head_reads_every_criterion_in_one_pass(embedded: Embedded) -> None:
-    """Its points follow the state, with their spread, and nothing else is asked."""
+    """Its points follow the state, with their spread; the shortened model is asked once per question, and no other."""
     embedded.fit("clarity", "tests")
     embedded.state = state_of(1.5, -1.5, 0, 0, noise=1000)
     verdict = await embedded.ask()
@@ -134,8 +145,8 @@ async def test_a_head_reads_every_criterion_in_one_pass(embedded: Embedded) -> N
         assert sum(item.distribution.values()) == pytest.approx(1)
         likeliest = max(item.distribution, key=lambda level: item.distribution[level])
         assert abs(likeliest - (item.score or 0)) <= 0.6
-    assert embedded.paths == ["/v1/embeddings"]
-    assert (verdict.plain, verdict.usage.calls, verdict.scale) == ("", 1, "calibrated")
+    assert embedded.paths == ["/completion", "/completion"]
+    assert (verdict.plain, verdict.usage.calls, verdict.scale) == ("", 2, "calibrated")
     assert "ratings of such texts lie around" in verdict.why_not_2_lower
 
 
@@ -147,7 +158,7 @@ async def test_a_text_unlike_the_others_is_read_plainly(embedded: Embedded) -> N
     assert verdict.plain == OUTSIDE
     assert verdict.scores == {"clarity": 2.0, "tests": 2.0}
     assert {item.read for item in verdict.criteria} == {"distribution"}
-    assert embedded.paths.count("/v1/embeddings") == 1
+    assert embedded.paths.count("/completion") == 2
 
 
 async def test_what_a_head_does_not_cover_is_read_plainly(embedded: Embedded) -> None:
@@ -164,7 +175,7 @@ async def test_a_judge_without_a_head_reads_as_before(embedded: Embedded) -> Non
     """No state is asked for, and the fingerprint says that there is no head."""
     verdict = await embedded.ask()
     assert verdict.scores == {"clarity": 2.0, "tests": 2.0}
-    assert "/v1/embeddings" not in embedded.paths
+    assert "/completion" not in embedded.paths
     assert verdict.fingerprint["head"] == "none"
 
 
@@ -180,17 +191,17 @@ async def test_a_state_is_read_once(embedded: Embedded, tmp_path: Path) -> None:
             after = judge.plan(case, RUBRIC)
             second = await embedded.ask(cache=kept)
         other = await embedded.ask(output="Another text.", cache=kept)
-    assert (before.calls, before.cached, before.most_calls) == (1, 0, 3)
-    assert (after.calls, after.cached, after.most_calls) == (1, 1, 0)
+    assert (before.calls, before.cached, before.most_calls) == (2, 0, 4)
+    assert (after.calls, after.cached, after.most_calls) == (2, 2, 0)
     assert second.scores == first.scores
-    assert (first.usage.calls, second.usage.calls, other.usage.calls) == (1, 0, 1)
+    assert (first.usage.calls, second.usage.calls, other.usage.calls) == (2, 0, 2)
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"model": "f" * 64}, "another model file"),
-        ({"question": "What?"}, "another question"),
+        ({"state": "0"}, "another kind of state"),
         ({"prompt": "0"}, "another wording of the prompt"),
     ],
 )

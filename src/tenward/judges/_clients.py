@@ -61,10 +61,15 @@ class Clients:
     Attributes:
         engine: The embedded engine, once a client of it was made; None for any other judge.
         key_env: Environment variable of the key; empty where none is needed.
+
+    Args:
+        spec: The judge.
+        shortened: Load the first three quarters of an embedded model, for its states.
     """
 
-    def __init__(self, spec: JudgeSpec) -> None:
+    def __init__(self, spec: JudgeSpec, *, shortened: bool = False) -> None:
         self._spec = spec
+        self._shortened = shortened
         self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, _Client] = WeakKeyDictionary()
         self._lock = threading.Lock()  # the loops may run in several threads
         self.engine: Engine | None = None
@@ -128,7 +133,8 @@ class Clients:
     async def _connect(self) -> _Client:
         spec = self._spec
         if spec.local:
-            path = ModelStore().resolve(spec.model_name)
+            find = ModelStore().shortened if self._shortened else ModelStore().resolve
+            path = await asyncio.to_thread(find, spec.model_name)
             engine = await asyncio.to_thread(engine_for, path, context_tokens=spec.context_tokens)
             self.engine = engine
             return _of_openai(engine.base_url, engine.api_key, inside=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tenward.errors import JudgeUnavailableError
-from tenward.guards import is_mapping
 from tenward.judges._answers import schema_bytes, schema_digest
 from tenward.judges._calls import call_key, lent_calls, prompt_tokens_at_most
 from tenward.judges._clients import Clients
@@ -19,12 +18,14 @@ from tenward.judges._replies import (
     fault_in_answer,
     first_choice,
     first_probabilities,
+    stored_probabilities,
     timings,
     usage_of,
+    usage_of_completion,
     written_text,
 )
 from tenward.judges._retry import CallFailedError, call_with_retries
-from tenward.judges._state import STATE_VERSION, pack_state, state_in, unpack_state
+from tenward.judges._state import STATE_VERSION, pack_state, state_in, state_request, unpack_state
 from tenward.judges._verdict import Failure, Usage, total_usage
 from tenward.judges.models import ModelStore
 
@@ -61,11 +62,16 @@ class FirstToken:
 
 
 class Connection:
-    """Calls one model: from the cache where it can, else with retries and a deadline, within budget and limits."""
+    """Calls one model: from the cache where it can, else with retries and a deadline, within budget and limits.
 
-    def __init__(self, spec: JudgeSpec) -> None:
+    Args:
+        spec: The judge.
+        shortened: Call the first three quarters of an embedded model, which can only be asked for states.
+    """
+
+    def __init__(self, spec: JudgeSpec, *, shortened: bool = False) -> None:
         self._spec = spec
-        self._clients = Clients(spec)
+        self._clients = Clients(spec, shortened=shortened)
         self._where = spec.base_url or (EMBEDDED if spec.local else spec.provider)
         self._shared: list[Message] | None = None
         self._begun = True
@@ -220,7 +226,7 @@ class Connection:
         """
         key = self._key("first_token", messages, {}, {})
         calls = lent_calls()
-        if from_cache and (known := _kept(_probabilities, calls.recall(key))) is not None:
+        if from_cache and (known := _kept(stored_probabilities, calls.recall(key))) is not None:
             return FirstToken(probabilities=known, usage=Usage(), timings={}, begun={})
         begun, begun_timings = await self._begin(deadline)
         create = await self._clients.raw()
@@ -262,7 +268,7 @@ class Connection:
     async def state(
         self, messages: list[Message], *, asked: Asked, deadline: Deadline, from_cache: bool = True
     ) -> tuple[State, Usage]:
-        """The state of the embedded engine at the end of ``messages``, the answer's turn opened.
+        """The state of a shortened model at the end of ``messages``, the answer's turn opened.
 
         Raises:
             CallFailedError: The call failed for good.
@@ -272,26 +278,33 @@ class Connection:
         calls = lent_calls()
         if from_cache and (known := _kept(unpack_state, calls.recall(key))) is not None:
             return known, Usage()
+        spent: list[Usage] = [(await self._begin(deadline))[0]]
         post = await self._clients.engine_post()
-        engine = self._clients.engine
-        assert engine is not None
 
-        async def call() -> tuple[State, Usage]:
-            engine.prefix, self._begun = None, False  # the slot holds another prompt from here on
+        async def call() -> State:
             template = await post("/apply-template", {"messages": messages})
-            answer = await post("/v1/embeddings", {"input": template["prompt"], "embd_normalize": -1})
+            answer = await post("/completion", {**state_request(template["prompt"]), "cache_prompt": not self._fresh})
+            spent.append(usage_of_completion(answer))
             state = state_in(answer)
             if state is None:
                 raise JudgeUnavailableError(
                     f"{self._where} gives no states of {self._spec.model}, which read: hidden needs",
                     hint="write read: distribution",
                 )
-            tokens = answer.get("usage", {}).get("prompt_tokens", 0)
-            return state, Usage(calls=1, prompt_tokens=int(tokens), cost_usd=0.0)
+            self._fresh = False
+            return state
 
-        found = cast("tuple[State, Usage]", await self._call(call, deadline))
-        calls.remember(key, asked, pack_state(found[0]))
-        return found
+        try:
+            state = cast("State", await self._call(call, deadline))
+        except CallFailedError as error:
+            error.usage = total_usage(spent)
+            raise
+        calls.remember(key, asked, pack_state(state))
+        return state, total_usage(spent)
+
+    def knows_states(self, all_messages: Sequence[list[Message]]) -> bool:
+        """Whether the cache holds all these; only then it is asked, as in :meth:`knows_first_tokens`."""
+        return all(self.known_state(messages) is not None for messages in all_messages)
 
     def known_state(self, messages: list[Message]) -> State | None:
         """This state, as the cache holds it; None when it was never read with this model file and engine."""
@@ -429,10 +442,3 @@ def _kept(read: Callable[[str], T], known: str | None) -> T | None:
         return None if known is None else read(known)
     except ValueError:
         return None
-
-
-def _probabilities(known: str) -> Mapping[str, float]:
-    found = json.loads(known)
-    if not is_mapping(found):
-        raise ValueError("no probabilities")
-    return found

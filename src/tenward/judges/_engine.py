@@ -52,9 +52,6 @@ class Engine:
         params.warmup = False
         params.verbosity = -1
         params.ui = False
-        # The same copy of the model gives states as embeddings; its completions stay what they are without.
-        params.embedding = True
-        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_LAST
         params.endpoint_slots = False
         params.endpoint_props = False
         params.cache_ram_mib = 0  # what earlier cases left behind must not show in a score; see Connection.begin_case

@@ -1,8 +1,8 @@
-"""Reading a text by its state: one pass of the engine, and a head that turns it into points per criterion.
+"""Reading a text by its state: what a shortened model has made of it, and a head that turns it into points.
 
-A small model knows more of a text than its first token says (Jiang et al., arXiv 2503.17755; arXiv 2601.22588). A head
-reads the last hidden state at the end of one generic question, so that one pass serves every criterion; a text that is
-unlike those it was fitted to is left to the plain reading.
+A small model knows more of a text than its first token says, and most three quarters of the way through (Jiang et al.,
+arXiv 2503.17755; arXiv 2601.22588). Its state is read at the end of every criterion's question, and the mean of these
+is what a head reads; a text that is unlike those it was fitted to is left to the plain reading.
 """
 
 from __future__ import annotations
@@ -11,29 +11,32 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tenward.judges._distribution import probes_for
 from tenward.judges._engine import engine_build
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._retry import CallFailedError
-from tenward.judges._state import STATE_VERSION
+from tenward.judges._state import STATE_VERSION, mean_state
 from tenward.judges._verdict import CriterionVerdict, Usage
 from tenward.judges.heads import HeadFor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from tenward.judges._calls import Asked
     from tenward.judges._connection import Connection, Message
     from tenward.judges._prompts import Prompt
     from tenward.judges._retry import Deadline
+    from tenward.judges._state import State
     from tenward.judges.heads import Head
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["OUTSIDE", "HiddenReading", "read_hidden", "state_messages", "states_under"]
+__all__ = ["OUTSIDE", "HiddenReading", "known_state", "read_hidden", "read_state", "state_messages", "states_under"]
 
 OUTSIDE = "unlike the texts that the head was fitted to"
 """Why a text that a head could read was read plainly."""
-
-_QUESTION = "How good is the {candidate}? Rate from 1 (not at all) to 5 (fully). Answer with one digit."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,55 +52,89 @@ class HiddenReading:
     usage: Usage = field(default_factory=Usage)
 
 
-def states_under(rubric: Rubric, *, model: str, asks: str) -> HeadFor:
+def states_under(*, model: str, asks: str) -> HeadFor:
     """What the states of texts hang on, when they are read under a rubric.
 
     Args:
-        rubric: The rubric.
         model: SHA-256 of the model file.
         asks: Hash of what the rubric asks.
     """
-    return HeadFor(
-        model=model,
-        engine=engine_build(),
-        state=STATE_VERSION,
-        prompt=PROMPT_VERSION,
-        question=_question(rubric),
-        rubric=asks,
-    )
+    return HeadFor(model=model, engine=engine_build(), state=STATE_VERSION, prompt=PROMPT_VERSION, rubric=asks)
 
 
-def state_messages(prompt: Prompt, rubric: Rubric) -> list[Message]:
-    """The messages at whose end the state of a text is read: the same question whatever the criteria."""
-    return prompt.asking(_question(rubric))
+def state_messages(prompt: Prompt, rubric: Rubric) -> list[list[Message]]:
+    """The prompts at whose ends states are read: every criterion's questions, to be answered with a digit."""
+    return [prompt.asking(probe.question) for name in rubric.criteria for probe in probes_for(rubric, name, "digits")]
 
 
-def _question(rubric: Rubric) -> str:
-    return _QUESTION.format(candidate=rubric.names.candidate)
+def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> NDArray[np.float64] | None:
+    """The state of a text, as far as the cache holds all that it is the mean of."""
+    found: list[State] = []
+    for messages in state_messages(prompt, rubric):
+        state = connection.known_state(messages)
+        if state is None:
+            return None
+        found.append(state)
+    return mean_state(found)
+
+
+async def read_state(
+    connection: Connection, prompt: Prompt, rubric: Rubric, *, asked: Callable[[str, int], Asked], deadline: Deadline
+) -> tuple[NDArray[np.float64], Usage]:
+    """The state of one text.
+
+    Args:
+        connection: The shortened model.
+        prompt: The part of the messages that all questions share.
+        rubric: The rubric.
+        asked: Names the questions.
+        deadline: The time left for the case.
+
+    Raises:
+        CallFailedError: A call failed for good.
+        JudgeUnavailableError: The engine gives no states.
+    """
+    connection.begin_case(prompt.shared)
+    known = known_state(connection, prompt, rubric) is not None  # all or none, as the engine rounds otherwise
+    found: list[State] = []
+    spent = Usage()
+    for number, messages in enumerate(state_messages(prompt, rubric)):
+        try:
+            state, usage = await connection.state(
+                messages, asked=asked("state", number), deadline=deadline, from_cache=known
+            )
+        except CallFailedError as error:
+            error.usage += spent
+            raise
+        found.append(state)
+        spent += usage
+    return mean_state(found), spent
 
 
 async def read_hidden(
-    connection: Connection, prompt: Prompt, rubric: Rubric, head: Head, *, asked: Asked, deadline: Deadline
+    connection: Connection,
+    prompt: Prompt,
+    rubric: Rubric,
+    head: Head,
+    *,
+    asked: Callable[[str, int], Asked],
+    deadline: Deadline,
 ) -> HiddenReading:
     """Read one text; a call that failed leaves the head's criteria unscored.
 
     Args:
-        connection: The embedded engine.
-        prompt: The part of the messages that all questions share.
-        rubric: The rubric.
+        connection: As for :func:`read_state`, which raises the same but for failed calls.
+        prompt: As there.
+        rubric: As there.
         head: A head that was fitted for it.
-        asked: Whose question this is.
-        deadline: The time left for the case.
-
-    Raises:
-        JudgeUnavailableError: The engine gives no states.
+        asked: As there.
+        deadline: As there.
     """
     try:
-        state, usage = await connection.state(state_messages(prompt, rubric), asked=asked, deadline=deadline)
+        numbers, usage = await read_state(connection, prompt, rubric, asked=asked, deadline=deadline)
     except CallFailedError as error:
         failed = {name: CriterionVerdict(criterion=name, failure=error.failure) for name in head.file.criteria}
         return HiddenReading(criteria=failed, usage=error.usage)
-    numbers = state.astype("float64")
     if not head.is_inside(numbers):
         return HiddenReading(plain=OUTSIDE, usage=usage)
     criteria = {

@@ -15,7 +15,7 @@ from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
 from tenward.judges._engine import engine_turn
 from tenward.judges._explain import explain_by_program
-from tenward.judges._hidden import HiddenReading, read_hidden, state_messages, states_under
+from tenward.judges._hidden import HiddenReading, read_hidden, read_state, states_under
 from tenward.judges._judge import Judge
 from tenward.judges._plan import plan_case, probes_of, prompt_for, shows_levels, words_wanted
 from tenward.judges._prompts import PROMPT_VERSION
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from tenward.datasets import Case
     from tenward.judges._distribution import Reading
     from tenward.judges._prompts import Prompt
     from tenward.judges._scale import ScaleFile
     from tenward.judges._spec import Explain, JudgeSpec
-    from tenward.judges._state import State
     from tenward.judges.heads import Head, HeadFor, HeadShelf
     from tenward.rubrics import Rubric
 
@@ -57,6 +59,7 @@ class ModelJudge(Judge):
         self._scales = tuple(scales)
         self._heads = heads if spec.read == "hidden" else None
         self._connection = Connection(spec)
+        self._states = Connection(spec, shortened=True)
         self._last: tuple[Rubric, _Under] | None = None
 
     @property
@@ -98,13 +101,13 @@ class ModelJudge(Judge):
             ModelStoreError: The judge's model is a file of one's own that is missing.
         """
         asks = digest(_of_the_rubric(rubric, anchored=True))
-        return states_under(rubric, model=self._connection.model_file, asks=asks)
+        return states_under(model=self._states.model_file, asks=asks)
 
     def head(self, rubric: Rubric) -> Head | None:
         """The head by which it reads under a rubric; None where it reads plainly."""
         return self._under(rubric).head
 
-    async def read_state(self, case: Case, rubric: Rubric) -> State | Failure:
+    async def read_state(self, case: Case, rubric: Rubric) -> NDArray[np.float64] | Failure:
         """The state of one text, which heads are fitted to; only of an embedded model.
 
         Raises:
@@ -114,10 +117,8 @@ class ModelJudge(Judge):
             prompt = prompt_for(self.spec, case, rubric)
             asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
             try:
-                state, _ = await self._connection.state(
-                    state_messages(prompt, rubric),
-                    asked=asking.of("state", 0),
-                    deadline=Deadline(seconds=self.spec.deadline),
+                state, _ = await read_state(
+                    self._states, prompt, rubric, asked=asking.of, deadline=Deadline(seconds=self.spec.deadline)
                 )
             except CallFailedError as error:
                 return error.failure
@@ -125,11 +126,14 @@ class ModelJudge(Judge):
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
-        return plan_case(self.spec, self._connection, case, rubric, explain=explain, head=self._under(rubric).head)
+        head = self._under(rubric).head
+        by_head = None if head is None else (head, self._states)
+        return plan_case(self.spec, self._connection, case, rubric, explain=explain, head=by_head)
 
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""
         await self._connection.aclose()
+        await self._states.aclose()
 
     async def judge(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> Verdict:
         """Judge one case; see :meth:`Judge.judge`. The embedded engine takes one case at a time."""
@@ -160,9 +164,7 @@ class ModelJudge(Judge):
         head = self._under(rubric).head
         hidden = HiddenReading()
         if head is not None:
-            hidden = await read_hidden(
-                self._connection, prompt, rubric, head, asked=asking.of("state", 0), deadline=deadline
-            )
+            hidden = await read_hidden(self._states, prompt, rubric, head, asked=asking.of, deadline=deadline)
         plain = [name for name in rubric.criteria if name not in hidden.criteria]
         verdict = await self._distribution(case, rubric, prompt, deadline, asking, plain)
         verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))

@@ -9,7 +9,7 @@ from tenward.judges._answers import Words, answer_model, schema_bytes
 from tenward.judges._calls import Budget, PlannedCalls, prompt_tokens_at_most
 from tenward.judges._checks import check_messages
 from tenward.judges._distribution import probes_for
-from tenward.judges._hidden import state_messages
+from tenward.judges._hidden import known_state, state_messages
 from tenward.judges._passages import passages
 from tenward.judges._prompts import build_prompt, question_words
 from tenward.judges._words import MOST_ASKS
@@ -72,12 +72,19 @@ def words_wanted(spec: JudgeSpec, case: Case, criteria: tuple[str, ...], *, stat
 
 
 def plan_case(
-    spec: JudgeSpec, connection: Connection, case: Case, rubric: Rubric, *, explain: Explain, head: Head | None = None
+    spec: JudgeSpec,
+    connection: Connection,
+    case: Case,
+    rubric: Rubric,
+    *,
+    explain: Explain,
+    head: tuple[Head, Connection] | None = None,
 ) -> PlannedCalls:
     """What judging ``case`` would take; see :class:`PlannedCalls`.
 
-    A text whose state is not known yet is planned as one that the head can read, and at most as one that it cannot.
-    Words that explain scores quote them, so before the scores are known the cache cannot be asked for them.
+    ``head`` comes with the connection by which states are read. A text whose state is not known yet is planned as one
+    that the head can read, and at most as one that it cannot. Words that explain scores quote them, so before the
+    scores are known the cache cannot be asked for them.
     """
     prompt = prompt_for(spec, case, rubric)
     planned = _questions(spec, connection, prompt, case, rubric, explain=explain, head=head)
@@ -94,7 +101,7 @@ def _questions(
     rubric: Rubric,
     *,
     explain: Explain,
-    head: Head | None,
+    head: tuple[Head, Connection] | None,
 ) -> PlannedCalls:
     criteria = tuple(rubric.criteria)
     if spec.states_scores:
@@ -110,16 +117,17 @@ def _questions(
     asked = {name: [prompt.asking(probe.question) for probe in several] for name, several in probes.items()}
     planned = PlannedCalls()
     if head is not None:
-        messages = state_messages(prompt, rubric)
-        state = connection.known_state(messages)
-        by_head = [one for name in head.file.criteria for one in asked[name]]
+        file = head[0].file
+        states = state_messages(prompt, rubric)
+        state = known_state(head[1], prompt, rubric)
+        by_head = [one for name in file.criteria for one in asked[name]]
         if state is None:
-            planned += _first_tokens(spec, [messages], asked=1)
+            planned += _first_tokens(spec, states, asked=len(states))
             planned += replace(_readings(spec, connection, by_head), calls=0, cached=0)
         else:
-            planned += PlannedCalls(calls=1, cached=1)
-        if state is None or head.is_inside(state.astype("float64")):
-            asked = {name: several for name, several in asked.items() if name not in head.file.criteria}
+            planned += PlannedCalls(calls=len(states), cached=len(states))
+        if state is None or head[0].is_inside(state):
+            asked = {name: several for name, several in asked.items() if name not in file.criteria}
     planned += _readings(spec, connection, [one for several in asked.values() for one in several])
     if spec.asks_checks(explain):
         planned += _readings(spec, connection, list(check_messages(prompt, rubric).values()))

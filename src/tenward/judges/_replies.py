@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -11,6 +12,8 @@ from tenward.judges._retry import CallFailedError
 from tenward.judges._verdict import Failure, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tenward.judges._spec import JudgeSpec
 
 __all__ = [
@@ -20,8 +23,10 @@ __all__ = [
     "first_choice",
     "first_probabilities",
     "is_number",
+    "stored_probabilities",
     "timings",
     "usage_of",
+    "usage_of_completion",
     "written_text",
 ]
 
@@ -157,3 +162,25 @@ def usage_of(spec: JudgeSpec, reply: Any) -> Usage:
         reused = price.input if price.cached_input is None else price.cached_input
         cost = (max(0, prompt - cached) * price.input + cached * reused + completion * price.output) / 1e6
     return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
+
+
+def usage_of_completion(answer: object) -> Usage:
+    """The same of the embedded engine's own kind of completion."""
+    told = answer.get("timings") if is_mapping(answer) else None
+    known = told if is_mapping(told) else {}
+    cached, computed = (known.get(name) for name in ("cache_n", "prompt_n"))
+    reused = cached if isinstance(cached, int) and 0 <= cached < _LARGEST else 0
+    fresh = computed if isinstance(computed, int) and 0 <= computed < _LARGEST else 0
+    return Usage(calls=1, prompt_tokens=reused + fresh, cached_tokens=reused, completion_tokens=1, cost_usd=0.0)
+
+
+def stored_probabilities(known: str) -> Mapping[str, float]:
+    """The first token's probabilities, as the cache holds them.
+
+    Raises:
+        ValueError: They are damaged.
+    """
+    found = json.loads(known)
+    if not is_mapping(found):
+        raise ValueError("no probabilities")
+    return found

@@ -1,54 +1,91 @@
-"""The state of a text: what a model has made of it at the end of a question, before it says a word.
+"""The state of a text at the end of a question: what a shortened model would say next, before it says a word.
 
-It is the last hidden state at the last token of the prompt, which the embedded engine gives as an embedding. The engine
-computes the whole prompt for it, whatever it had kept, and has the prompt in its slot afterwards: the first token's
-probabilities of the same prompt then take one token.
+A model's last state is hidden behind its output layer, which turns it into a log-odds per token of the vocabulary, a
+linear map. So the log-odds of enough tokens, always the same ones, tell the state as well; they are to be had from the
+ordinary completion of one token, which keeps the start of the prompt as any other does.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, TypeAlias
+import math
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenward.guards import is_list, is_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
     State: TypeAlias = NDArray[np.float32]
-    """One number per dimension of the model, not normalised."""
+    """One number per token that is looked at, their mean 0, in natural logarithms."""
 
-__all__ = ["STATE_VERSION", "pack_state", "state_in", "unpack_state"]
+__all__ = ["STATE_NUMBERS", "STATE_VERSION", "mean_state", "pack_state", "state_in", "state_request", "unpack_state"]
 
-STATE_VERSION = "1"
+STATE_VERSION = "2"
 """Part of the key of every stored state; raised whenever what is read of a prompt changes."""
 
+STATE_NUMBERS = 1536
+_EVERY = 64
+_TOKENS = {(number + 1) * _EVERY: number for number in range(STATE_NUMBERS)}
+"""Every 64th token of the vocabulary, whose early tokens are the frequent ones, and its place in a state."""
+
+_LIFT = 60.0
+"""Added to the log-odds of each of them, so that they are the likeliest ones and all are reported."""
+
 _STORED = "<f2"
+_LEAST = 1e-30
+
+
+def state_request(prompt: str) -> dict[str, Any]:
+    """The body of a request to the embedded engine, whose answer holds a state.
+
+    Args:
+        prompt: The whole prompt, in the model's own template.
+    """
+    return {
+        "prompt": prompt,
+        "n_predict": 1,
+        "n_probs": STATE_NUMBERS,
+        "logit_bias": [[token, _LIFT] for token in _TOKENS],
+        "post_sampling_probs": True,
+        "samplers": ["top_k"],
+        "top_k": STATE_NUMBERS,
+        "temperature": 1.0,
+    }
 
 
 def state_in(answer: object) -> State | None:
-    """The state in the engine's answer; None where there is none, or one without length.
-
-    Half precision is all that is kept, so that a state is the same whether it was just read or stored.
-    """
+    """The state in the engine's answer; None where one of the tokens is missing, or all have the same log-odds."""
     import numpy as np
 
-    data = answer.get("data") if is_mapping(answer) else None
-    first = data[0] if is_list(data) and data else None
-    numbers = first.get("embedding") if is_mapping(first) else None
-    if not is_list(numbers) or not numbers or not all(isinstance(one, int | float) for one in numbers):
+    said = answer.get("completion_probabilities") if is_mapping(answer) else None
+    first = said[0] if is_list(said) and said else None
+    listed = first.get("top_probs") if is_mapping(first) else None
+    state = np.full(STATE_NUMBERS, np.nan)
+    for one in listed if is_list(listed) else ():
+        token, share = (one.get("id"), one.get("prob")) if is_mapping(one) else (None, None)
+        if isinstance(token, int) and token in _TOKENS and isinstance(share, int | float):
+            state[_TOKENS[token]] = math.log(max(share, _LEAST)) if share >= 0 else math.nan
+    if not np.isfinite(state).all():
         return None
-    state = np.array(numbers, dtype=np.float64)
-    if not (abs(state) <= np.finfo(_STORED).max).all():  # nor is NaN
-        return None
-    kept = state.astype(_STORED).astype(np.float32)
+    kept = (state - state.mean()).astype(_STORED).astype(np.float32)
     return kept if kept.any() else None
 
 
+def mean_state(states: Iterable[State]) -> NDArray[np.float64]:
+    """The mean of several states of one text, each taken to length 1: they share what is said, not the rounding."""
+    import numpy as np
+
+    units = [state.astype(np.float64) / np.linalg.norm(state.astype(np.float64)) for state in states]
+    return np.asarray(np.mean(units, axis=0), dtype=np.float64)
+
+
 def pack_state(state: State) -> str:
-    """A state as text: half-precision numbers, three thousand bytes of them for a small model, in base 64."""
+    """A state as text: half-precision numbers, three thousand bytes of them, in base 64."""
     return base64.b64encode(state.astype(_STORED).tobytes()).decode("ascii")
 
 
@@ -64,6 +101,6 @@ def unpack_state(packed: str) -> State:
         state = np.frombuffer(base64.b64decode(packed, validate=True), dtype=_STORED).astype(np.float32)
     except binascii.Error as error:
         raise ValueError("no base 64") from error
-    if not state.size or not np.isfinite(state).all():
-        raise ValueError("no finite numbers")
+    if state.size != STATE_NUMBERS or not np.isfinite(state).all() or not state.any():
+        raise ValueError(f"no {STATE_NUMBERS} finite numbers")
     return state

@@ -63,17 +63,24 @@ class Json:
 
 @dataclass(frozen=True)
 class State:
-    """The answer to a request for a state, as the embedded engine gives it."""
+    """The answer to a request for a state, as the embedded engine gives it: the log-odds of the tokens asked for."""
 
     numbers: Sequence[float]
+    """One per token that the request lifts, in its order; what is missing repeats them."""
 
     def answer(self, request: Request) -> Answer:
-        """An embedding; one token per four bytes of the prompt is counted."""
-        tokens = len(str(request.body.get("input", "")).encode()) // 4 + 1
+        """A completion of one token; one token per four bytes of the prompt is counted."""
+        tokens = [int(token) for token, _ in request.body.get("logit_bias", ())]
+        odds = [self.numbers[place % len(self.numbers)] for place in range(len(tokens))] if self.numbers else []
+        top = max(odds, default=0.0)
+        whole = math.fsum(math.exp(one - top) for one in odds)
+        shares = [math.exp(one - top) / whole for one in odds]
+        listed = [{"id": token, "token": "", "prob": share} for token, share in zip(tokens, shares, strict=False)]
+        count = len(str(request.body.get("prompt", "")).encode()) // 4 + 1
         body = {
-            "object": "list",
-            "data": [{"object": "embedding", "index": 0, "embedding": list(self.numbers)}],
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+            "content": "",
+            "completion_probabilities": [{"id": 0, "token": "", "prob": 0.0, "top_probs": listed}],
+            "timings": {"cache_n": 0, "prompt_n": count},
         }
         return Answer(body=json.dumps(body).encode())
 

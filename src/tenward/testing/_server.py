@@ -34,7 +34,7 @@ class StubServer:
     ``script_exhausted``, which clients do not retry: a call too many shows at once. A function that raises is
     answered in the same way with the code ``script_failed``. ``GET /v1/models`` lists
     one model. Streaming is not spoken and is answered with status 400. With ``states`` it also has the two routes by
-    which the embedded engine gives states: ``POST /apply-template`` and ``POST /v1/embeddings``.
+    which the embedded engine gives states: ``POST /apply-template`` and ``POST /completion``.
 
     Args:
         replies: Replies in the order of the requests' arrival; each is a reply or a function of the request.
@@ -213,7 +213,7 @@ class StubServer:
                 return self._complete(request)
             case "POST", "/apply-template" if self._states is not None:
                 return Answer(body=json.dumps({"prompt": request.text()}).encode())
-            case "POST", "/v1/embeddings" if self._states is not None:
+            case "POST", "/completion" if self._states is not None:
                 return (self._states if isinstance(self._states, Reply) else self._states(request)).answer(request)
             case _:
                 return error_answer(404, f"Invalid URL ({request.method} {request.path})")

@@ -46,11 +46,8 @@ class HeadFor(Document):
     prompt: str
     """Version of the words around the texts."""
 
-    question: Annotated[str, Field(min_length=1, max_length=500)]
-    """At whose end the state is read."""
-
     rubric: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    """Hash of what the rubric asks, which the ratings answer: names, scale, questions and levels."""
+    """Hash of what the rubric asks, at whose ends states are read: names, scale, questions and levels."""
 
 
 class HeadCriterion(Document):

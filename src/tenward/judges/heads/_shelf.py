@@ -23,7 +23,6 @@ _HINGES = {
     "model": "model file",
     "state": "kind of state",
     "prompt": "wording of the prompt",
-    "question": "question",
     "rubric": "text of the rubric",
 }
 """What a head hangs on, in words. The engine's version is not among them: states of two builds differ by rounding."""

@@ -13,6 +13,7 @@ from tenward.errors import ModelStoreError, UnknownNameError
 from tenward.judges.models import _files
 from tenward.judges.models._catalog import CATALOGUE, ModelFile
 from tenward.judges.models._lock import exclusive_lock
+from tenward.judges.models._shorten import KEPT, shorten
 from tenward.judges.models._sources import HubSource, IndexSource, ModelSource, Progress
 
 if TYPE_CHECKING:
@@ -155,6 +156,44 @@ class ModelStore:
         """
         pinned = next((model.sha256 for model in self.catalogue if model.name == name_or_path), None)
         return pinned or _files.hash_of(self.resolve(name_or_path))
+
+    def shortened(self, name_or_path: str) -> Path:
+        """The first three quarters of a model as a file of its own, made on first use and kept.
+
+        Args:
+            name_or_path: As for :meth:`resolve`, which raises the same.
+
+        Raises:
+            EngineError: The embedded engine's libraries are not installed.
+            ModelStoreError: The file cannot be cut, or what is left of it not be written.
+        """
+        source = self.resolve(name_or_path)
+        whole = self.sha256(name_or_path)
+        target = self.folder / f"{source.stem}-{whole[:12]}-shortened.gguf"
+        mark = f"{whole} {KEPT}"
+        if _files.has_stamp(target, mark):
+            return target
+        partial = self.folder / _PARTIAL
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+            with exclusive_lock(partial / f"{target.name}.lock", on_wait=lambda: None):
+                if not _files.has_stamp(target, mark):
+                    half_made = partial / target.name
+                    shorten(source, half_made)
+                    _files.sync(half_made)
+                    half_made.replace(target)
+                    _files.write_stamp(target, mark, status=target.stat())
+        except ValueError as error:
+            raise ModelStoreError(
+                f"{source} cannot be shortened ({error}), which read: hidden needs",
+                hint="write read: distribution in the judge's file",
+            ) from error
+        except OSError as error:
+            raise ModelStoreError(
+                f"{target} cannot be written: {error.strerror or error}",
+                hint=f"it takes up to {source.stat().st_size / 1e9:.1f} GB; TENWARD_CACHE chooses another folder",
+            ) from error
+        return target
 
     def pull(
         self,
