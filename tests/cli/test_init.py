@@ -65,7 +65,7 @@ def test_what_init_makes_loads(run: Run, empty: Path) -> None:
     library = Library.discover()
     assert library.roots[0] == empty
     assert Rubric.load("my-rubric").rubric == "my-rubric/v1"
-    assert Judge.load("local").name == "local/v1"
+    assert Judge.load("local").name == "local/v2"
     for folder, name in (("rubrics", "my-rubric"), ("judges", "local")):
         path = library.find(folder, name)
         assert path.parent == empty / folder

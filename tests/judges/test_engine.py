@@ -16,7 +16,7 @@ from tenward.judges import Asked, Calls, Failure, Judge, JudgeSpec, ModelJudge, 
 from tenward.judges._connection import Connection
 from tenward.judges._prompts import build_prompt
 from tenward.judges._retry import Deadline
-from tenward.judges._state import STATE_NUMBERS
+from tenward.judges._state import STATE_NUMBERS, mean_state
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 
@@ -181,17 +181,18 @@ async def test_half_a_judge_reads_a_text_by_its_state(tmp_path: Path) -> None:
     assert isinstance(spec, JudgeSpec)
     judge = ModelJudge(spec.model_copy(update={"read": "hidden"}))
     try:
-        first = await judge.read_state(CASE, TWO)
-        other = await judge.read_state(replace(CASE, output="No."), TWO)
-        again = await judge.read_state(CASE, TWO)
-        long = await judge.read_state(replace(CASE, output="word " * 5000), TWO)
+        first = await judge.read_states(CASE, TWO)
+        other = await judge.read_states(replace(CASE, output="No."), TWO)
+        again = await judge.read_states(CASE, TWO)
+        long = await judge.read_states(replace(CASE, output="word " * 5000), TWO)
     finally:
         await judge.aclose()
     assert not isinstance(first, Failure)
     assert not isinstance(other, Failure)
     assert not isinstance(again, Failure)
+    assert len(first) == len(TWO.criteria)
     assert np.array_equal(first, again)
-    assert 0.01 < np.linalg.norm(first - other) < 1
+    assert 0.01 < np.linalg.norm(mean_state(first) - mean_state(other)) < 1
     assert isinstance(long, Failure)
     assert long.kind == "truncated"
 

@@ -122,13 +122,13 @@ def test_judges_load_by_name_version_and_path(tmp_path: Path) -> None:
     """The shipped local judge is found by name; a file of one's own by path; a wrong version is refused."""
     local = Judge.load("local")
     assert isinstance(local, ModelJudge)
-    assert local.name == "local/v1"
+    assert local.name == "local/v2"
     assert local.spec.local
-    assert Judge.load("local/v1").name == "local/v1"
+    assert Judge.load("local/v2").name == "local/v2"
     path = tmp_path / "mine.yaml"
     path.write_text(HEAD)
     assert Judge.load(path).name == "j/v1"
-    with pytest.raises(UnknownNameError, match="found local/v1, expected local/v9"):
+    with pytest.raises(UnknownNameError, match="found local/v2, expected local/v9"):
         Judge.load("local/v9")
     with pytest.raises(UnknownNameError, match="found no judge named 'locl'") as caught:
         Judge.load("locl", library=Library.discover())

@@ -191,7 +191,7 @@ def test_a_noisy_number_may_have_a_race() -> None:
     ("text", "model"),
     [
         ("local", "local/qwen2.5-coder-1.5b-instruct"),
-        ("local/v1", "local/qwen2.5-coder-1.5b-instruct"),
+        ("local/v2", "local/qwen2.5-coder-1.5b-instruct"),
         ("openai/gpt-4.1-mini", "openai/gpt-4.1-mini"),
     ],
 )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tenward.judges.heads import Head
     from tenward.rubrics import Rubric, Scale
 
-__all__ = ["OUTSIDE", "HiddenReading", "known_state", "read_hidden", "read_state", "state_messages", "states_under"]
+__all__ = ["OUTSIDE", "HiddenReading", "known_state", "read_hidden", "read_states", "state_messages", "states_under"]
 
 OUTSIDE = "unlike the texts that the head was fitted to"
 """Why a text that a head could read was read plainly."""
@@ -78,10 +78,10 @@ def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> NDArr
     return mean_state(found)
 
 
-async def read_state(
+async def read_states(
     connection: Connection, prompt: Prompt, rubric: Rubric, *, asked: Callable[[str, int], Asked], deadline: Deadline
-) -> tuple[NDArray[np.float64], Usage]:
-    """The state of one text.
+) -> tuple[list[State], Usage]:
+    """The states of one text, one per question in the rubric's order; their mean is what heads read.
 
     Args:
         connection: The shortened model.
@@ -108,7 +108,7 @@ async def read_state(
             raise
         found.append(state)
         spent += usage
-    return mean_state(found), spent
+    return found, spent
 
 
 async def read_hidden(
@@ -123,7 +123,7 @@ async def read_hidden(
     """Read one text; a call that failed leaves the head's criteria unscored.
 
     Args:
-        connection: As for :func:`read_state`, which raises the same but for failed calls.
+        connection: As for :func:`read_states`, which raises the same but for failed calls.
         prompt: As there.
         rubric: As there.
         head: A head that was fitted for it.
@@ -131,10 +131,11 @@ async def read_hidden(
         deadline: As there.
     """
     try:
-        numbers, usage = await read_state(connection, prompt, rubric, asked=asked, deadline=deadline)
+        states, usage = await read_states(connection, prompt, rubric, asked=asked, deadline=deadline)
     except CallFailedError as error:
         failed = {name: CriterionVerdict(criterion=name, failure=error.failure) for name in head.file.criteria}
         return HiddenReading(criteria=failed, usage=error.usage)
+    numbers = mean_state(states)
     if not head.is_inside(numbers):
         return HiddenReading(plain=OUTSIDE, usage=usage)
     criteria = {

@@ -15,7 +15,7 @@ from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
 from tenward.judges._engine import engine_turn
 from tenward.judges._explain import explain_by_program
-from tenward.judges._hidden import HiddenReading, read_hidden, read_state, states_under
+from tenward.judges._hidden import HiddenReading, read_hidden, read_states, states_under
 from tenward.judges._judge import Judge
 from tenward.judges._plan import plan_case, probes_of, prompt_for, shows_levels, words_wanted
 from tenward.judges._prompts import PROMPT_VERSION
@@ -29,14 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from tenward.datasets import Case
     from tenward.judges._distribution import Reading
     from tenward.judges._prompts import Prompt
     from tenward.judges._scale import ScaleFile
     from tenward.judges._spec import Explain, JudgeSpec
+    from tenward.judges._state import State
     from tenward.judges.heads import Head, HeadFor, HeadShelf
     from tenward.rubrics import Rubric
 
@@ -107,8 +105,8 @@ class ModelJudge(Judge):
         """The head by which it reads under a rubric; None where it reads plainly."""
         return self._under(rubric).head
 
-    async def read_state(self, case: Case, rubric: Rubric) -> NDArray[np.float64] | Failure:
-        """The state of one text, which heads are fitted to; only of an embedded model.
+    async def read_states(self, case: Case, rubric: Rubric) -> tuple[State, ...] | Failure:
+        """The states of one text, one per question of the rubric, whose mean heads read; only of an embedded model.
 
         Raises:
             SystemicError: No further state could be read either.
@@ -117,12 +115,12 @@ class ModelJudge(Judge):
             prompt = prompt_for(self.spec, case, rubric)
             asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
             try:
-                state, _ = await read_state(
+                states, _ = await read_states(
                     self._states, prompt, rubric, asked=asking.of, deadline=Deadline(seconds=self.spec.deadline)
                 )
             except CallFailedError as error:
                 return error.failure
-        return state
+        return tuple(states)
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
