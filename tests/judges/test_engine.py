@@ -154,9 +154,11 @@ async def test_a_state_repeats_and_leaves_readings_as_they_are(tmp_path: Path) -
     ask = "How good is the text? Answer with one digit."
 
     async def state(which: int) -> tuple[State, Usage]:
+        """Return the state of one of the prompts, and what it took."""
         connection.begin_case(prompts[which].shared)
         asked = Asked(slot="s", components={})
-        return await connection.state(prompts[which].asking(ask), asked=asked, deadline=Deadline(seconds=300))
+        read = await connection.state(prompts[which].asking(ask), asked=asked, deadline=Deadline(seconds=300))
+        return read.state, read.usage
 
     try:
         with lend_calls(Calls(cache=Store.open(tmp_path / "store.sqlite"))):

@@ -25,7 +25,7 @@ from tenward.judges._replies import (
     written_text,
 )
 from tenward.judges._retry import CallFailedError, call_with_retries
-from tenward.judges._state import STATE_VERSION, pack_state, state_in, state_request, unpack_state
+from tenward.judges._state import STATE_VERSION, ReadState, pack_state, state_in, state_request, unpack_state
 from tenward.judges._verdict import Failure, Usage, total_usage
 from tenward.judges.models import ModelStore
 
@@ -267,7 +267,7 @@ class Connection:
 
     async def state(
         self, messages: list[Message], *, asked: Asked, deadline: Deadline, from_cache: bool = True
-    ) -> tuple[State, Usage]:
+    ) -> ReadState:
         """The state of a shortened model at the end of ``messages``, the answer's turn opened.
 
         Raises:
@@ -277,14 +277,16 @@ class Connection:
         key = self._state_key(messages)
         calls = lent_calls()
         if from_cache and (known := _kept(unpack_state, calls.recall(key))) is not None:
-            return known, Usage()
-        spent: list[Usage] = [(await self._begin(deadline))[0]]
+            return ReadState(state=known)
+        begun, begun_timings = await self._begin(deadline)
+        spent, counters = [begun], [begun_timings] if begun_timings else []
         post = await self._clients.engine_post()
 
         async def call() -> State:
             template = await post("/apply-template", {"messages": messages})
             answer = await post("/completion", {**state_request(template["prompt"]), "cache_prompt": not self._fresh})
-            spent.append(usage_of_completion(answer))
+            counters.append(timings(answer))
+            spent.append(usage_of_completion(counters[-1]))
             state = state_in(answer)
             if state is None:
                 raise JudgeUnavailableError(
@@ -300,7 +302,7 @@ class Connection:
             error.usage = total_usage(spent)
             raise
         calls.remember(key, asked, pack_state(state))
-        return state, total_usage(spent)
+        return ReadState(state=state, usage=total_usage(spent), timings=tuple(counters))
 
     def knows_states(self, all_messages: Sequence[list[Message]]) -> bool:
         """Whether the cache holds all these; only then it is asked, as in :meth:`knows_first_tokens`."""

@@ -50,6 +50,17 @@ class HiddenReading:
     """Why the text is left to the plain reading; empty where it is not."""
 
     usage: Usage = field(default_factory=Usage)
+    engine: tuple[Mapping[str, float], ...] = ()
+    """The engine's own counters, call by call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadStates:
+    """The states of one text, one per question in the rubric's order; their mean is what heads read."""
+
+    states: tuple[State, ...]
+    usage: Usage
+    engine: tuple[Mapping[str, float], ...]
 
 
 def states_under(*, model: str, asks: str) -> HeadFor:
@@ -80,8 +91,8 @@ def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> NDArr
 
 async def read_states(
     connection: Connection, prompt: Prompt, rubric: Rubric, *, asked: Callable[[str, int], Asked], deadline: Deadline
-) -> tuple[list[State], Usage]:
-    """The states of one text, one per question in the rubric's order; their mean is what heads read.
+) -> ReadStates:
+    """Read the states of one text.
 
     Args:
         connection: The shortened model.
@@ -97,18 +108,18 @@ async def read_states(
     connection.begin_case(prompt.shared)
     known = known_state(connection, prompt, rubric) is not None  # all or none, as the engine rounds otherwise
     found: list[State] = []
+    engine: list[Mapping[str, float]] = []
     spent = Usage()
     for number, messages in enumerate(state_messages(prompt, rubric)):
         try:
-            state, usage = await connection.state(
-                messages, asked=asked("state", number), deadline=deadline, from_cache=known
-            )
+            read = await connection.state(messages, asked=asked("state", number), deadline=deadline, from_cache=known)
         except CallFailedError as error:
             error.usage += spent
             raise
-        found.append(state)
-        spent += usage
-    return found, spent
+        found.append(read.state)
+        engine += read.timings
+        spent += read.usage
+    return ReadStates(states=tuple(found), usage=spent, engine=tuple(engine))
 
 
 async def read_hidden(
@@ -131,13 +142,13 @@ async def read_hidden(
         deadline: As there.
     """
     try:
-        states, usage = await read_states(connection, prompt, rubric, asked=asked, deadline=deadline)
+        read = await read_states(connection, prompt, rubric, asked=asked, deadline=deadline)
     except CallFailedError as error:
         failed = {name: CriterionVerdict(criterion=name, failure=error.failure) for name in head.file.criteria}
         return HiddenReading(criteria=failed, usage=error.usage)
-    numbers = mean_state(states)
+    numbers = mean_state(read.states)
     if not head.is_inside(numbers):
-        return HiddenReading(plain=OUTSIDE, usage=usage)
+        return HiddenReading(plain=OUTSIDE, usage=read.usage, engine=read.engine)
     criteria = {
         name: CriterionVerdict(
             criterion=name,
@@ -149,7 +160,7 @@ async def read_hidden(
         )
         for name, said in head.read(numbers).items()
     }
-    return HiddenReading(criteria=criteria, usage=usage)
+    return HiddenReading(criteria=criteria, usage=read.usage, engine=read.engine)
 
 
 def _shares(points: float, spread: float, scale: Scale) -> dict[float, float]:

@@ -115,12 +115,12 @@ class ModelJudge(Judge):
             prompt = prompt_for(self.spec, case, rubric)
             asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
             try:
-                states, _ = await read_states(
+                read = await read_states(
                     self._states, prompt, rubric, asked=asking.of, deadline=Deadline(seconds=self.spec.deadline)
                 )
             except CallFailedError as error:
                 return error.failure
-        return tuple(states)
+        return read.states
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
@@ -172,6 +172,7 @@ class ModelJudge(Judge):
             criteria=tuple(read[name] for name in rubric.criteria),
             plain=hidden.plain,
             usage=hidden.usage + verdict.usage,
+            engine={"calls": [*hidden.engine, *verdict.engine["calls"]]},
         )
 
     async def _distribution(

@@ -109,8 +109,8 @@ def check_refusal(choice: Any) -> None:
 
 def timings(reply: Any) -> dict[str, float]:
     """The embedded engine's counters; empty for other endpoints."""
-    extra = getattr(reply, "model_extra", None)
-    found = extra.get("timings") if is_mapping(extra) else None
+    told = reply if is_mapping(reply) else getattr(reply, "model_extra", None)
+    found = told.get("timings") if is_mapping(told) else None
     if not is_mapping(found):
         return {}
     return {str(name): float(value) for name, value in found.items() if is_number(value) and abs(value) <= _LARGEST}
@@ -164,14 +164,10 @@ def usage_of(spec: JudgeSpec, reply: Any) -> Usage:
     return Usage(calls=1, prompt_tokens=prompt, cached_tokens=cached, completion_tokens=completion, cost_usd=cost)
 
 
-def usage_of_completion(answer: object) -> Usage:
-    """The same of the embedded engine's own kind of completion."""
-    told = answer.get("timings") if is_mapping(answer) else None
-    known = told if is_mapping(told) else {}
-    cached, computed = (known.get(name) for name in ("cache_n", "prompt_n"))
-    reused = cached if isinstance(cached, int) and 0 <= cached < _LARGEST else 0
-    fresh = computed if isinstance(computed, int) and 0 <= computed < _LARGEST else 0
-    return Usage(calls=1, prompt_tokens=reused + fresh, cached_tokens=reused, completion_tokens=1, cost_usd=0.0)
+def usage_of_completion(counters: Mapping[str, float]) -> Usage:
+    """The same of the embedded engine's own kind of completion, of one token, by its counters."""
+    reused, computed = (max(0, int(counters.get(name, 0))) for name in ("cache_n", "prompt_n"))
+    return Usage(calls=1, prompt_tokens=reused + computed, cached_tokens=reused, completion_tokens=1, cost_usd=0.0)
 
 
 def stored_probabilities(known: str) -> Mapping[str, float]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenward.guards import is_list, is_mapping
+from tenward.judges._verdict import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
     State: TypeAlias = NDArray[np.float32]
     """One number per token that is looked at, their mean 0, in natural logarithms."""
 
-__all__ = ["STATE_NUMBERS", "STATE_VERSION", "mean_state", "pack_state", "state_in", "state_request", "unpack_state"]
+__all__ = [
+    "STATE_NUMBERS",
+    "STATE_VERSION",
+    "ReadState",
+    "mean_state",
+    "pack_state",
+    "state_in",
+    "state_request",
+    "unpack_state",
+]
 
 STATE_VERSION = "2"
 """Part of the key of every stored state; raised whenever what is read of a prompt changes."""
@@ -38,6 +49,16 @@ _LIFT = 60.0
 
 _STORED = "<f2"
 _LEAST = 1e-30
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadState:
+    """The state at the end of a prompt."""
+
+    state: State
+    usage: Usage = field(default_factory=Usage)
+    timings: tuple[Mapping[str, float], ...] = ()
+    """The engine's own counters; empty where the cache held it."""
 
 
 def state_request(prompt: str) -> dict[str, Any]:
