@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from human_rated import read_rated
 from tenward.datasets import DataSet
 from tenward.evaluation import StateOf, fit_head, partial_rank_correlation, rank_correlation
 from tenward.judges import Failure, Judge, ModelJudge, mean_state, pack_state, unpack_state
-from tenward.judges.heads import Head, load_head
+from tenward.judges.heads import Head, HeadFile, load_head
 from tenward.rubrics import Rubric
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def tune(options: argparse.Namespace) -> None:
     groups = sorted({text.group for text in known})
     found: dict[str, list[float]] = {}
     for draw in range(options.draws):
-        order = [groups[place] for place in np.random.default_rng(draw).permutation(len(groups)).tolist()]
+        order = random.Random(draw).sample(groups, len(groups))  # noqa: S311 - a sample, not a secret
         labelled: list[StateOf] = []
         while len(labelled) < options.labels:
             group = order.pop(0)
@@ -205,7 +206,7 @@ def tune(options: argparse.Namespace) -> None:
         fitted = fit_head(labelled, rubric, judge.states(rubric), "draw", least=(10, 2), seed=draw)
         if not fitted.data["criteria"]:
             continue
-        head = Head(load_head_data(fitted.data))
+        head = Head(HeadFile.model_validate(fitted.data))
         for name in head.file.criteria:
             rated = [text for text in rest if name in text.rating]
             said = np.array([head.read(np.asarray(text.state, dtype=np.float64))[name].points for text in rated])
@@ -214,22 +215,15 @@ def tune(options: argparse.Namespace) -> None:
         print(f"{name:<18} {len(rhos)} of {options.draws} draws hold out; Spearman on the rest {np.mean(rhos):.3f}")
 
 
-def load_head_data(data: dict[str, Any]) -> Any:
-    """A head that was just fitted, as it would be loaded."""
-    from tenward.judges.heads import HeadFile
-
-    return HeadFile.model_validate(data)
-
-
 def _interval(said: Array, rating: Array, groups: Sequence[str]) -> tuple[float, float]:
     """95 % bootstrap interval of the rank correlation, over sources."""
     at: dict[str, list[int]] = {}
     for place, group in enumerate(groups):
         at.setdefault(group, []).append(place)
-    names, random = sorted(at), np.random.default_rng(0)
+    names, draws = sorted(at), np.random.default_rng(0)
     drawn: list[float] = []
     for _ in range(_RESAMPLES):
-        chosen = [at[names[one]] for one in random.integers(len(names), size=len(names)).tolist()]
+        chosen = [at[names[one]] for one in draws.integers(len(names), size=len(names)).tolist()]
         places = np.array([place for some in chosen for place in some])
         drawn.append(rank_correlation(said[places], rating[places]))
     low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
