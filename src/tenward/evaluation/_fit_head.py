@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FittedCriterionHead", "FittedHead", "StateOf", "fit_head", "partial_rank_correlation"]
 
-_AXES = 64
+_AXES = 32
 _FOLDS = 10
 _DRAWS = 3
 _LEAST_TEXTS = 30
