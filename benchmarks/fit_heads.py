@@ -5,7 +5,7 @@ Run: python benchmarks/fit_heads.py read DATA --save FILE [--rubric R]       sta
      python benchmarks/fit_heads.py report FILE --rubric R                   the shipped head on states of other texts
      python benchmarks/fit_heads.py tune FILE --rubric R [--labels 50]       what so many labels would gain
 
-States are JSON lines: case, group, ratings by criterion, characters, and one state per question of the rubric. A file
+States are JSON lines: case, group, ratings by criterion, characters, and one state per criterion. A file
 that is there is gone on with. DATA is a data set, or a gzipped file of public ratings that human_rated.py knows.
 """
 

@@ -56,7 +56,7 @@ class HiddenReading:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadStates:
-    """The states of one text, one per question in the rubric's order; their mean is what heads read."""
+    """The states of one text, one per criterion in the rubric's order; their mean is what heads read."""
 
     states: tuple[State, ...]
     usage: Usage
@@ -74,8 +74,8 @@ def states_under(*, model: str, asks: str) -> HeadFor:
 
 
 def state_messages(prompt: Prompt, rubric: Rubric) -> list[list[Message]]:
-    """The prompts at whose ends states are read: every criterion's questions, to be answered with a digit."""
-    return [prompt.asking(probe.question) for name in rubric.criteria for probe in probes_for(rubric, name, "digits")]
+    """The prompts at whose ends states are read: every criterion's first question, to be answered with a digit."""
+    return [prompt.asking(probes_for(rubric, name, "digits")[0].question) for name in rubric.criteria]
 
 
 def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> NDArray[np.float64] | None:

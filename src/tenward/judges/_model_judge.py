@@ -106,7 +106,7 @@ class ModelJudge(Judge):
         return self._under(rubric).head
 
     async def read_states(self, case: Case, rubric: Rubric) -> tuple[State, ...] | Failure:
-        """The states of one text, one per question of the rubric, whose mean heads read; only of an embedded model.
+        """The states of one text, one per criterion, whose mean heads read; only of an embedded model.
 
         Raises:
             SystemicError: No further state could be read either.
