@@ -22,13 +22,13 @@ import numpy as np
 from human_rated import read_rated
 
 from tenward.datasets import DataSet
-from tenward.evaluation import StateOf, fit_head, partial_rank_correlation, rank_correlation
+from tenward.evaluation import StateOf, fit_general, fit_head, partial_rank_correlation, rank_correlation
 from tenward.judges import Failure, Judge, ModelJudge, mean_state, pack_state, unpack_state
 from tenward.judges.heads import Head, HeadFile, load_head
 from tenward.rubrics import Rubric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -137,14 +137,20 @@ def write_heads(options: argparse.Namespace) -> None:
     judge = Judge.load("local")
     assert isinstance(judge, ModelJudge)
     options.folder.mkdir(parents=True, exist_ok=True)
+    kinds = {path.stem: texts(path) for path in sorted(options.states.glob("*.jsonl"))}
+    print("a direction for all kinds, on each when it took no part:", _told(fit_general(kinds).left_out))
     for name, source in SOURCES.items():
-        path = options.states / f"{name}.jsonl"
-        if not path.is_file():
-            print(f"{name}: no states in {path}")
+        if name not in kinds:
+            print(f"{name}: no states in {options.states}")
             continue
-        rubric, known = Rubric.load(name), texts(path)
+        rubric, known = Rubric.load(name), kinds[name]
         groups = len({text.group for text in known})
-        fitted = fit_head(known, rubric, judge.states(rubric), f"{len(known)} {source}")
+        others = {other: texts for other, texts in kinds.items() if other != name}
+        general = fit_general(others) if others else None
+        origin = f"{len(known)} {source}"
+        if others:
+            origin += f"; started from what {' and '.join(others)} have in common"
+        fitted = fit_head(known, rubric, judge.states(rubric), origin, general=general)
         print(f"{name}: {len(known)} texts of {groups} sources, whole off by {fitted.data['error']} points")
         for criterion, one in fitted.criteria.items():
             told = one.data or {}
@@ -152,6 +158,10 @@ def write_heads(options: argparse.Namespace) -> None:
             print(f"  {criterion:<18} {one.why}{given}")
         if fitted.data["criteria"]:
             (options.folder / f"local.{name}.json").write_text(json.dumps(fitted.data) + "\n", encoding="utf-8")
+
+
+def _told(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {number:.2f}" for name, number in numbers.items()) or "–"
 
 
 def report(options: argparse.Namespace) -> None:

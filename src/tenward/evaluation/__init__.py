@@ -13,6 +13,7 @@ from tenward.evaluation._compare import (
 )
 from tenward.evaluation._disagreement import Disagreement, disagreement_in_order, disagreement_in_winner
 from tenward.evaluation._export import result_as_dict, run_as_dict
+from tenward.evaluation._fit_general import GeneralDirection, fit_general
 from tenward.evaluation._fit_head import FittedHead, StateOf, fit_head, partial_rank_correlation
 from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
 from tenward.evaluation._fit_scale import (
@@ -61,6 +62,7 @@ __all__ = [
     "FittedHead",
     "FittedMix",
     "FittedScale",
+    "GeneralDirection",
     "Mean",
     "Plan",
     "Produced",
@@ -96,6 +98,7 @@ __all__ = [
     "disagreement_in_winner",
     "evaluate_case",
     "evaluate_produced",
+    "fit_general",
     "fit_head",
     "fit_mix",
     "fit_scale",

@@ -10,7 +10,7 @@ held-out predictions spreads it as ratings do.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tenward.errors import UsageError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tenward.datasets import Preference
+    from tenward.evaluation._fit_general import GeneralDirection
     from tenward.evaluation._head_regression import Ridge
     from tenward.judges import CriterionScale
     from tenward.judges.heads import Head, HeadFor
@@ -99,6 +100,7 @@ def fit_head(
     *,
     pairs: Sequence[Preference] = (),
     earlier: Head | None = None,
+    general: GeneralDirection | None = None,
     anchors: Literal["ratings", "ladder"] = "ratings",
     least: tuple[int, int] = (_LEAST_TEXTS, _LEAST_GROUPS),
     axes: int = _AXES,
@@ -113,6 +115,7 @@ def fit_head(
         source: What the texts are, under which licence, and who rated them.
         pairs: Which of two texts is better.
         earlier: A head of the same states, from whose weights to start.
+        general: A direction in which better texts of any kind lie, from which to start where no earlier head reads.
         anchors: What the ratings are.
         least: How many rated texts and pairs together, and of how many sources, a criterion needs.
         axes: Principal axes that are kept, at most.
@@ -127,13 +130,16 @@ def fit_head(
     unit = states / np.linalg.norm(states, axis=1, keepdims=True)
     sources = _sources(texts, pairs)
     centre = unit.mean(axis=0)
-    basis = _basis(unit - centre, axes, earlier)
+    begun = _begun(earlier, general)
+    basis = _basis(unit - centre, axes, begun)
     at = (unit - centre) @ basis.T
     where = {text.case: row for row, text in enumerate(texts)}
     known = {
         name: _labelled(name, texts, pairs, at, where, sources, rubric, _start(name, earlier, centre, basis))
         for name in rubric.criteria
     }
+    if general is not None:
+        known = {name: _with_general(one, general, basis, at) for name, one in known.items()}
     counts = {name: (len(one.at) + len(one.apart), len({*one.groups, *one.pair_groups})) for name, one in known.items()}
     enough = [name for name, (count, groups) in counts.items() if count >= least[0] and groups >= least[1]]
     if not enough:
@@ -145,7 +151,7 @@ def fit_head(
         )
     lengths = {text.case: float(text.length) for text in texts}
     found = {name: _criterion(name, known[name], texts, lengths, rubric, seed) for name in enough}
-    distance, residual = _farthest(unit, sources, axes, earlier, seed)
+    distance, residual = _farthest(unit, sources, axes, begun, seed)
     data: dict[str, Any] = {
         "head": rubric.rubric,
         "range": [rubric.scale.lo, rubric.scale.hi],
@@ -181,14 +187,33 @@ def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]
     return [top(text.group) for text in texts]
 
 
-def _basis(around: Array, axes: int, earlier: Head | None) -> Array:
-    """Orthonormal axes: the principal ones, and those along which an earlier head reads."""
+def _begun(earlier: Head | None, general: GeneralDirection | None) -> Array | None:
+    """Directions from which the regressions start; None where there are none."""
+    import numpy as np
+
+    found = [] if earlier is None else [earlier.directions()]
+    found += [] if general is None else [general.direction[np.newaxis]]
+    return np.vstack(found) if found else None
+
+
+def _basis(around: Array, axes: int, begun: Array | None) -> Array:
+    """Orthonormal axes: the principal ones, and those from which the regressions start."""
     import numpy as np
 
     found = np.linalg.svd(around, full_matrices=False)[2][: min(axes, max(len(around) - 1, 1))]
-    if earlier is not None:
-        found = np.linalg.qr(np.vstack([earlier.directions(), found]).T)[0].T
+    if begun is not None:
+        found = np.linalg.qr(np.vstack([begun, found]).T)[0].T
     return np.asarray(found, dtype=np.float64)
+
+
+def _with_general(known: Labelled, general: GeneralDirection, basis: Array, at: Array) -> Labelled:
+    """The same, started from the general direction where no earlier head reads; as wide as the ratings are."""
+    start = basis @ general.direction
+    said = float((at @ start).std())
+    if known.start is not None or said == 0:
+        return known
+    wide = float(known.rating.std()) if len(known.rating) else known.margin
+    return replace(known, start=start * wide / said)
 
 
 def _start(name: str, earlier: Head | None, centre: Array, basis: Array) -> tuple[Array, float] | None:
@@ -338,7 +363,7 @@ def partial_rank_correlation(one: Array, other: Array, given: Array) -> float:
     return max(-1.0, min(1.0, (both - first * second) / math.sqrt(room))) if room > 1e-12 else 0.0
 
 
-def _farthest(unit: Array, sources: Sequence[str], axes: int, earlier: Head | None, seed: int) -> tuple[float, float]:
+def _farthest(unit: Array, sources: Sequence[str], axes: int, begun: Array | None, seed: int) -> tuple[float, float]:
     """How far nearly all texts lie along axes of other sources, in standard deviations of those, and beside them."""
     import numpy as np
 
@@ -347,7 +372,7 @@ def _farthest(unit: Array, sources: Sequence[str], axes: int, earlier: Head | No
     for fold in sorted(set(folds.tolist())):
         rest = folds != fold
         centre = unit[rest].mean(axis=0)
-        basis = _basis(unit[rest] - centre, axes, earlier)
+        basis = _basis(unit[rest] - centre, axes, begun)
         known, fresh = ((unit[which] - centre) @ basis.T for which in (rest, ~rest))
         covariance = shrunk_covariance(known.T @ known, len(known))
         along[~rest] = np.sqrt(np.einsum("ij,jk,ik->i", fresh, np.linalg.inv(covariance), fresh))

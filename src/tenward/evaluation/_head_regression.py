@@ -2,7 +2,7 @@
 
 Each rating is a row, each pair ("this one is better than that one") a row of half the weight, since it has the noise of
 two ratings: the better text is to lie a quarter of the scale above the other. Weights are held back towards a share of
-those of an earlier head, all of them or none. How much, and which share, is chosen by the error on sources left out.
+earlier ones, where there are some. How much, and which share, is chosen by the error on sources left out.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Held", "Labelled", "Ridge", "choose", "held_out", "ridge"]
 
 _FOLDS = 10
-_HELD_BACK = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+_HELD_BACK = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0)
 """Ridge penalties that are tried, as multiples of the mean squared distance of a text from the centre: with 1, the
 prior weighs as much as one text of that distance along each axis."""
+
+_SHARES = (1.0, 0.7, 0.4, 0.2, 0.0)
+"""Of the earlier weights, from which a regression may start."""
 
 _PAIR = 0.5
 
@@ -90,7 +93,7 @@ class Ridge:
     middle: float
     penalty: float
     share: float
-    """Of the earlier head's weights, towards which these are held back: 0 or 1."""
+    """Of the earlier weights, towards which these are held back, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +126,7 @@ def ridge(known: Labelled, penalty: float, share: float) -> Ridge:
 
 def choose(known: Labelled, seed: int) -> Ridge:
     """Fit with the penalty and the share that err least on sources left out."""
-    shares = (0.0,) if known.start is None else (1.0, 0.0)
+    shares = (0.0,) if known.start is None else _SHARES
     tried = [(penalty, share) for share in shares for penalty in _HELD_BACK]
     off = dict.fromkeys(tried, 0.0)
     for left_out in _folds(known, seed, 99):
