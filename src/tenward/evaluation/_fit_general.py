@@ -84,7 +84,7 @@ class _Part:
     unique: Array
     rows: Array
     rating: Array
-    criteria: Mapping[str, tuple[Array, Array]]
+    criteria: Mapping[str, tuple[NDArray[np.int64], Array]]
     """Place of the rated texts, and their ratings, by criterion."""
 
 
@@ -96,7 +96,7 @@ def _part(texts: Sequence[StateOf]) -> _Part | None:
     unique = unit - unit.mean(axis=0)
     rows: list[Array] = []
     ratings: list[Array] = []
-    criteria: dict[str, tuple[Array, Array]] = {}
+    criteria: dict[str, tuple[NDArray[np.int64], Array]] = {}
     for name in dict.fromkeys(name for text in texts for name in text.rating):
         places = np.array([place for place, text in enumerate(texts) if name in text.rating])
         rating = np.array([texts[place].rating[name] for place in places.tolist()], dtype=np.float64)

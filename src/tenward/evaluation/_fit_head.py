@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FittedCriterionHead", "FittedHead", "StateOf", "fit_head", "partial_rank_correlation"]
 
-_AXES = 32
+_AXES = 128
+_SHOWN = 32
+"""Axes that a file keeps, to tell what is unlike the texts it was fitted to."""
+
 _FOLDS = 10
 _DRAWS = 3
 _LEAST_TEXTS = 30
@@ -118,7 +121,7 @@ def fit_head(
         general: A direction in which better texts of any kind lie, from which to start where no earlier head reads.
         anchors: What the ratings are.
         least: How many rated texts and pairs together, and of how many sources, a criterion needs.
-        axes: Principal axes that are kept, at most.
+        axes: Principal axes on which to regress, at most.
         seed: Of the folds.
 
     Raises:
@@ -150,8 +153,10 @@ def fit_head(
             hint=f"`human` holds ratings under the names of the rubric's criteria, {', '.join(rubric.criteria)}",
         )
     lengths = {text.case: float(text.length) for text in texts}
-    found = {name: _criterion(name, known[name], texts, lengths, rubric, seed) for name in enough}
-    distance, residual = _farthest(unit, sources, axes, begun, seed)
+    found = {name: _criterion(name, known[name], basis, texts, lengths, rubric, seed) for name in enough}
+    shown = _basis(unit - centre, min(axes, _SHOWN), begun)
+    seen = (unit - centre) @ shown.T
+    distance, residual = _farthest(unit, sources, min(axes, _SHOWN), begun, seed)
     data: dict[str, Any] = {
         "head": rubric.rubric,
         "range": [rubric.scale.lo, rubric.scale.hi],
@@ -160,10 +165,10 @@ def fit_head(
         "anchors": anchors,
         "error": _error_of_sum(texts, found, rubric),
         "dimensions": states.shape[1],
-        "axes": len(basis),
+        "axes": len(shown),
         "centre": packed(centre),
-        "basis": packed(basis),
-        "seen": packed(at.T @ at),
+        "basis": packed(shown),
+        "seen": packed(seen.T @ seen),
         "texts": len(texts),
         "distance": round(distance, 6),
         "residual": round(residual, 6),
@@ -268,6 +273,7 @@ def _error_of_sum(texts: Sequence[StateOf], found: Mapping[str, FittedCriterionH
 def _criterion(
     name: str,
     known: Labelled,
+    basis: Array,
     texts: Sequence[StateOf],
     lengths: Mapping[str, float],
     rubric: Rubric,
@@ -279,7 +285,7 @@ def _criterion(
     apart = np.mean([one.apart for one in draws], axis=0)
     fitted = choose(known, seed)
     if not len(known.at):
-        return _of_pairs(known, fitted, apart)
+        return _of_pairs(known, basis, fitted, apart)
     rated = [text for text in texts if name in text.rating]
     rating, lo, hi = known.rating, float(rubric.scale.lo), float(rubric.scale.hi)
     said = np.mean([one.points for one in draws], axis=0)
@@ -297,6 +303,7 @@ def _criterion(
     length = np.array([lengths[text.case] for text in rated])
     data = _data(
         known,
+        basis,
         fitted,
         error,
         constant_error=round(alone, 3),
@@ -315,24 +322,24 @@ def _criterion(
     return FittedCriterionHead(data=data, why=why, points=points, apart=apart.tolist())
 
 
-def _of_pairs(known: Labelled, fitted: Ridge, apart: Array) -> FittedCriterionHead:
+def _of_pairs(known: Labelled, basis: Array, fitted: Ridge, apart: Array) -> FittedCriterionHead:
     """Of a criterion of which only pairs are known."""
     right = float((apart > 0).mean())
     why = f"{right:.0%} of the pairs of sources that took no part in the right order"
     if right <= 0.5:
         return FittedCriterionHead(data=None, why=f"only {why}", points={}, apart=apart.tolist())
     error = math.sqrt(float(((known.margin - apart) ** 2).mean()) / 2)
-    data = _data(known, fitted, error, constant_error=round(known.margin / math.sqrt(2), 3), pairs=len(apart))
+    data = _data(known, basis, fitted, error, constant_error=round(known.margin / math.sqrt(2), 3), pairs=len(apart))
     return FittedCriterionHead(data=data, why=why, points={}, apart=apart.tolist())
 
 
-def _data(known: Labelled, fitted: Ridge, error: float, **figures: Any) -> dict[str, Any]:
+def _data(known: Labelled, basis: Array, fitted: Ridge, error: float, **figures: Any) -> dict[str, Any]:
     """One criterion as the file has it."""
-    count, axes = len(known.at) + len(known.apart), known.at.shape[1]
+    count, axes = len(known.at) + len(known.apart), min(known.at.shape[1], _SHOWN)
     # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
     noise = max(error * math.sqrt(max(0.25, 1 - axes / (2 * count))), 1e-3)
     return {
-        "weights": packed(fitted.weights),
+        "weights": packed(basis.T @ fitted.weights),
         "middle": round(fitted.middle, 6),
         "noise": round(noise, 6),
         "prior": round(noise / math.sqrt(max(fitted.penalty * known.spread, 1e-12)), 6),

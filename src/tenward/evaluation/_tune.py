@@ -330,14 +330,14 @@ def _told(
 
 
 def _carry_over(data: dict[str, Any], earlier: Head) -> None:
-    """Put what an earlier head reads, and the new one does not, along the new one's axes."""
-    centre, basis = unpacked(data["centre"]), unpacked(data["basis"]).reshape(data["axes"], -1)
+    """Put what an earlier head reads, and the new one does not, around the new one's centre."""
+    centre = unpacked(data["centre"])
     for name, one in earlier.file.criteria.items():
         if name not in data["criteria"]:
             direction, middle = earlier.linear(name)
             kept = one.model_dump(mode="json", exclude_none=True)
             data["criteria"][name] = {
                 **kept,
-                "weights": packed(basis @ direction),
+                "weights": packed(direction),
                 "middle": round(middle + float(direction @ centre), 6),
             }

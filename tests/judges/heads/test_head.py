@@ -56,7 +56,7 @@ def made(seed: int = 0, **changed: Any) -> tuple[dict[str, Any], np.ndarray[Any,
         "residual": 0.1,
         "criteria": {
             "a": {
-                "weights": packed(weights),
+                "weights": packed(basis.T @ weights),
                 "middle": float(ratings.mean()),
                 "noise": noise,
                 "prior": prior,

@@ -51,10 +51,10 @@ class HeadFor(Document):
 
 
 class HeadCriterion(Document):
-    """One criterion: points as a weighted sum of the state's coordinates, and how well that does."""
+    """One criterion: points as a weighted sum of the state's numbers, and how well that does."""
 
     weights: _Packed
-    """One per axis, for coordinates around the centre."""
+    """One per dimension, of a state of length 1 around the centre."""
 
     middle: float
     """Points at the centre."""
@@ -114,7 +114,7 @@ class HeadFile(Document):
     """Numbers of a state."""
 
     axes: Annotated[int, Field(ge=1, le=512)]
-    """Coordinates that are read of a state of length 1."""
+    """Directions in which the texts differ most; what a head does not know is told by coordinates along them."""
 
     centre: _Packed
     """Mean of the states it was fitted to, each of length 1; one number per dimension."""
@@ -160,7 +160,7 @@ class HeadFile(Document):
         for name, size in sizes.items():
             _require_numbers(name, getattr(self, name), size)
         for name, one in self.criteria.items():
-            _require_numbers(f"criteria.{name}.weights", one.weights, self.axes)
+            _require_numbers(f"criteria.{name}.weights", one.weights, self.dimensions)
         return self
 
 

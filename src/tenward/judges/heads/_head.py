@@ -1,7 +1,8 @@
 """What a head says of a state: points, how sure it is, and whether the state is one of those it knows.
 
-Each criterion is a Bayesian linear regression on the state's coordinates (Bishop, *Pattern Recognition and Machine
-Learning*, 2006, section 3.3): weights have a normal prior around 0, ratings a normal error around the weighted sum.
+Each criterion is a Bayesian linear regression (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 3.3):
+weights have a normal prior, ratings a normal error around the weighted sum. How far the weights are known is kept along
+the axes on which the texts differ most.
 """
 
 from __future__ import annotations
@@ -66,8 +67,7 @@ class Head:
 
     def linear(self, criterion: str) -> tuple[Array, float]:
         """What is summed for a criterion, before any map: weights of a state of length 1, and what is added."""
-        weights, _ = self._criteria[criterion]
-        direction = self._basis.T @ weights
+        direction, _ = self._criteria[criterion]
         return direction, self.file.criteria[criterion].middle - float(direction @ self._centre)
 
     def coordinates(self, state: Array) -> tuple[Array, float]:
@@ -95,12 +95,15 @@ class Head:
 
     def read(self, state: Array) -> Mapping[str, HeadReading]:
         """Points and spread per criterion, whether or not the state lies inside."""
+        import numpy as np
+
         at, _ = self.coordinates(state)
+        around = state / float(np.linalg.norm(state)) - self._centre
         lo, hi = map(float, self.file.range)
         found: dict[str, HeadReading] = {}
         for name, one in self.file.criteria.items():
             weights, unknown = self._criteria[name]
-            linear = min(max(one.middle + float(weights @ at), lo), hi)
+            linear = min(max(one.middle + float(weights @ around), lo), hi)
             spread = math.sqrt(one.noise**2 + max(0.0, float(at @ unknown @ at)))
             points = linear if one.scale is None else one.scale.points(linear, lo, hi)
             found[name] = HeadReading(points=points, linear=linear, spread=spread)
