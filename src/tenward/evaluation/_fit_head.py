@@ -48,7 +48,11 @@ _ROUNDING = 0.01
 """How far half precision may put a state of length 1 beside the axes it lies on."""
 
 _KNOWN = 0.99
-"""Share of texts of sources that took no part that lie inside."""
+"""Share of texts of sources that took no part that lie no farther than the limits are counted from."""
+
+_ROOM = 3.0
+"""How many times as far a text may lie. Empty praise, half a text and orders to the judge lie up to twice as far, and a
+head reads them low, as it should, where the plain reading does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -371,7 +375,7 @@ def partial_rank_correlation(one: Array, other: Array, given: Array) -> float:
 
 
 def _farthest(unit: Array, sources: Sequence[str], axes: int, begun: Array | None, seed: int) -> tuple[float, float]:
-    """How far nearly all texts lie along axes of other sources, in standard deviations of those, and beside them."""
+    """How far texts may lie along axes of other sources, in standard deviations of those, and beside them."""
     import numpy as np
 
     folds = fold_of_units(sources, max(2, min(_FOLDS, len(set(sources)))), np.random.default_rng([seed, 7]))
@@ -384,4 +388,5 @@ def _farthest(unit: Array, sources: Sequence[str], axes: int, begun: Array | Non
         covariance = shrunk_covariance(known.T @ known, len(known))
         along[~rest] = np.sqrt(np.einsum("ij,jk,ik->i", fresh, np.linalg.inv(covariance), fresh))
         beside[~rest] = np.linalg.norm(unit[~rest] - centre - fresh @ basis, axis=1)
-    return float(np.quantile(along, _KNOWN)), max(float(np.quantile(beside, _KNOWN)), _ROUNDING)
+    nearly_all = float(np.quantile(along, _KNOWN)), max(float(np.quantile(beside, _KNOWN)), _ROUNDING)
+    return _ROOM * nearly_all[0], _ROOM * nearly_all[1]
