@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SOURCE_CHARS = 1000
 _CELLS = 41
 
 
@@ -75,7 +74,7 @@ def command(
         tenward judge tune local --rubric my-rubric --dataset rated.jsonl
         tenward judge tune local --rubric my-rubric --dataset mine.jsonl --pairs pairs.jsonl
     """  # noqa: D301 - click looks for the backspace character itself
-    from tenward.evaluation import Store, check_labels
+    from tenward.evaluation import SOURCE_CHARS, Store, check_labels
 
     library = Library.discover()
     loaded = Rubric.load(rubric, library=library)
@@ -85,8 +84,8 @@ def command(
             f"judge {who.name} gives no states, expected one with read: hidden",
             hint="such as local; what the readings of any judge mean is fitted by tenward judge scale",
         )
-    if source is not None and not 0 < len(source) <= _SOURCE_CHARS:
-        raise UsageError(f"--source: found {len(source)} characters, expected 1 to {_SOURCE_CHARS}")
+    if source is not None and not 0 < len(source) <= SOURCE_CHARS:
+        raise UsageError(f"--source: found {len(source)} characters, expected 1 to {SOURCE_CHARS}")
     data = DataSet.load(dataset, library=library)
     announce_files(library, loaded, rubric, judge)
     cases = list(data.cases(None if split == "all" else "dev" if split == "dev" else "sealed"))
