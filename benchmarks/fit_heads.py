@@ -23,8 +23,8 @@ from human_rated import read_rated
 
 from tenward.datasets import DataSet
 from tenward.evaluation import StateOf, fit_general, fit_head, partial_rank_correlation, rank_correlation
-from tenward.judges import Failure, Judge, ModelJudge, mean_state, pack_state, unpack_state
-from tenward.judges.heads import Head, HeadFile, load_head
+from tenward.judges import Failure, Judge, ModelJudge, pack_state, unpack_state
+from tenward.judges.heads import Head, HeadFile, TextState, load_head
 from tenward.rubrics import Rubric
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def _read(cases: Sequence[Case], rubric: Rubric, save: Path) -> None:
                 "group": case.group or case.id,
                 "human": dict(case.human),
                 "length": len(case.output),
-                "states": [pack_state(state) for state in states],
+                "states": [pack_state(state) for state in states.values()],
             }
             file.write(json.dumps(row) + "\n")
             file.flush()
@@ -118,13 +118,15 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def texts(path: Path) -> list[StateOf]:
+def texts(path: Path, rubric: Rubric) -> list[StateOf]:
     """What was read and rated."""
     return [
         StateOf(
             case=row["case"],
             group=row["group"],
-            state=mean_state(unpack_state(state) for state in row["states"]),
+            state=TextState.of(
+                {name: unpack_state(state) for name, state in zip(rubric.criteria, row["states"], strict=True)}
+            ),
             rating=row["human"],
             length=row["length"],
         )
@@ -137,7 +139,7 @@ def write_heads(options: argparse.Namespace) -> None:
     judge = Judge.load("local")
     assert isinstance(judge, ModelJudge)
     options.folder.mkdir(parents=True, exist_ok=True)
-    kinds = {path.stem: texts(path) for path in sorted(options.states.glob("*.jsonl"))}
+    kinds = {path.stem: texts(path, Rubric.load(path.stem)) for path in sorted(options.states.glob("*.jsonl"))}
     print("a direction for all kinds, on each when it took no part:", _told(fit_general(kinds).left_out))
     for name, source in SOURCES.items():
         if name not in kinds:
@@ -166,18 +168,17 @@ def _told(numbers: Mapping[str, float]) -> str:
 
 def report(options: argparse.Namespace) -> None:
     """Print what the shipped head makes of rated texts: their order, given length too, and their scale."""
-    rubric, known = Rubric.load(options.rubric), texts(options.states)
+    rubric = Rubric.load(options.rubric)
+    known = texts(options.states, rubric)
     path = Path("judges/heads") / f"local.{rubric.rubric.partition('/')[0]}.json"
     head = Head(load_head(path))
-    states = [np.asarray(text.state, dtype=np.float64) for text in known]
-    inside = sum(map(head.is_inside, states))
+    inside = sum(head.is_inside(text.state) for text in known)
     print(f"{rubric.rubric}: {len(known)} texts of {len({text.group for text in known})} sources, {inside} inside")
     heads = ("n", "Spearman", "95 %", "given length", "length", "sd ratio", "bias", "within 1 sd")
     print(f"{'criterion':<18}" + "".join(f"{one:>14}" for one in heads))
     every: list[tuple[float, float]] = []
     for name in head.file.criteria:
-        pairs = zip(known, states, strict=True)
-        rated = [(text, head.read(state)[name]) for text, state in pairs if name in text.rating]
+        rated = [(text, head.read(text.state)[name]) for text in known if name in text.rating]
         rating = np.array([text.rating[name] for text, _ in rated])
         said = np.array([reading.points for _, reading in rated])
         length = np.array([float(text.length) for text, _ in rated])
@@ -201,7 +202,8 @@ def report(options: argparse.Namespace) -> None:
 
 def tune(options: argparse.Namespace) -> None:
     """Print how heads that were fitted to a few labelled texts order the others; labels come from whole sources."""
-    rubric, known = Rubric.load(options.rubric), texts(options.states)
+    rubric = Rubric.load(options.rubric)
+    known = texts(options.states, rubric)
     judge = Judge.load("local")
     assert isinstance(judge, ModelJudge)
     groups = sorted({text.group for text in known})
@@ -219,7 +221,7 @@ def tune(options: argparse.Namespace) -> None:
         head = Head(HeadFile.model_validate(fitted.data))
         for name in head.file.criteria:
             rated = [text for text in rest if name in text.rating]
-            said = np.array([head.read(np.asarray(text.state, dtype=np.float64))[name].points for text in rated])
+            said = np.array([head.read(text.state)[name].points for text in rated])
             found.setdefault(name, []).append(rank_correlation(said, np.array([text.rating[name] for text in rated])))
     for name, rhos in found.items():
         print(f"{name:<18} {len(rhos)} of {options.draws} draws hold out; Spearman on the rest {np.mean(rhos):.3f}")

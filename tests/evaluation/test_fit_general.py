@@ -5,7 +5,7 @@ import pytest
 
 from tenward.errors import UsageError
 from tenward.evaluation import StateOf, fit_general, fit_head, rank_correlation
-from tenward.judges.heads import Head, HeadFile, HeadFor
+from tenward.judges.heads import Head, HeadFile, HeadFor, TextState
 from tenward.rubrics import Rubric
 
 DIMENSIONS = 80
@@ -24,7 +24,15 @@ def kind(seed: int, *, count: int = 80, names: tuple[str, ...] = ("a", "b"), sca
         good, rest = draw.normal(), draw.normal(size=25)
         state = centre + 1.2 * good * GOOD + rest @ OTHER
         rating = {name: scale * (good + 0.7 * draw.normal()) for name in names}
-        found.append(StateOf(case=f"{seed}-{number}", group=f"g{number % 20}", state=state, rating=rating, length=9))
+        found.append(
+            StateOf(
+                case=f"{seed}-{number}",
+                group=f"g{number % 20}",
+                state=TextState.of({"a": state}),
+                rating=rating,
+                length=9,
+            )
+        )
     return found
 
 
@@ -34,7 +42,7 @@ def test_it_orders_texts_of_a_kind_it_never_saw() -> None:
     assert set(found.left_out) == {"one", "two", "three"}
     assert min(found.left_out.values()) > 0.4
     fresh = kind(4)
-    said = np.array([np.asarray(text.state) @ found.direction for text in fresh])
+    said = np.array([text.state.mean @ found.direction for text in fresh])
     assert rank_correlation(said, np.array([text.rating["a"] for text in fresh])) > 0.5
 
 
@@ -47,7 +55,7 @@ def test_a_head_of_few_labels_gains_by_it() -> None:
     def order(**more: object) -> float:
         fitted = fit_head(few, RUBRIC, FOR, "Made up.", **more)  # type: ignore[arg-type]
         head = Head(HeadFile.model_validate(fitted.data))
-        said = [head.read(np.asarray(text.state))["a"].linear for text in rest]
+        said = [head.read(text.state)["a"].linear for text in rest]
         return rank_correlation(np.array(said), np.array([text.rating["a"] for text in rest]))
 
     assert order(general=general) > order() + 0.05

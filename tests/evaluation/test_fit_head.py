@@ -5,7 +5,7 @@ import pytest
 
 from tenward.errors import UsageError
 from tenward.evaluation._fit_head import StateOf, fit_head, partial_rank_correlation
-from tenward.judges.heads import Head, HeadFile, HeadFor
+from tenward.judges.heads import Head, HeadFile, HeadFor, TextState
 from tenward.rubrics import Rubric
 
 RUBRIC = Rubric.parse("rubric: r/v1\nabout: Good?\ncriteria:\n  a: Is it a?\n  b: Is it b?\n")
@@ -27,7 +27,7 @@ def texts(count: int = 120, *, groups: int = 30, noise: float = 0.5, seed: int =
             StateOf(
                 case=f"c{number}",
                 group=f"g{number % groups}",
-                state=state,
+                state=TextState.of({"a": state}),
                 rating={"a": rating, "b": float(draw.integers(1, 6))},
                 length=int(draw.integers(50, 500)),
             )
@@ -39,14 +39,14 @@ def test_a_head_orders_fresh_texts_and_says_how_far_it_is_off() -> None:
     """On texts of other sources the points follow the ratings as the file's figures promise, with their spread."""
     head = Head(HeadFile.model_validate(fit_head(texts(), RUBRIC, FOR, "Made up.").data))
     fresh = texts(300, seed=2)
-    points = np.array([head.read(np.asarray(text.state))["a"].points for text in fresh])
+    points = np.array([head.read(text.state)["a"].points for text in fresh])
     rating = np.array([text.rating["a"] for text in fresh])
     one = head.file.criteria["a"]
     assert one.error < 0.8 * one.constant_error
     assert np.corrcoef(points, rating)[0, 1] > 0.75
     assert np.sqrt(((points - rating) ** 2).mean()) == pytest.approx(one.error, abs=0.25)
     assert 0.6 < points.std() / rating.std() < 1.2
-    assert sum(head.is_inside(np.asarray(text.state)) for text in fresh) > 270
+    assert sum(head.is_inside(text.state) for text in fresh) > 270
 
 
 def test_the_spread_holds_the_share_of_ratings_that_it_should() -> None:
@@ -54,7 +54,7 @@ def test_the_spread_holds_the_share_of_ratings_that_it_should() -> None:
     head = Head(HeadFile.model_validate(fit_head(texts(), RUBRIC, FOR, "Made up.").data))
     off = [
         abs(text.rating["a"] - reading.points) / reading.spread
-        for text, reading in ((text, head.read(np.asarray(text.state))["a"]) for text in texts(300, seed=3))
+        for text, reading in ((text, head.read(text.state)["a"]) for text in texts(300, seed=3))
     ]
     assert 0.55 < np.mean(np.array(off) < 1) < 0.9
     assert np.mean(np.array(off) < 2) > 0.9

@@ -16,7 +16,7 @@ from tenward.evaluation._fit_head import StateOf, fit_head
 from tenward.judges import Calls, JudgeSpec, ModelJudge, lend_calls
 from tenward.judges._hidden import OUTSIDE
 from tenward.judges._state import STATE_NUMBERS
-from tenward.judges.heads import HeadShelf, head_digest
+from tenward.judges.heads import HeadShelf, TextState, head_digest
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 from tenward.testing import Logprobs, State, Status, StubServer
@@ -84,7 +84,15 @@ class Embedded:
             rating = {"clarity": 3 + 0.8 * hidden[0], "tests": 3 + 0.8 * hidden[1]}
             said = {name: float(np.clip(rating[name], 1, 5)) for name in names}
             state = as_read(state_of(*hidden, noise=number))
-            texts.append(StateOf(case=f"c{number}", group=f"g{number % 25}", state=state, rating=said, length=9))
+            texts.append(
+                StateOf(
+                    case=f"c{number}",
+                    group=f"g{number % 25}",
+                    state=TextState.of(dict.fromkeys(rubric.criteria, state)),
+                    rating=said,
+                    length=9,
+                )
+            )
         fitted = fit_head(texts, rubric, self.judge().states(rubric), "Made up.")
         path = self.folder / "e.test.json"
         path.write_text(json.dumps(fitted.data), encoding="utf-8")

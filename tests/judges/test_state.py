@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenward.judges._state import STATE_NUMBERS, mean_state, pack_state, state_in, state_request, unpack_state
+from tenward.judges._state import STATE_NUMBERS, pack_state, state_in, state_request, unpack_state
 
 TOKENS = [token for token, _ in state_request("Good?")["logit_bias"]]
 
@@ -69,9 +69,3 @@ def test_a_damaged_state_is_refused(packed: str) -> None:
     """A cache that was cut or changed is asked again, not believed."""
     with pytest.raises(ValueError, match=r"."):
         unpack_state(packed)
-
-
-def test_a_mean_of_states_weighs_them_alike() -> None:
-    """Each counts by its direction, however long it is."""
-    one, other = np.array([3.0, 0.0], dtype=np.float32), np.array([0.0, 0.5], dtype=np.float32)
-    assert np.allclose(mean_state([one, other]), [0.5, 0.5])

@@ -91,8 +91,7 @@ class _Part:
 def _part(texts: Sequence[StateOf]) -> _Part | None:
     import numpy as np
 
-    states = np.array([text.state for text in texts], dtype=np.float64).reshape(len(texts), -1)
-    unit = states / np.linalg.norm(states, axis=1, keepdims=True)
+    unit = np.array([text.state.mean for text in texts])
     unique = unit - unit.mean(axis=0)
     rows: list[Array] = []
     ratings: list[Array] = []

@@ -1,21 +1,23 @@
 """Fit a head: from states of rated texts, or of pairs, to points per criterion, checked on sources that took no part.
 
-The states, each of length 1, are reduced to their principal axes, on which each criterion is a ridge regression; with
-an earlier head, its weights are axes too, and the regression starts from them. How much it is held back, the noise of
-ratings and every figure come of cross-validation by source; the figures of one in which even that choice was made
-without the texts they are of (nested). What a ridge says is drawn towards the middle, so a map that was fitted to
-held-out predictions spreads it as ratings do.
+The states, each of length 1, are reduced to their principal axes, on which, with nearness to some of the texts, each
+criterion is a ridge regression; with an earlier head, its weights are axes too, and the regression starts from them.
+How much it is held back, the noise of ratings and every figure come of cross-validation by source; the figures of one
+in which even that choice was made without the texts they are of (nested). What a ridge says is drawn towards the
+middle, so a map that was fitted to held-out predictions spreads it as ratings do.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tenward.errors import UsageError
 from tenward.evaluation._fit_scale import Rated, fit_scale
-from tenward.evaluation._folds import fold_of_units, rank_correlation
+from tenward.evaluation._folds import fold_of_units, mean_ranks, rank_correlation
+from tenward.evaluation._head_features import MANY, OWN_SHARES, directions_begun, fresh_bends, orthonormal, view
 from tenward.evaluation._head_regression import Labelled, choose, held_out
 from tenward.judges.heads import head_digest, packed, shrunk_covariance
 
@@ -27,21 +29,25 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Preference
     from tenward.evaluation._fit_general import GeneralDirection
+    from tenward.evaluation._head_features import View
     from tenward.evaluation._head_regression import Ridge
     from tenward.judges import CriterionScale
-    from tenward.judges.heads import Head, HeadFor
+    from tenward.judges.heads import Bends, Head, HeadFor, TextState
     from tenward.rubrics import Rubric
 
     Array: TypeAlias = NDArray[np.float64]
 
 __all__ = ["FittedCriterionHead", "FittedHead", "StateOf", "fit_head", "partial_rank_correlation"]
 
+_NORMAL = NormalDist()
 _AXES = 128
 _SHOWN = 32
 """Axes that a file keeps, to tell what is unlike the texts it was fitted to."""
 
 _FOLDS = 10
 _DRAWS = 3
+"""Cross-validations whose mean is told; of many texts one is steady enough."""
+
 _LEAST_TEXTS = 30
 _LEAST_GROUPS = 8
 _ROUNDING = 0.01
@@ -63,7 +69,7 @@ class StateOf:
     group: str
     """Its source; texts of one are never on both sides of a cross-validation."""
 
-    state: Sequence[float] | NDArray[np.floating[Any]]
+    state: TextState
     rating: Mapping[str, float]
     """On the rubric's scale; criteria may be missing."""
 
@@ -133,21 +139,20 @@ def fit_head(
     """
     import numpy as np
 
-    states = np.array([text.state for text in texts], dtype=np.float64).reshape(len(texts), -1)
-    unit = states / np.linalg.norm(states, axis=1, keepdims=True)
+    states = [text.state for text in texts]
+    unit = np.array([state.mean for state in states])
     sources = _sources(texts, pairs)
-    centre = unit.mean(axis=0)
-    begun = _begun(earlier, general)
-    basis = _basis(unit - centre, axes, begun)
-    at = (unit - centre) @ basis.T
+    begun = directions_begun(earlier, general)
+    bends = fresh_bends(unit, seed) if earlier is None or earlier.bends is None else earlier.bends
     where = {text.case: row for row, text in enumerate(texts)}
+    looked = {name: _views(name, states, rubric, axes, begun, bends, earlier) for name in rubric.criteria}
     known = {
-        name: _labelled(name, texts, pairs, at, where, sources, rubric, _start(name, earlier, centre, basis))
-        for name in rubric.criteria
+        name: [_labelled(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
+        for name, several in looked.items()
     }
-    if general is not None:
-        known = {name: _with_general(one, general, basis, at) for name, one in known.items()}
-    counts = {name: (len(one.at) + len(one.apart), len({*one.groups, *one.pair_groups})) for name, one in known.items()}
+    counts = {
+        name: (len(one.at) + len(one.apart), len({*one.groups, *one.pair_groups})) for name, (one, *_) in known.items()
+    }
     enough = [name for name, (count, groups) in counts.items() if count >= least[0] and groups >= least[1]]
     if not enough:
         most = max(counts.values(), default=(0, 0))
@@ -157,8 +162,9 @@ def fit_head(
             hint=f"`human` holds ratings under the names of the rubric's criteria, {', '.join(rubric.criteria)}",
         )
     lengths = {text.case: float(text.length) for text in texts}
-    found = {name: _criterion(name, known[name], basis, texts, lengths, rubric, seed) for name in enough}
-    shown = _basis(unit - centre, min(axes, _SHOWN), begun)
+    centre = unit.mean(axis=0)
+    shown = orthonormal(unit - centre, min(axes, _SHOWN), begun)
+    found = {name: _criterion(name, known[name], looked[name], centre, texts, lengths, rubric, seed) for name in enough}
     seen = (unit - centre) @ shown.T
     distance, residual = _farthest(unit, sources, min(axes, _SHOWN), begun, seed)
     data: dict[str, Any] = {
@@ -168,7 +174,7 @@ def fit_head(
         "source": source,
         "anchors": anchors,
         "error": _error_of_sum(texts, found, rubric),
-        "dimensions": states.shape[1],
+        "dimensions": len(centre),
         "axes": len(shown),
         "centre": packed(centre),
         "basis": packed(shown),
@@ -178,7 +184,29 @@ def fit_head(
         "residual": round(residual, 6),
         "criteria": {name: one.data for name, one in found.items() if one.data is not None},
     }
+    if bends is not None:
+        data["bends"] = {
+            "count": len(bends.landmarks),
+            "landmarks": packed(bends.landmarks),
+            "width": bends.width,
+        }
     return FittedHead(data={**data, "hash": head_digest(data)}, criteria=found)
+
+
+def _views(
+    name: str,
+    states: Sequence[TextState],
+    rubric: Rubric,
+    axes: int,
+    begun: Array | None,
+    bends: Bends | None,
+    earlier: Head | None,
+) -> list[View]:
+    """The ways to look at texts for a criterion; with an earlier head that reads it, its own."""
+    shares: Sequence[float] = OWN_SHARES if len(rubric.criteria) > 1 and len(states) >= MANY else (0.0,)
+    if earlier is not None and name in earlier.file.criteria:
+        shares = (earlier.file.criteria[name].own,)
+    return [view(name, own, states, axes=axes, begun=begun, bends=bends) for own in shares]
 
 
 def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]:
@@ -196,68 +224,60 @@ def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]
     return [top(text.group) for text in texts]
 
 
-def _begun(earlier: Head | None, general: GeneralDirection | None) -> Array | None:
-    """Directions from which the regressions start; None where there are none."""
-    import numpy as np
-
-    found = [] if earlier is None else [earlier.directions()]
-    found += [] if general is None else [general.direction[np.newaxis]]
-    return np.vstack(found) if found else None
-
-
-def _basis(around: Array, axes: int, begun: Array | None) -> Array:
-    """Orthonormal axes: the principal ones, and those from which the regressions start."""
-    import numpy as np
-
-    found = np.linalg.svd(around, full_matrices=False)[2][: min(axes, max(len(around) - 1, 1))]
-    if begun is not None:
-        found = np.linalg.qr(np.vstack([begun, found]).T)[0].T
-    return np.asarray(found, dtype=np.float64)
-
-
-def _with_general(known: Labelled, general: GeneralDirection, basis: Array, at: Array) -> Labelled:
-    """The same, started from the general direction where no earlier head reads; as wide as the ratings are."""
-    start = basis @ general.direction
-    said = float((at @ start).std())
-    if known.start is not None or said == 0:
-        return known
-    wide = float(known.rating.std()) if len(known.rating) else known.margin
-    return replace(known, start=start * wide / said)
-
-
-def _start(name: str, earlier: Head | None, centre: Array, basis: Array) -> tuple[Array, float] | None:
-    """An earlier head's weights along these axes, and what it says at their centre."""
-    if earlier is None or name not in earlier.file.criteria:
-        return None
-    direction, middle = earlier.linear(name)
-    return basis @ direction, middle + float(direction @ centre)
-
-
 def _labelled(
     name: str,
     texts: Sequence[StateOf],
     pairs: Sequence[Preference],
-    at: Array,
+    looked: View,
     where: Mapping[str, int],
     sources: Sequence[str],
     rubric: Rubric,
-    start: tuple[Array, float] | None,
+    earlier: Head | None,
+    general: GeneralDirection | None,
 ) -> Labelled:
     import numpy as np
 
     rows = [row for row, text in enumerate(texts) if name in text.rating]
     ours = [(where[pair.better], where[pair.worse]) for pair in pairs if pair.criterion in {"", name}]
     lo, hi = rubric.scale.lo, rubric.scale.hi
-    return Labelled(
+    at = looked.at
+    rating = np.array([texts[row].rating[name] for row in rows], dtype=np.float64)
+    known = Labelled(
         at=at[rows],
-        rating=np.array([texts[row].rating[name] for row in rows], dtype=np.float64),
+        rating=rating,
+        target=_spread_out(rating) if len(rows) >= MANY else rating,
         groups=[sources[row] for row in rows],
         apart=at[[better for better, _ in ours]] - at[[worse for _, worse in ours]],
         pair_groups=[sources[better] for better, _ in ours],
         margin=(hi - lo) / 4,
-        start=None if start is None else start[0],
-        start_middle=(lo + hi) / 2 if start is None else start[1],
+        start=None,
+        start_middle=(lo + hi) / 2,
     )
+    if earlier is not None and name in earlier.file.criteria:
+        direction, middle = earlier.linear(name)
+        start = looked.start(direction, earlier.bent(name))
+        return replace(known, start=start, start_middle=middle + float(direction @ looked.centre))
+    if general is None:
+        return known
+    start = looked.start(general.direction, None)
+    said = float((at @ start).std())
+    wide = float(known.rating.std()) if rows else known.margin  # the general direction is as wide as the ratings
+    return replace(known, start=start * wide / said) if said else known
+
+
+def _spread_out(rating: Array) -> Array:
+    """Ratings half-way to a normal spread as wide as theirs (van der Waerden's scores).
+
+    Where most texts have the highest rating, the few lowest ones would decide all.
+    """
+    import numpy as np
+
+    if rating.std() == 0:
+        return rating
+    shares = mean_ranks(rating) / len(rating) + 0.5
+    scores = np.array([_NORMAL.inv_cdf(share) for share in shares.tolist()])
+    spread = rating.mean() + (scores - scores.mean()) * float(rating.std() / scores.std())
+    return np.asarray((rating + spread) / 2, dtype=np.float64)
 
 
 def _error_of_sum(texts: Sequence[StateOf], found: Mapping[str, FittedCriterionHead], rubric: Rubric) -> float | None:
@@ -276,8 +296,9 @@ def _error_of_sum(texts: Sequence[StateOf], found: Mapping[str, FittedCriterionH
 
 def _criterion(
     name: str,
-    known: Labelled,
-    basis: Array,
+    views: Sequence[Labelled],
+    looked: Sequence[View],
+    centre: Array,
     texts: Sequence[StateOf],
     lengths: Mapping[str, float],
     rubric: Rubric,
@@ -285,11 +306,12 @@ def _criterion(
 ) -> FittedCriterionHead:
     import numpy as np
 
-    draws = [held_out(known, seed, draw) for draw in range(_DRAWS)]
+    draws = [held_out(views, seed, draw) for draw in range(1 if len(texts) >= MANY else _DRAWS)]
     apart = np.mean([one.apart for one in draws], axis=0)
-    fitted = choose(known, seed)
+    place, ridge = choose(views, seed)
+    known, fitted = views[place], _Fitted(ridge, looked[place], centre)
     if not len(known.at):
-        return _of_pairs(known, basis, fitted, apart)
+        return _of_pairs(known, fitted, apart)
     rated = [text for text in texts if name in text.rating]
     rating, lo, hi = known.rating, float(rubric.scale.lo), float(rubric.scale.hi)
     said = np.mean([one.points for one in draws], axis=0)
@@ -307,7 +329,6 @@ def _criterion(
     length = np.array([lengths[text.case] for text in rated])
     data = _data(
         known,
-        basis,
         fitted,
         error,
         constant_error=round(alone, 3),
@@ -326,27 +347,42 @@ def _criterion(
     return FittedCriterionHead(data=data, why=why, points=points, apart=apart.tolist())
 
 
-def _of_pairs(known: Labelled, basis: Array, fitted: Ridge, apart: Array) -> FittedCriterionHead:
+def _of_pairs(known: Labelled, fitted: _Fitted, apart: Array) -> FittedCriterionHead:
     """Of a criterion of which only pairs are known."""
     right = float((apart > 0).mean())
     why = f"{right:.0%} of the pairs of sources that took no part in the right order"
     if right <= 0.5:
         return FittedCriterionHead(data=None, why=f"only {why}", points={}, apart=apart.tolist())
     error = math.sqrt(float(((known.margin - apart) ** 2).mean()) / 2)
-    data = _data(known, basis, fitted, error, constant_error=round(known.margin / math.sqrt(2), 3), pairs=len(apart))
+    data = _data(known, fitted, error, constant_error=round(known.margin / math.sqrt(2), 3), pairs=len(apart))
     return FittedCriterionHead(data=data, why=why, points={}, apart=apart.tolist())
 
 
-def _data(known: Labelled, basis: Array, fitted: Ridge, error: float, **figures: Any) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Fitted:
+    """A regression, and how it looks at texts."""
+
+    ridge: Ridge
+    looked: View
+    centre: Array
+    """Of the file, around which its weights are."""
+
+
+def _data(known: Labelled, fitted: _Fitted, error: float, **figures: Any) -> dict[str, Any]:
     """One criterion as the file has it."""
-    count, axes = len(known.at) + len(known.apart), min(known.at.shape[1], _SHOWN)
+    ridge, looked = fitted.ridge, fitted.looked
+    count, axes = len(known.at) + len(known.apart), min(len(looked.basis), _SHOWN)
     # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
     noise = max(error * math.sqrt(max(0.25, 1 - axes / (2 * count))), 1e-3)
+    weights, bent = looked.weights(ridge.weights)
+    if bent is not None:
+        figures["bent"] = packed(bent)
     return {
-        "weights": packed(basis.T @ fitted.weights),
-        "middle": round(fitted.middle, 6),
+        "weights": packed(weights),
+        "own": looked.own,
+        "middle": round(ridge.middle + float(weights @ (fitted.centre - looked.centre)), 6),
         "noise": round(noise, 6),
-        "prior": round(noise / math.sqrt(max(fitted.penalty * known.spread, 1e-12)), 6),
+        "prior": round(noise / math.sqrt(max(ridge.penalty * known.spread, 1e-12)), 6),
         "cases": len(known.at),
         "groups": len({*known.groups, *known.pair_groups}),
         "error": round(error, 3),
@@ -383,7 +419,7 @@ def _farthest(unit: Array, sources: Sequence[str], axes: int, begun: Array | Non
     for fold in sorted(set(folds.tolist())):
         rest = folds != fold
         centre = unit[rest].mean(axis=0)
-        basis = _basis(unit[rest] - centre, axes, begun)
+        basis = orthonormal(unit[rest] - centre, axes, begun)
         known, fresh = ((unit[which] - centre) @ basis.T for which in (rest, ~rest))
         covariance = shrunk_covariance(known.T @ known, len(known))
         along[~rest] = np.sqrt(np.einsum("ij,jk,ik->i", fresh, np.linalg.inv(covariance), fresh))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["fold_of_units", "rank_correlation", "whole_numbers"]
+__all__ = ["fold_of_units", "mean_ranks", "rank_correlation", "whole_numbers"]
 
 U = TypeVar("U", str, tuple[bool, str])
 
@@ -42,13 +42,13 @@ def fold_of_units(units: Sequence[U], folds: int, random: np.random.Generator) -
 
 def rank_correlation(one: Array, other: Array) -> float:
     """Spearman's, ties sharing their rank; 0 where one of both is constant, and so ranks nothing."""
-    first, second = _ranks(one), _ranks(other)
+    first, second = mean_ranks(one), mean_ranks(other)
     norm = math.sqrt(float(first @ first) * float(second @ second))
     return float(first @ second) / norm if norm > 0 else 0.0
 
 
-def _ranks(values: Array) -> Array:
-    """Ranks around 0."""
+def mean_ranks(values: Array) -> Array:
+    """Ranks around 0, ties sharing theirs."""
     import numpy as np
 
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -2,11 +2,13 @@
 
 Each rating is a row, each pair ("this one is better than that one") a row of half the weight, since it has the noise of
 two ratings: the better text is to lie a quarter of the scale above the other. Weights are held back towards a share of
-earlier ones, where there are some. How much, and which share, is chosen by the error on sources left out.
+earlier ones, where there are some. How much, which share, and which of several views of the texts is looked at, is
+chosen by the error on sources left out.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,6 +44,9 @@ class Labelled:
     """Rated texts times axes."""
 
     rating: Array
+    target: Array
+    """What is regressed on: the ratings, or a monotone function of them."""
+
     groups: Sequence[str]
     """The source of each rated text."""
 
@@ -65,6 +70,7 @@ class Labelled:
             self,
             at=self.at[kept],
             rating=self.rating[kept],
+            target=self.target[kept],
             groups=[one for one, used in zip(self.groups, kept, strict=True) if used],
             apart=self.apart[pairs],
             pair_groups=[one for one, used in zip(self.pair_groups, pairs, strict=True) if used],
@@ -108,54 +114,99 @@ class Held:
 
 def ridge(known: Labelled, penalty: float, share: float) -> Ridge:
     """Fit with a given penalty and a given share of the earlier weights."""
-    import numpy as np
-
-    axes = known.at.shape[1]
-    start = np.zeros(axes) if known.start is None else share * known.start
-    rated = len(known.at) > 0
-    mean = known.at.mean(axis=0) if rated else np.zeros(axes)
-    around = known.at - mean
-    left = known.rating - known.at @ start
-    middle = float(left.mean()) if rated else known.start_middle
-    held = around.T @ around + _PAIR * known.apart.T @ known.apart + penalty * known.spread * np.eye(axes)
-    wanted = around.T @ (left - middle) if rated else np.zeros(axes)
-    wanted = wanted + _PAIR * known.apart.T @ (known.margin - known.apart @ start)
-    moved = np.asarray(np.linalg.solve(held, wanted), dtype=np.float64)
-    return Ridge(weights=start + moved, middle=middle - float(mean @ moved), penalty=penalty, share=share)
+    return _System.of(known).solve(known, penalty, share)
 
 
-def choose(known: Labelled, seed: int) -> Ridge:
-    """Fit with the penalty and the share that err least on sources left out."""
+def choose(views: Sequence[Labelled], seed: int) -> tuple[int, Ridge]:
+    """Fit with the view, the penalty and the share that err least on sources left out.
+
+    Args:
+        views: The same texts and pairs, looked at in one or several ways.
+        seed: Of the folds.
+
+    Returns:
+        The place of the view among them, and the regression.
+    """
+    tried = [_try(known, seed) for known in views]
+    place = min(range(len(views)), key=lambda one: tried[one].off)
+    return place, ridge(views[place], tried[place].penalty, tried[place].share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tried:
+    """What errs least in one view."""
+
+    penalty: float
+    share: float
+    off: float
+    """Sum of squares, on sources left out."""
+
+
+def _try(known: Labelled, seed: int) -> _Tried:
     shares = (0.0,) if known.start is None else _SHARES
-    tried = [(penalty, share) for share in shares for penalty in _HELD_BACK]
-    off = dict.fromkeys(tried, 0.0)
+    off = dict.fromkeys(itertools.product(_HELD_BACK, shares), 0.0)
     for left_out in _folds(known, seed, 99):
         rest = known.without(left_out)
         if not len(rest.at) and not len(rest.apart):
             continue
         rated, pairs = (~kept for kept in known.outside(left_out))
-        for one in tried:
-            fitted = ridge(rest, *one)
-            said = fitted.middle + known.at[rated] @ fitted.weights - known.rating[rated]
+        system = _System.of(rest)
+        for way in off:
+            fitted = system.solve(rest, *way)
+            said = fitted.middle + known.at[rated] @ fitted.weights - known.target[rated]
             apart = known.margin - known.apart[pairs] @ fitted.weights
-            off[one] += float((said**2).sum()) + _PAIR * float((apart**2).sum())
-    return ridge(known, *min(off, key=off.__getitem__))
+            off[way] += float((said**2).sum()) + _PAIR * float((apart**2).sum())
+    best = min(off, key=off.__getitem__)
+    return _Tried(penalty=best[0], share=best[1], off=off[best])
 
 
-def held_out(known: Labelled, seed: int, draw: int) -> Held:
+def held_out(views: Sequence[Labelled], seed: int, draw: int) -> Held:
     """Nested cross-validation by source: the choice is made anew without the texts that are predicted."""
     import numpy as np
 
-    points, constant = np.zeros(len(known.at)), np.zeros(len(known.at))
-    apart = np.zeros(len(known.apart))
-    for left_out in _folds(known, seed, draw):
-        rest = known.without(left_out)
-        fitted = choose(rest, seed)
+    first = views[0]
+    points, constant = np.zeros(len(first.at)), np.zeros(len(first.at))
+    apart = np.zeros(len(first.apart))
+    for left_out in _folds(first, seed, draw):
+        rest = [known.without(left_out) for known in views]
+        place, fitted = choose(rest, seed)
+        known = views[place]
         rated, pairs = (~kept for kept in known.outside(left_out))
         points[rated] = fitted.middle + known.at[rated] @ fitted.weights
-        constant[rated] = float(rest.rating.mean()) if len(rest.rating) else fitted.middle
+        constant[rated] = float(rest[place].rating.mean()) if len(rest[place].rating) else fitted.middle
         apart[pairs] = known.apart[pairs] @ fitted.weights
     return Held(points=points, apart=apart, constant=constant)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _System:
+    """The normal equations, taken apart once for all penalties."""
+
+    values: Array
+    vectors: Array
+    mean: Array
+    spread: float
+
+    @classmethod
+    def of(cls, known: Labelled) -> _System:
+        import numpy as np
+
+        mean = known.at.mean(axis=0) if len(known.at) else np.zeros(known.at.shape[1])
+        around = known.at - mean
+        values, vectors = np.linalg.eigh(around.T @ around + _PAIR * known.apart.T @ known.apart)
+        return cls(values=values.clip(0), vectors=vectors, mean=mean, spread=known.spread)
+
+    def solve(self, known: Labelled, penalty: float, share: float) -> Ridge:
+        import numpy as np
+
+        start = np.zeros(known.at.shape[1]) if known.start is None else share * known.start
+        left = known.target - known.at @ start
+        middle = float(left.mean()) if len(left) else known.start_middle
+        wanted = (known.at - self.mean).T @ (left - middle)
+        wanted = wanted + _PAIR * known.apart.T @ (known.margin - known.apart @ start)
+        held_back = max(penalty * self.spread, 1e-12)  # all texts alike: nothing moves, and nothing is divided by 0
+        moved = self.vectors @ ((self.vectors.T @ wanted) / (self.values + held_back))
+        return Ridge(weights=start + moved, middle=middle - float(self.mean @ moved), penalty=penalty, share=share)
 
 
 def _folds(known: Labelled, seed: int, draw: int) -> list[frozenset[str]]:

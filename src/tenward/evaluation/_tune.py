@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tenward.errors import UsageError
 from tenward.evaluation._fit_head import StateOf, fit_head
 from tenward.evaluation._folds import rank_correlation
-from tenward.judges import Failure, mean_state
-from tenward.judges.heads import head_digest, packed, unpacked
+from tenward.judges import Failure
+from tenward.judges.heads import TextState, head_digest, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -176,7 +176,7 @@ async def read_labelled(
                 StateOf(
                     case=case.id,
                     group=case.group or f"\0{case.id}",
-                    state=mean_state(states),
+                    state=TextState.of(states),
                     rating={name: float(one) for name, one in case.human.items() if name in rubric.criteria},
                     length=len(case.output),
                 )

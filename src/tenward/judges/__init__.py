@@ -33,7 +33,7 @@ from tenward.judges._scale import (
 )
 from tenward.judges._schema import judge_schema
 from tenward.judges._spec import Explain, JudgeSpec, PanelSpec, Price, load_spec
-from tenward.judges._state import mean_state, pack_state, unpack_state
+from tenward.judges._state import pack_state, unpack_state
 from tenward.judges._structured import StructuredModel
 from tenward.judges._text_model import TextModel, Written
 from tenward.judges._told import judge_sentences
@@ -83,7 +83,6 @@ __all__ = [
     "lend_calls",
     "lent_calls",
     "load_spec",
-    "mean_state",
     "pack_state",
     "refusals",
     "scale_file_for",

@@ -1,8 +1,8 @@
 """Reading a text by its state: what a shortened model has made of it, and a head that turns it into points.
 
 A small model knows more of a text than its first token says, and most three quarters of the way through (Jiang et al.,
-arXiv 2503.17755; arXiv 2601.22588). Its state is read at the end of every criterion's question, and the mean of these
-is what a head reads; a text that is unlike those it was fitted to is left to the plain reading.
+arXiv 2503.17755; arXiv 2601.22588). Its state is read at the end of every criterion's question, and a head reads
+these, or their mean; a text that is unlike those it was fitted to is left to the plain reading.
 """
 
 from __future__ import annotations
@@ -15,15 +15,12 @@ from tenward.judges._distribution import probes_for
 from tenward.judges._engine import engine_build
 from tenward.judges._prompts import PROMPT_VERSION
 from tenward.judges._retry import CallFailedError
-from tenward.judges._state import STATE_VERSION, mean_state
+from tenward.judges._state import STATE_VERSION
 from tenward.judges._verdict import CriterionVerdict, Usage
-from tenward.judges.heads import HeadFor
+from tenward.judges.heads import HeadFor, TextState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from tenward.judges._calls import Asked
     from tenward.judges._connection import Connection, Message
@@ -56,9 +53,9 @@ class HiddenReading:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadStates:
-    """The states of one text, one per criterion in the rubric's order; their mean is what heads read."""
+    """The states of one text, one per criterion."""
 
-    states: tuple[State, ...]
+    states: Mapping[str, State]
     usage: Usage
     engine: tuple[Mapping[str, float], ...]
 
@@ -73,20 +70,20 @@ def states_under(*, model: str, asks: str) -> HeadFor:
     return HeadFor(model=model, engine=engine_build(), state=STATE_VERSION, prompt=PROMPT_VERSION, rubric=asks)
 
 
-def state_messages(prompt: Prompt, rubric: Rubric) -> list[list[Message]]:
+def state_messages(prompt: Prompt, rubric: Rubric) -> dict[str, list[Message]]:
     """The prompts at whose ends states are read: every criterion's first question, to be answered with a digit."""
-    return [prompt.asking(probes_for(rubric, name, "digits")[0].question) for name in rubric.criteria]
+    return {name: prompt.asking(probes_for(rubric, name, "digits")[0].question) for name in rubric.criteria}
 
 
-def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> NDArray[np.float64] | None:
-    """The state of a text, as far as the cache holds all that it is the mean of."""
-    found: list[State] = []
-    for messages in state_messages(prompt, rubric):
+def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> TextState | None:
+    """The states of a text, if the cache holds them all."""
+    found: dict[str, State] = {}
+    for name, messages in state_messages(prompt, rubric).items():
         state = connection.known_state(messages)
         if state is None:
             return None
-        found.append(state)
-    return mean_state(found)
+        found[name] = state
+    return TextState.of(found)
 
 
 async def read_states(
@@ -107,19 +104,19 @@ async def read_states(
     """
     connection.begin_case(prompt.shared)
     known = known_state(connection, prompt, rubric) is not None  # all or none, as the engine rounds otherwise
-    found: list[State] = []
+    found: dict[str, State] = {}
     engine: list[Mapping[str, float]] = []
     spent = Usage()
-    for number, messages in enumerate(state_messages(prompt, rubric)):
+    for number, (name, messages) in enumerate(state_messages(prompt, rubric).items()):
         try:
             read = await connection.state(messages, asked=asked("state", number), deadline=deadline, from_cache=known)
         except CallFailedError as error:
             error.usage += spent
             raise
-        found.append(read.state)
+        found[name] = read.state
         engine += read.timings
         spent += read.usage
-    return ReadStates(states=tuple(found), usage=spent, engine=tuple(engine))
+    return ReadStates(states=found, usage=spent, engine=tuple(engine))
 
 
 async def read_hidden(
@@ -146,8 +143,8 @@ async def read_hidden(
     except CallFailedError as error:
         failed = {name: CriterionVerdict(criterion=name, failure=error.failure) for name in head.file.criteria}
         return HiddenReading(criteria=failed, usage=error.usage)
-    numbers = mean_state(read.states)
-    if not head.is_inside(numbers):
+    text = TextState.of(read.states)
+    if not head.is_inside(text):
         return HiddenReading(plain=OUTSIDE, usage=read.usage, engine=read.engine)
     criteria = {
         name: CriterionVerdict(
@@ -158,7 +155,7 @@ async def read_hidden(
             spread=said.spread,
             distribution=_shares(said.points, said.spread, rubric.scale),
         )
-        for name, said in head.read(numbers).items()
+        for name, said in head.read(text).items()
     }
     return HiddenReading(criteria=criteria, usage=read.usage, engine=read.engine)
 

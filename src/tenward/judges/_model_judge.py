@@ -105,8 +105,8 @@ class ModelJudge(Judge):
         """The head by which it reads under a rubric; None where it reads plainly."""
         return self._under(rubric).head
 
-    async def read_states(self, case: Case, rubric: Rubric) -> tuple[State, ...] | Failure:
-        """The states of one text, one per criterion, whose mean heads read; only of an embedded model.
+    async def read_states(self, case: Case, rubric: Rubric) -> Mapping[str, State] | Failure:
+        """The states of one text by criterion, which heads read; only of an embedded model.
 
         Raises:
             SystemicError: No further state could be read either.

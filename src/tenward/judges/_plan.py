@@ -118,7 +118,7 @@ def _questions(
     planned = PlannedCalls()
     if head is not None:
         file = head[0].file
-        states = state_messages(prompt, rubric)
+        states = list(state_messages(prompt, rubric).values())
         state = known_state(head[1], prompt, rubric)
         by_head = [one for name in file.criteria for one in asked[name]]
         if state is None:

@@ -17,7 +17,7 @@ from tenward.guards import is_list, is_mapping
 from tenward.judges._verdict import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,7 +29,6 @@ __all__ = [
     "STATE_NUMBERS",
     "STATE_VERSION",
     "ReadState",
-    "mean_state",
     "pack_state",
     "state_in",
     "state_request",
@@ -95,14 +94,6 @@ def state_in(answer: object) -> State | None:
         return None
     kept = (state - state.mean()).astype(_STORED).astype(np.float32)
     return kept if kept.any() else None
-
-
-def mean_state(states: Iterable[State]) -> NDArray[np.float64]:
-    """The mean of several states of one text, each taken to length 1: they share what is said, not the rounding."""
-    import numpy as np
-
-    units = [state.astype(np.float64) / np.linalg.norm(state.astype(np.float64)) for state in states]
-    return np.asarray(np.mean(units, axis=0), dtype=np.float64)
 
 
 def pack_state(state: State) -> str:

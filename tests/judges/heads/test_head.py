@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tenward.errors import DocumentError
 from tenward.judges import CriterionScale
-from tenward.judges.heads import Head, HeadFile, head_digest, load_head, packed, unpacked
+from tenward.judges.heads import Head, HeadFile, TextState, head_digest, load_head, packed, unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,13 +75,18 @@ def made(seed: int = 0, **changed: Any) -> tuple[dict[str, Any], np.ndarray[Any,
     return data, states, ratings
 
 
+def text(state: np.ndarray[Any, Any]) -> TextState:
+    """Return a text of one criterion."""
+    return TextState.of({"a": state})
+
+
 def test_a_head_reads_what_it_was_fitted_to() -> None:
     """Points follow the ratings, and nearly all of the texts lie inside."""
     data, states, ratings = made()
     head = Head(HeadFile.model_validate(data))
-    points = [head.read(state)["a"].points for state in states]
+    points = [head.read(text(state))["a"].points for state in states]
     assert np.corrcoef(points, ratings)[0, 1] > 0.85
-    assert sum(head.is_inside(state) for state in states) > 0.9 * TEXTS
+    assert sum(head.is_inside(text(state)) for state in states) > 0.9 * TEXTS
 
 
 @given(scale=st.floats(0.1, 50))
@@ -90,7 +95,7 @@ def test_the_length_of_a_state_does_not_matter(scale: float) -> None:
     """A state is a direction: however long, it reads the same."""
     data, states, _ = made()
     head = Head(HeadFile.model_validate(data))
-    one, other = head.read(states[0])["a"], head.read(states[0] * scale)["a"]
+    one, other = head.read(text(states[0]))["a"], head.read(text(states[0] * scale))["a"]
     assert other.points == pytest.approx(one.points, abs=1e-9)
     assert other.spread == pytest.approx(one.spread, abs=1e-9)
 
@@ -104,7 +109,7 @@ def test_the_spread_covers_the_ratings() -> None:
         _, states, ratings = made(seed)
         within += [
             abs(reading.points - rating) < 2 * reading.spread
-            for reading, rating in zip((head.read(state)["a"] for state in states), ratings, strict=True)
+            for reading, rating in zip((head.read(text(state))["a"] for state in states), ratings, strict=True)
         ]
     assert np.mean(within) > 0.9
 
@@ -115,11 +120,11 @@ def test_a_state_of_another_kind_is_outside() -> None:
     head = Head(HeadFile.model_validate(data))
     odd = np.zeros(DIMENSIONS)
     odd[0] = 1
-    assert not head.is_inside(odd)
+    assert not head.is_inside(text(odd))
     centre, basis = unpacked(data["centre"]), unpacked(data["basis"]).reshape(AXES, DIMENSIONS)
     far = centre + 5 * basis[2]
-    assert not head.is_inside(far)
-    assert head.read(far)["a"].spread > head.read(states[0])["a"].spread
+    assert not head.is_inside(text(far))
+    assert head.read(text(far))["a"].spread > head.read(text(states[0]))["a"].spread
 
 
 def test_points_stay_on_the_scale_and_take_the_map() -> None:
@@ -130,9 +135,9 @@ def test_points_stay_on_the_scale_and_take_the_map() -> None:
     plain, stretched = Head(HeadFile.model_validate(data)), Head(HeadFile.model_validate(mapped))
     knots = CriterionScale(knots=((2.0, 1.2), (4.0, 4.8)))
     for state in [*states, *(-states[:5])]:
-        points = plain.read(state)["a"].points
+        points = plain.read(text(state))["a"].points
         assert 1 <= points <= 5
-        assert stretched.read(state)["a"].points == pytest.approx(knots.points(points, 1, 5))
+        assert stretched.read(text(state))["a"].points == pytest.approx(knots.points(points, 1, 5))
 
 
 @pytest.mark.parametrize("state", [np.zeros(DIMENSIONS), np.ones(DIMENSIONS + 1), np.full(DIMENSIONS, np.nan)])
@@ -140,7 +145,7 @@ def test_what_is_no_state_is_refused(state: np.ndarray[Any, Any]) -> None:
     """Another size, no length, no numbers: an error, and never a score."""
     data, _, _ = made()
     with pytest.raises(ValueError, match=r"state"):
-        Head(HeadFile.model_validate(data)).read(state)
+        Head(HeadFile.model_validate(data)).read(text(state))
 
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
@@ -184,4 +189,4 @@ def test_a_head_survives_the_disk(tmp_path: Path) -> None:
     data, states, _ = made()
     path = tmp_path / "r.json"
     path.write_text(json.dumps(data), encoding="utf-8")
-    assert Head(load_head(path)).read(states[0]) == Head(HeadFile.model_validate(data)).read(states[0])
+    assert Head(load_head(path)).read(text(states[0])) == Head(HeadFile.model_validate(data)).read(text(states[0]))

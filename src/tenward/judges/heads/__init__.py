@@ -4,21 +4,37 @@ A head is a file (:mod:`~tenward.judges.heads._file`); what it says of a state i
 (:mod:`~tenward.judges.heads._head`) and needs numpy alone. Fitting lives in :mod:`tenward.evaluation`.
 """
 
-from tenward.judges.heads._file import HeadCriterion, HeadFile, HeadFor, head_digest, load_head, packed, unpacked
+from tenward.judges.heads._bend import SKETCH, Bends, sketch
+from tenward.judges.heads._file import (
+    HeadBends,
+    HeadCriterion,
+    HeadFile,
+    HeadFor,
+    head_digest,
+    load_head,
+    packed,
+    unpacked,
+)
 from tenward.judges.heads._head import Head, HeadReading, shrunk_covariance
 from tenward.judges.heads._shelf import HeadInUse, HeadShelf
+from tenward.judges.heads._text import TextState
 
 __all__ = [
+    "SKETCH",
+    "Bends",
     "Head",
+    "HeadBends",
     "HeadCriterion",
     "HeadFile",
     "HeadFor",
     "HeadInUse",
     "HeadReading",
     "HeadShelf",
+    "TextState",
     "head_digest",
     "load_head",
     "packed",
     "shrunk_covariance",
+    "sketch",
     "unpacked",
 ]

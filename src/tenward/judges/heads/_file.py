@@ -14,6 +14,7 @@ from tenward.errors import DocumentError, Problem
 from tenward.guards import is_mapping
 from tenward.judges._calls import digest
 from tenward.judges._scale import CriterionScale  # noqa: TC001 - pydantic reads the annotation
+from tenward.judges.heads._bend import SKETCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HeadCriterion", "HeadFile", "HeadFor", "head_digest", "load_head", "packed", "unpacked"]
+__all__ = ["HeadBends", "HeadCriterion", "HeadFile", "HeadFor", "head_digest", "load_head", "packed", "unpacked"]
 
 _MOST_NUMBERS = 4_000_000
 _STORED = "<f2"
@@ -50,11 +51,29 @@ class HeadFor(Document):
     """Hash of what the rubric asks, at whose ends states are read: names, scale, questions and levels."""
 
 
+class HeadBends(Document):
+    """Landmarks near which points may differ from the weighted sum (:class:`~tenward.judges.heads.Bends`)."""
+
+    count: Annotated[int, Field(ge=1, le=1024)]
+    landmarks: _Packed
+    """Sketches of some of the texts it was fitted to, one after the other."""
+
+    width: Annotated[float, Field(gt=0)]
+    """Squared distance of two sketches at which nearness has fallen to 1/e."""
+
+
 class HeadCriterion(Document):
     """One criterion: points as a weighted sum of the state's numbers, and how well that does."""
 
     weights: _Packed
     """One per dimension, of a state of length 1 around the centre."""
+
+    own: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the state at the end of the criterion's own question in the one that is weighted; the rest is the mean
+    over all questions."""
+
+    bent: _Packed | None = None
+    """One more weight per landmark; None where the points are the weighted sum alone."""
 
     middle: float
     """Points at the centre."""
@@ -134,6 +153,7 @@ class HeadFile(Document):
     residual: Annotated[float, Field(gt=0)]
     """How far from the span of the axes it may lie."""
 
+    bends: HeadBends | None = None
     criteria: Annotated[dict[str, HeadCriterion], Field(min_length=1, max_length=24)]
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     """Of everything else, so that a file that was changed or cut is not believed."""
@@ -159,8 +179,13 @@ class HeadFile(Document):
         sizes = {"centre": self.dimensions, "basis": self.axes * self.dimensions, "seen": self.axes**2}
         for name, size in sizes.items():
             _require_numbers(name, getattr(self, name), size)
+        bends = 0 if self.bends is None else self.bends.count
+        if self.bends is not None:
+            _require_numbers("bends.landmarks", self.bends.landmarks, bends * min(self.dimensions, SKETCH))
         for name, one in self.criteria.items():
             _require_numbers(f"criteria.{name}.weights", one.weights, self.dimensions)
+            if one.bent is not None:
+                _require_numbers(f"criteria.{name}.bent", one.bent, bends)
         return self
 
 

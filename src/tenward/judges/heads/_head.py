@@ -1,8 +1,8 @@
 """What a head says of a state: points, how sure it is, and whether the state is one of those it knows.
 
 Each criterion is a Bayesian linear regression (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 3.3):
-weights have a normal prior, ratings a normal error around the weighted sum. How far the weights are known is kept along
-the axes on which the texts differ most.
+weights have a normal prior, ratings a normal error around the weighted sum, to which nearness to some of the texts may
+add. How far the weights are known is kept along the axes on which the texts differ most.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.judges.heads._bend import Bends
 from tenward.judges.heads._file import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from tenward.judges.heads._file import HeadCriterion, HeadFile
+    from tenward.judges.heads._text import TextState
 
     Array = NDArray[np.float64]
 
@@ -57,54 +59,67 @@ class Head:
         self._basis = unpacked(file.basis).reshape(file.axes, file.dimensions)
         seen = unpacked(file.seen).reshape(file.axes, file.axes)
         self._precision = np.linalg.inv(shrunk_covariance(seen, file.texts))
-        self._criteria = {name: (unpacked(one.weights), _posterior(seen, one)) for name, one in file.criteria.items()}
+        self._weights = {name: unpacked(one.weights) for name, one in file.criteria.items()}
+        self._unknown = {name: _posterior(seen, one) for name, one in file.criteria.items()}
+        self._bent = {name: unpacked(one.bent) for name, one in file.criteria.items() if one.bent is not None}
+        self.bends: Bends | None = None
+        if file.bends is not None:
+            landmarks = unpacked(file.bends.landmarks).reshape(file.bends.count, -1)
+            self.bends = Bends(landmarks, file.bends.width)
 
-    def directions(self) -> Array:
-        """The weights of the criteria as directions of the states themselves, criteria times dimensions."""
-        import numpy as np
+    def directions(self, criteria: Collection[str] | None = None) -> Array:
+        """The weights of the criteria as directions of the states themselves, criteria times dimensions.
 
-        return np.array([self.linear(name)[0] for name in self.file.criteria])
-
-    def linear(self, criterion: str) -> tuple[Array, float]:
-        """What is summed for a criterion, before any map: weights of a state of length 1, and what is added."""
-        direction, _ = self._criteria[criterion]
-        return direction, self.file.criteria[criterion].middle - float(direction @ self._centre)
-
-    def coordinates(self, state: Array) -> tuple[Array, float]:
-        """The coordinates of a state, which is taken to length 1, and its distance from the span of the axes.
-
-        Raises:
-            ValueError: The state has other dimensions, or no length.
+        Args:
+            criteria: Only of these.
         """
         import numpy as np
 
-        if state.shape != (self.file.dimensions,):
-            raise ValueError(f"a state of {state.size} numbers, expected {self.file.dimensions}")
-        length = float(np.linalg.norm(state))
-        if not 0 < length < math.inf:
-            raise ValueError("a state without length")
-        around = state / length - self._centre
+        return np.array([weights for name, weights in self._weights.items() if criteria is None or name in criteria])
+
+    def linear(self, criterion: str) -> tuple[Array, float]:
+        """What is summed for a criterion, before any map: weights of a state of length 1, and what is added."""
+        direction = self._weights[criterion]
+        return direction, self.file.criteria[criterion].middle - float(direction @ self._centre)
+
+    def bent(self, criterion: str) -> Array | None:
+        """The weights of a criterion's nearness to the landmarks; None where it does not bend."""
+        return self._bent.get(criterion)
+
+    def coordinates(self, text: TextState) -> tuple[Array, float]:
+        """The coordinates of a text's mean state, and its distance from the span of the axes.
+
+        Raises:
+            ValueError: The state has other dimensions.
+        """
+        import numpy as np
+
+        if text.mean.shape != (self.file.dimensions,):
+            raise ValueError(f"a state of {text.mean.size} numbers, expected {self.file.dimensions}")
+        around = text.mean - self._centre
         at = self._basis @ around
         return at, float(np.linalg.norm(around - self._basis.T @ at))
 
-    def is_inside(self, state: Array) -> bool:
-        """Whether the state lies among those that the head was fitted to; elsewhere it has nothing to say."""
-        at, residual = self.coordinates(state)
+    def is_inside(self, text: TextState) -> bool:
+        """Whether the text lies among those that the head was fitted to; elsewhere it has nothing to say."""
+        at, residual = self.coordinates(text)
         distance = math.sqrt(max(0.0, float(at @ self._precision @ at)))
         return distance <= self.file.distance and residual <= self.file.residual
 
-    def read(self, state: Array) -> Mapping[str, HeadReading]:
-        """Points and spread per criterion, whether or not the state lies inside."""
+    def read(self, text: TextState) -> Mapping[str, HeadReading]:
+        """Points and spread per criterion, whether or not the text lies inside."""
         import numpy as np
 
-        at, _ = self.coordinates(state)
-        around = state / float(np.linalg.norm(state)) - self._centre
+        at, _ = self.coordinates(text)
+        near = None if self.bends is None else self.bends.features(text.mean[np.newaxis])[0]
         lo, hi = map(float, self.file.range)
         found: dict[str, HeadReading] = {}
         for name, one in self.file.criteria.items():
-            weights, unknown = self._criteria[name]
-            linear = min(max(one.middle + float(weights @ around), lo), hi)
-            spread = math.sqrt(one.noise**2 + max(0.0, float(at @ unknown @ at)))
+            summed = one.middle + float(self._weights[name] @ (text.at(name, one.own) - self._centre))
+            if near is not None and name in self._bent:
+                summed += float(self._bent[name] @ near)
+            linear = min(max(summed, lo), hi)
+            spread = math.sqrt(one.noise**2 + max(0.0, float(at @ self._unknown[name] @ at)))
             points = linear if one.scale is None else one.scale.points(linear, lo, hi)
             found[name] = HeadReading(points=points, linear=linear, spread=spread)
         return found

@@ -1,0 +1,124 @@
+"""What the regression of a head sees of a text: its state along axes, and how near it is to landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tenward.judges.heads import Bends, packed, sketch, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tenward.evaluation._fit_general import GeneralDirection
+    from tenward.judges.heads import Head, TextState
+
+    Array: TypeAlias = NDArray[np.float64]
+
+__all__ = ["MANY", "OWN_SHARES", "View", "directions_begun", "fresh_bends", "orthonormal", "view"]
+
+OWN_SHARES = (0.0, 0.5, 1.0)
+"""Of the state at the end of a criterion's own question that are tried; the rest is the mean over all questions."""
+
+MANY = 100
+"""Texts from which on a fresh head gets landmarks, and its ways to look are tried; fewer do not tell one from noise."""
+
+_LANDMARKS = 128
+_WIDTH = 0.6
+"""Of a landmark's surroundings, as a share of the median squared distance between two texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One way to look at all texts, for one criterion."""
+
+    own: float
+    centre: Array
+    basis: Array
+    """Orthonormal axes times dimensions."""
+
+    at: Array
+    """Texts times axes and landmarks."""
+
+    size: float
+    """By which nearness is multiplied, so that it counts as much as the coordinates along the axes."""
+
+    def start(self, direction: Array, bent: Array | None) -> Array:
+        """Weights of a head along these axes and landmarks."""
+        import numpy as np
+
+        landmarks = self.at.shape[1] - len(self.basis)
+        return np.concatenate([self.basis @ direction, np.zeros(landmarks) if bent is None else bent / self.size])
+
+    def weights(self, fitted: Array) -> tuple[Array, Array | None]:
+        """The weights of a state's numbers and of nearness, from those of a regression."""
+        axes = len(self.basis)
+        return self.basis.T @ fitted[:axes], fitted[axes:] * self.size if len(fitted) > axes else None
+
+
+def view(
+    criterion: str, own: float, states: Sequence[TextState], *, axes: int, begun: Array | None, bends: Bends | None
+) -> View:
+    """Look at texts for one criterion.
+
+    Args:
+        criterion: The criterion.
+        own: Share of its own state.
+        states: The texts.
+        axes: Principal axes, at most.
+        begun: Directions that are axes too.
+        bends: Landmarks.
+    """
+    import numpy as np
+
+    units = np.array([state.at(criterion, own) for state in states])
+    centre = units.mean(axis=0)
+    basis = orthonormal(units - centre, axes, begun)
+    at = (units - centre) @ basis.T
+    size = float(np.sqrt((at**2).sum(axis=1).mean())) or 1.0
+    if bends is not None:
+        near = bends.features(np.array([state.mean for state in states]))
+        at = np.hstack([at, size * near])
+    return View(own=own, centre=centre, basis=basis, at=at, size=size)
+
+
+def fresh_bends(units: Array, seed: int) -> Bends | None:
+    """Landmarks among these texts; None where they are too few.
+
+    Args:
+        units: Mean states of length 1, texts times dimensions.
+        seed: Of the draw.
+    """
+    import numpy as np
+
+    if len(units) < MANY:
+        return None
+    sketches = sketch(units)
+    draw = np.random.default_rng([seed, 11])
+    landmarks = sketches[draw.choice(len(units), size=min(_LANDMARKS, len(units) // 3), replace=False)]
+    apart = ((sketches[:, np.newaxis] - landmarks) ** 2).sum(axis=2)
+    # As the file will hold them, so that a head says what was measured.
+    kept = unpacked(packed(landmarks)).reshape(landmarks.shape)
+    return Bends(kept, round(_WIDTH * float(np.median(apart)), 6))
+
+
+def directions_begun(earlier: Head | None, general: GeneralDirection | None) -> Array | None:
+    """Directions from which regressions start; None where there are none."""
+    import numpy as np
+
+    found = [] if earlier is None else [earlier.directions()]
+    found += [] if general is None else [general.direction[np.newaxis]]
+    return np.vstack(found) if found else None
+
+
+def orthonormal(around: Array, axes: int, begun: Array | None) -> Array:
+    """Axes: the principal ones, and those from which the regressions start."""
+    import numpy as np
+
+    found = np.linalg.svd(around, full_matrices=False)[2][: min(axes, max(len(around) - 1, 1))]
+    if begun is not None:
+        found = np.linalg.qr(np.vstack([begun, found]).T)[0].T
+    return np.asarray(found, dtype=np.float64)
