@@ -130,8 +130,20 @@ def test_labels_that_states_do_not_show_gain_nothing(workspace: Path, run: Run) 
     assert not (workspace / "judges/heads").exists()
 
 
-def test_a_second_head_stands_on_the_first(workspace: Path, run: Run) -> None:
-    """What a new head does not read better stays with the earlier one."""
+def test_the_same_labels_again_are_compared_with_what_was_read_without_them(workspace: Path, run: Run) -> None:
+    """A head that was fitted to these labels takes no part when they are learned anew, so the figures are the same."""
+    first = run(*ASK)
+    again = run(*ASK)
+    assert again.returncode == first.returncode == 0, again.stderr
+    rows = [
+        next(line for line in one.stdout.splitlines() if line.strip().startswith("clarity")) for one in (first, again)
+    ]
+    assert rows[0] == rows[1]
+    assert load_head(workspace / "judges/heads/e.mine.json").criteria["clarity"].cases == TEXTS
+
+
+def test_what_has_no_labels_any_more_is_kept(workspace: Path, run: Run) -> None:
+    """A criterion that was learned before stays as it is when others are learned."""
     assert run(*ASK).returncode == 0
     write_cases(workspace, lambda number: {"tests": 3 + 1.5 * float(state_of(number)[0] > CENTRE[0])})
     ended = run(*ASK)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case, Preference
     from tenward.evaluation import Store, TunedCriterion, TunedHead
+    from tenward.judges.heads import Head
 
 __all__ = ["command"]
 
@@ -93,11 +94,19 @@ def command(
     # All that can be refused is refused before anything is read.
     labelled = check_labels(cases, told, loaded)
     check_writable(output)
-    target = output or (None if as_json else _beside(library, library.find("judges", judge), loaded))
+    own = _own_head(library, library.find("judges", judge), loaded)
+    target = output or (None if as_json else own)
+    if target is None and not as_json:
+        raise UsageError(
+            "found no workspace to write the head to, expected one around the current folder",
+            hint="make one with tenward init, or name a file with -o",
+        )
+    # What was fitted to these labels before would be compared with itself.
+    written, who = who.head(loaded), who if own is None else who.without_head(own)
     began = time.monotonic()
     with Store.open(store) as kept:
         words = source or f"{data.name}: {len(labelled)} texts with labels of its user, fitted by tenward judge tune"
-        found = asyncio.run(_tune(labelled, told, loaded, who, kept, words, seed))
+        found = asyncio.run(_tune(labelled, told, loaded, who, written, kept, words, seed))
     if found is None:
         return 3
     seconds = time.monotonic() - began
@@ -120,6 +129,7 @@ async def _tune(
     told: Sequence[Preference],
     rubric: Rubric,
     judge: ModelJudge,
+    written: Head | None,
     kept: Store,
     source: str,
     seed: int,
@@ -147,20 +157,18 @@ async def _tune(
         source,
         preferences=[pair for pair in told if {pair.better, pair.worse} <= there],
         earlier=judge.head(rubric),
+        written=written,
         seed=seed,
     )
 
 
-def _beside(library: Library, judge: Path, rubric: Rubric) -> Path:
-    """The file of a head: beside the judge's own, or in the workspace where that one is shipped."""
+def _own_head(library: Library, judge: Path, rubric: Rubric) -> Path | None:
+    """The file of a head of one's own: beside the judge's, or in the workspace, if any, where that one is shipped."""
     shelf = HeadShelf.of(library, judge)
     if judge.parent != library.shipped / "judges":
         return shelf.place(judge.parent / "heads", rubric.rubric)
     if library.roots[0] == library.shipped:
-        raise UsageError(
-            "found no workspace to write the head to, expected one around the current folder",
-            hint="make one with tenward init",
-        )
+        return None
     return shelf.place(library.roots[0] / "judges" / "heads", rubric.rubric)
 
 

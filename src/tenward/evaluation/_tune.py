@@ -16,7 +16,7 @@ from tenward.judges import Failure
 from tenward.judges.heads import TextState, head_digest, packed, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -195,6 +195,7 @@ def tune_head(
     *,
     preferences: Sequence[Preference] = (),
     earlier: Head | None = None,
+    written: Head | None = None,
     seed: int = 0,
 ) -> TunedHead:
     """Fit a head to labels, and measure it against what is read now.
@@ -207,6 +208,7 @@ def tune_head(
         source: What the texts are and who labelled them.
         preferences: Which of two texts is better.
         earlier: The head by which the judge reads now, if it does.
+        written: A head of the user's own that is written anew; of what has no labels any more, it is kept.
         seed: Of folds and draws.
 
     Raises:
@@ -225,8 +227,11 @@ def tune_head(
             found[name] = _by_pairs(name, one, ours, now, groups, seed)
     data = fitted.data
     data["criteria"] = {name: one for name, one in data["criteria"].items() if found[name].kept}
-    if earlier is not None and data["criteria"]:
-        _carry_over(data, earlier)
+    if data["criteria"]:
+        unlabelled = rubric.criteria.keys() - found.keys()
+        for head, names in ((written, unlabelled), (earlier, rubric.criteria.keys())):
+            if head is not None:
+                _carry_over(data, head, names - data["criteria"].keys())
     return TunedHead(data={**data, "hash": head_digest(data)}, criteria=found)
 
 
@@ -329,11 +334,12 @@ def _told(
     )
 
 
-def _carry_over(data: dict[str, Any], earlier: Head) -> None:
-    """Put what an earlier head reads, and the new one does not, around the new one's centre."""
-    centre = unpacked(data["centre"])
+def _carry_over(data: dict[str, Any], earlier: Head, names: Collection[str]) -> None:
+    """Put what an earlier head reads of some criteria around the new centre, where it bends at the same places."""
+    centre, bends = unpacked(data["centre"]), data.get("bends")
+    same = (None if earlier.file.bends is None else earlier.file.bends.model_dump(mode="json")) == bends
     for name, one in earlier.file.criteria.items():
-        if name not in data["criteria"]:
+        if name in names and (one.bent is None or same):
             direction, middle = earlier.linear(name)
             kept = one.model_dump(mode="json", exclude_none=True)
             data["criteria"][name] = {

@@ -105,6 +105,10 @@ class ModelJudge(Judge):
         """The head by which it reads under a rubric; None where it reads plainly."""
         return self._under(rubric).head
 
+    def without_head(self, path: Path) -> ModelJudge:
+        """The same judge, as it would read if one of its heads did not lie there."""
+        return ModelJudge(self.spec, self._scales, None if self._heads is None else self._heads.without(path))
+
     async def read_states(self, case: Case, rubric: Rubric) -> Mapping[str, State] | Failure:
         """The states of one text by criterion, which heads read; only of an embedded model.
 

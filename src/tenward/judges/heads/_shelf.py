@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tenward.errors import DocumentError, Problem
@@ -50,6 +50,9 @@ class HeadShelf:
     judge: str
     """The name of the judge's file, without its suffix."""
 
+    left_out: Path | None = None
+    """A head that is not looked at, though it lies there."""
+
     @classmethod
     def of(cls, library: Library, path: Path) -> HeadShelf:
         """That of the workspace, of the shipped library, and beside the judge's file.
@@ -60,6 +63,10 @@ class HeadShelf:
         """
         places = [*(root / "judges" for root in library.roots), path.parent]
         return cls(folders=tuple(dict.fromkeys(place / _FOLDER for place in places)), judge=path.stem)
+
+    def without(self, path: Path) -> HeadShelf:
+        """The same shelf, but for one head."""
+        return replace(self, left_out=path)
 
     def place(self, folder: Path, rubric: str) -> Path:
         """The file of the head for a rubric, by its name with or without version, in one of the folders."""
@@ -78,7 +85,7 @@ class HeadShelf:
         note = ""
         for folder in self.folders:
             path = self.place(folder, rubric.rubric)
-            if not (path.exists() or path.is_symlink()):
+            if path == self.left_out or not (path.exists() or path.is_symlink()):
                 continue
             file = load_head(path)
             if unlike := _unlike(file, rubric, wanted):
