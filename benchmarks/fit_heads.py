@@ -5,7 +5,7 @@ Run: python benchmarks/fit_heads.py read DATA --save FILE [--rubric R]       sta
      python benchmarks/fit_heads.py report FILE --rubric R                   the shipped head on states of other texts
      python benchmarks/fit_heads.py tune FILE --rubric R [--labels 50]       what so many labels would gain
 
-States are JSON lines: case, group, ratings by criterion, characters, and one state per criterion. A file
+States are JSON lines: case, group, ratings by criterion, characters, counts, and one state per criterion. A file
 that is there is gone on with. DATA is a data set, or a gzipped file of public ratings that human_rated.py knows.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,7 @@ SOURCES = {
     for name in ("answer", "commit-subject", "error-explanation", "prompt", "skill", "spec-quality")
 }
 _RESAMPLES = 1000
+_LEAST = 25, 8
 
 
 def main() -> None:
@@ -97,16 +99,17 @@ async def _read(cases: Sequence[Case], rubric: Rubric, save: Path) -> None:
     assert isinstance(judge, ModelJudge)
     with save.open("a", encoding="utf-8") as file:
         for case in cases:
-            states = await judge.read_states(case, rubric)
-            if isinstance(states, Failure):
-                print(f"{case.id}: {states.kind} {states.detail}")
+            text = await judge.read_states(case, rubric)
+            if isinstance(text, Failure):
+                print(f"{case.id}: {text.kind} {text.detail}")
                 continue
             row = {
                 "case": case.id,
                 "group": case.group or case.id,
                 "human": dict(case.human),
                 "length": len(case.output),
-                "states": [pack_state(state) for state in states.values()],
+                "states": [pack_state(state) for state in text.own.values()],
+                "counts": text.counts.tolist(),
             }
             file.write(json.dumps(row) + "\n")
             file.flush()
@@ -124,8 +127,9 @@ def texts(path: Path, rubric: Rubric) -> list[StateOf]:
         StateOf(
             case=row["case"],
             group=row["group"],
-            state=TextState.of(
-                {name: unpack_state(state) for name, state in zip(rubric.criteria, row["states"], strict=True)}
+            state=replace(
+                TextState.of(dict(zip(rubric.criteria, map(unpack_state, row["states"]), strict=True))),
+                counts=np.array(row["counts"]),
             ),
             rating=row["human"],
             length=row["length"],
@@ -152,7 +156,7 @@ def write_heads(options: argparse.Namespace) -> None:
         origin = f"{len(known)} {source}"
         if others:
             origin += f"; started from what {' and '.join(others)} have in common"
-        fitted = fit_head(known, rubric, judge.states(rubric), origin, general=general)
+        fitted = fit_head(known, rubric, judge.states(rubric), origin, general=general, least=_LEAST)
         print(f"{name}: {len(known)} texts of {groups} sources, whole off by {fitted.data['error']} points")
         for criterion, one in fitted.criteria.items():
             told = one.data or {}

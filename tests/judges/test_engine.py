@@ -17,7 +17,6 @@ from tenward.judges._connection import Connection
 from tenward.judges._prompts import build_prompt
 from tenward.judges._retry import Deadline
 from tenward.judges._state import STATE_NUMBERS
-from tenward.judges.heads import TextState
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 
@@ -193,9 +192,9 @@ async def test_half_a_judge_reads_a_text_by_its_state(tmp_path: Path) -> None:
     assert not isinstance(first, Failure)
     assert not isinstance(other, Failure)
     assert not isinstance(again, Failure)
-    assert list(first) == list(TWO.criteria)
-    assert all(np.array_equal(first[name], again[name]) for name in first)
-    assert 0.01 < np.linalg.norm(TextState.of(first).mean - TextState.of(other).mean) < 1
+    assert list(first.own) == list(TWO.criteria)
+    assert all(np.array_equal(first.own[name], again.own[name]) for name in first.own)
+    assert 0.01 < np.linalg.norm(first.mean - other.mean) < 1
     assert isinstance(long, Failure)
     assert long.kind == "truncated"
 

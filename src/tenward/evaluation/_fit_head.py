@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tenward.errors import UsageError
 from tenward.evaluation._fit_scale import Rated, fit_scale
 from tenward.evaluation._folds import fold_of_units, mean_ranks, rank_correlation
-from tenward.evaluation._head_features import MANY, OWN_SHARES, directions_begun, fresh_bends, orthonormal, view
+from tenward.evaluation._head_features import (
+    MANY,
+    OWN_SHARES,
+    directions_begun,
+    fresh_bends,
+    fresh_counts,
+    orthonormal,
+    view,
+)
 from tenward.evaluation._head_regression import Labelled, choose, held_out
 from tenward.judges.heads import head_digest, packed, shrunk_covariance
 
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
     from tenward.evaluation._head_features import View
     from tenward.evaluation._head_regression import Ridge
     from tenward.judges import CriterionScale
-    from tenward.judges.heads import Bends, Head, HeadFor, TextState
+    from tenward.judges.heads import Bends, CountScale, Head, HeadFor, TextState
     from tenward.rubrics import Rubric
 
     Array: TypeAlias = NDArray[np.float64]
@@ -143,19 +151,20 @@ def fit_head(
     unit = np.array([state.mean for state in states])
     sources = _sources(texts, pairs)
     begun = directions_begun(earlier, general)
+    counts = fresh_counts(states) if earlier is None or earlier.counts is None else earlier.counts
     bends = fresh_bends(unit, seed) if earlier is None or earlier.bends is None else earlier.bends
     where = {text.case: row for row, text in enumerate(texts)}
-    looked = {name: _views(name, states, rubric, axes, begun, bends, earlier) for name in rubric.criteria}
+    looked = {name: _views(name, states, rubric, axes, begun, counts, bends, earlier) for name in rubric.criteria}
     known = {
         name: [_labelled(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
         for name, several in looked.items()
     }
-    counts = {
+    labels = {
         name: (len(one.at) + len(one.apart), len({*one.groups, *one.pair_groups})) for name, (one, *_) in known.items()
     }
-    enough = [name for name, (count, groups) in counts.items() if count >= least[0] and groups >= least[1]]
+    enough = [name for name, (count, groups) in labels.items() if count >= least[0] and groups >= least[1]]
     if not enough:
-        most = max(counts.values(), default=(0, 0))
+        most = max(labels.values(), default=(0, 0))
         raise UsageError(
             f"fitting a head: found at most {most[0]} rated texts or pairs of {most[1]} sources on one criterion, "
             f"expected {least[0]} or more of {least[1]} or more sources",
@@ -184,6 +193,7 @@ def fit_head(
         "residual": round(residual, 6),
         "criteria": {name: one.data for name, one in found.items() if one.data is not None},
     }
+    data["counts"] = {name: packed(getattr(counts, name)) for name in ("mean", "spread", "low", "high")}
     if bends is not None:
         data["bends"] = {
             "count": len(bends.landmarks),
@@ -199,6 +209,7 @@ def _views(
     rubric: Rubric,
     axes: int,
     begun: Array | None,
+    counts: CountScale,
     bends: Bends | None,
     earlier: Head | None,
 ) -> list[View]:
@@ -206,7 +217,7 @@ def _views(
     shares: Sequence[float] = OWN_SHARES if len(rubric.criteria) > 1 and len(states) >= MANY else (0.0,)
     if earlier is not None and name in earlier.file.criteria:
         shares = (earlier.file.criteria[name].own,)
-    return [view(name, own, states, axes=axes, begun=begun, bends=bends) for own in shares]
+    return [view(name, own, states, axes=axes, begun=begun, counts=counts, bends=bends) for own in shares]
 
 
 def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]:
@@ -255,11 +266,11 @@ def _labelled(
     )
     if earlier is not None and name in earlier.file.criteria:
         direction, middle = earlier.linear(name)
-        start = looked.start(direction, earlier.bent(name))
+        start = looked.start(direction, earlier.counted(name), earlier.bent(name))
         return replace(known, start=start, start_middle=middle + float(direction @ looked.centre))
     if general is None:
         return known
-    start = looked.start(general.direction, None)
+    start = looked.start(general.direction, None, None)
     said = float((at @ start).std())
     wide = float(known.rating.std()) if rows else known.margin  # the general direction is as wide as the ratings
     return replace(known, start=start * wide / said) if said else known
@@ -374,12 +385,13 @@ def _data(known: Labelled, fitted: _Fitted, error: float, **figures: Any) -> dic
     count, axes = len(known.at) + len(known.apart), min(len(looked.basis), _SHOWN)
     # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
     noise = max(error * math.sqrt(max(0.25, 1 - axes / (2 * count))), 1e-3)
-    weights, bent = looked.weights(ridge.weights)
+    weights, counted, bent = looked.weights(ridge.weights)
     if bent is not None:
         figures["bent"] = packed(bent)
     return {
         "weights": packed(weights),
         "own": looked.own,
+        "counted": packed(counted),
         "middle": round(ridge.middle + float(weights @ (fitted.centre - looked.centre)), 6),
         "noise": round(noise, 6),
         "prior": round(noise / math.sqrt(max(ridge.penalty * known.spread, 1e-12)), 6),

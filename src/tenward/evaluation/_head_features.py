@@ -1,11 +1,11 @@
-"""What the regression of a head sees of a text: its state along axes, and how near it is to landmarks."""
+"""What the regression of a head sees of a text: its state along axes, some counts, how near it is to landmarks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tenward.judges.heads import Bends, packed, sketch, unpacked
+from tenward.judges.heads import COUNTS, Bends, CountScale, packed, sketch, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["MANY", "OWN_SHARES", "View", "directions_begun", "fresh_bends", "orthonormal", "view"]
+__all__ = ["MANY", "OWN_SHARES", "View", "directions_begun", "fresh_bends", "fresh_counts", "orthonormal", "view"]
 
 OWN_SHARES = (0.0, 0.5, 1.0)
 """Of the state at the end of a criterion's own question that are tried; the rest is the mean over all questions."""
 
 MANY = 100
 """Texts from which on a fresh head gets landmarks, and its ways to look are tried; fewer do not tell one from noise."""
+
+_COUNTED = 0.1
+"""How much one standard deviation of a count weighs, where a text's mean distance from the centre weighs 1."""
 
 _LANDMARKS = 128
 _WIDTH = 0.6
@@ -41,26 +44,40 @@ class View:
     """Orthonormal axes times dimensions."""
 
     at: Array
-    """Texts times axes and landmarks."""
+    """Texts times axes, counts and landmarks."""
 
     size: float
-    """By which nearness is multiplied, so that it counts as much as the coordinates along the axes."""
+    """By which counts and nearness are multiplied, so that they weigh beside the coordinates along the axes."""
 
-    def start(self, direction: Array, bent: Array | None) -> Array:
-        """Weights of a head along these axes and landmarks."""
+    def start(self, direction: Array, counted: Array | None, bent: Array | None) -> Array:
+        """Weights of a head along these axes, counts and landmarks."""
         import numpy as np
 
-        landmarks = self.at.shape[1] - len(self.basis)
-        return np.concatenate([self.basis @ direction, np.zeros(landmarks) if bent is None else bent / self.size])
+        landmarks = self.at.shape[1] - len(self.basis) - len(COUNTS)
+        return np.concatenate(
+            [
+                self.basis @ direction,
+                np.zeros(len(COUNTS)) if counted is None else counted / (self.size * _COUNTED),
+                np.zeros(landmarks) if bent is None else bent / self.size,
+            ]
+        )
 
-    def weights(self, fitted: Array) -> tuple[Array, Array | None]:
-        """The weights of a state's numbers and of nearness, from those of a regression."""
+    def weights(self, fitted: Array) -> tuple[Array, Array, Array | None]:
+        """The weights of a state's numbers, of counts and of nearness, from those of a regression."""
         axes = len(self.basis)
-        return self.basis.T @ fitted[:axes], fitted[axes:] * self.size if len(fitted) > axes else None
+        counted, bent = fitted[axes : axes + len(COUNTS)], fitted[axes + len(COUNTS) :]
+        return self.basis.T @ fitted[:axes], counted * self.size * _COUNTED, bent * self.size if len(bent) else None
 
 
 def view(
-    criterion: str, own: float, states: Sequence[TextState], *, axes: int, begun: Array | None, bends: Bends | None
+    criterion: str,
+    own: float,
+    states: Sequence[TextState],
+    *,
+    axes: int,
+    begun: Array | None,
+    counts: CountScale,
+    bends: Bends | None,
 ) -> View:
     """Look at texts for one criterion.
 
@@ -70,7 +87,8 @@ def view(
         states: The texts.
         axes: Principal axes, at most.
         begun: Directions that are axes too.
-        bends: Landmarks.
+        counts: How counts spread.
+        bends: Landmarks, if any.
     """
     import numpy as np
 
@@ -79,10 +97,20 @@ def view(
     basis = orthonormal(units - centre, axes, begun)
     at = (units - centre) @ basis.T
     size = float(np.sqrt((at**2).sum(axis=1).mean())) or 1.0
+    counted = counts.standard(np.array([state.counts for state in states]))
+    at = np.hstack([at, size * _COUNTED * counted])
     if bends is not None:
         near = bends.features(np.array([state.mean for state in states]))
         at = np.hstack([at, size * near])
     return View(own=own, centre=centre, basis=basis, at=at, size=size)
+
+
+def fresh_counts(states: Sequence[TextState]) -> CountScale:
+    """How counts spread among these texts, as the file will hold it."""
+    import numpy as np
+
+    found = CountScale.of(np.array([state.counts for state in states]))
+    return CountScale(**{name: unpacked(packed(getattr(found, name))) for name in ("mean", "spread", "low", "high")})
 
 
 def fresh_bends(units: Array, seed: int) -> Bends | None:

@@ -13,7 +13,7 @@ from tenward.errors import UsageError
 from tenward.evaluation._fit_head import StateOf, fit_head
 from tenward.evaluation._folds import rank_correlation
 from tenward.judges import Failure
-from tenward.judges.heads import TextState, head_digest, packed, unpacked
+from tenward.judges.heads import head_digest, packed, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -167,16 +167,16 @@ async def read_labelled(
     now: dict[str, Mapping[str, float | None]] = {}
     lost: dict[str, str] = {}
     for done, case in enumerate(cases, 1):
-        states = await judge.read_states(case, rubric)
-        if isinstance(states, Failure):
-            lost[case.id] = f"{states.kind}: {states.detail}"
+        state = await judge.read_states(case, rubric)
+        if isinstance(state, Failure):
+            lost[case.id] = f"{state.kind}: {state.detail}"
         else:
             now[case.id] = (await judge.judge(case, rubric)).scores
             texts.append(
                 StateOf(
                     case=case.id,
                     group=case.group or f"\0{case.id}",
-                    state=TextState.of(states),
+                    state=state,
                     rating={name: float(one) for name, one in case.human.items() if name in rubric.criteria},
                     length=len(case.output),
                 )

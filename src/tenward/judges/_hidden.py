@@ -22,6 +22,7 @@ from tenward.judges.heads import HeadFor, TextState
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tenward.datasets import Case
     from tenward.judges._calls import Asked
     from tenward.judges._connection import Connection, Message
     from tenward.judges._prompts import Prompt
@@ -53,9 +54,9 @@ class HiddenReading:
 
 @dataclass(frozen=True, kw_only=True)
 class ReadStates:
-    """The states of one text, one per criterion."""
+    """One text, as heads read it."""
 
-    states: Mapping[str, State]
+    text: TextState
     usage: Usage
     engine: tuple[Mapping[str, float], ...]
 
@@ -75,7 +76,7 @@ def state_messages(prompt: Prompt, rubric: Rubric) -> dict[str, list[Message]]:
     return {name: prompt.asking(probes_for(rubric, name, "digits")[0].question) for name in rubric.criteria}
 
 
-def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> TextState | None:
+def known_state(connection: Connection, prompt: Prompt, case: Case, rubric: Rubric) -> TextState | None:
     """The states of a text, if the cache holds them all."""
     found: dict[str, State] = {}
     for name, messages in state_messages(prompt, rubric).items():
@@ -83,17 +84,24 @@ def known_state(connection: Connection, prompt: Prompt, rubric: Rubric) -> TextS
         if state is None:
             return None
         found[name] = state
-    return TextState.of(found)
+    return _text(found, case)
 
 
 async def read_states(
-    connection: Connection, prompt: Prompt, rubric: Rubric, *, asked: Callable[[str, int], Asked], deadline: Deadline
+    connection: Connection,
+    prompt: Prompt,
+    case: Case,
+    rubric: Rubric,
+    *,
+    asked: Callable[[str, int], Asked],
+    deadline: Deadline,
 ) -> ReadStates:
     """Read the states of one text.
 
     Args:
         connection: The shortened model.
         prompt: The part of the messages that all questions share.
+        case: The text.
         rubric: The rubric.
         asked: Names the questions.
         deadline: The time left for the case.
@@ -103,7 +111,7 @@ async def read_states(
         JudgeUnavailableError: The engine gives no states.
     """
     connection.begin_case(prompt.shared)
-    known = known_state(connection, prompt, rubric) is not None  # all or none, as the engine rounds otherwise
+    known = known_state(connection, prompt, case, rubric) is not None  # all or none, as the engine rounds otherwise
     found: dict[str, State] = {}
     engine: list[Mapping[str, float]] = []
     spent = Usage()
@@ -116,12 +124,13 @@ async def read_states(
         found[name] = read.state
         engine += read.timings
         spent += read.usage
-    return ReadStates(states=found, usage=spent, engine=tuple(engine))
+    return ReadStates(text=_text(found, case), usage=spent, engine=tuple(engine))
 
 
 async def read_hidden(
     connection: Connection,
     prompt: Prompt,
+    case: Case,
     rubric: Rubric,
     head: Head,
     *,
@@ -133,18 +142,18 @@ async def read_hidden(
     Args:
         connection: As for :func:`read_states`, which raises the same but for failed calls.
         prompt: As there.
+        case: As there.
         rubric: As there.
         head: A head that was fitted for it.
         asked: As there.
         deadline: As there.
     """
     try:
-        read = await read_states(connection, prompt, rubric, asked=asked, deadline=deadline)
+        read = await read_states(connection, prompt, case, rubric, asked=asked, deadline=deadline)
     except CallFailedError as error:
         failed = {name: CriterionVerdict(criterion=name, failure=error.failure) for name in head.file.criteria}
         return HiddenReading(criteria=failed, usage=error.usage)
-    text = TextState.of(read.states)
-    if not head.is_inside(text):
+    if not head.is_inside(read.text):
         return HiddenReading(plain=OUTSIDE, usage=read.usage, engine=read.engine)
     criteria = {
         name: CriterionVerdict(
@@ -155,9 +164,13 @@ async def read_hidden(
             spread=said.spread,
             distribution=_shares(said.points, said.spread, rubric.scale),
         )
-        for name, said in head.read(text).items()
+        for name, said in head.read(read.text).items()
     }
     return HiddenReading(criteria=criteria, usage=read.usage, engine=read.engine)
+
+
+def _text(states: Mapping[str, State], case: Case) -> TextState:
+    return TextState.of(states, output=case.output, given=case.input or "")
 
 
 def _shares(points: float, spread: float, scale: Scale) -> dict[float, float]:

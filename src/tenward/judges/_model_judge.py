@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from tenward.judges._prompts import Prompt
     from tenward.judges._scale import ScaleFile
     from tenward.judges._spec import Explain, JudgeSpec
-    from tenward.judges._state import State
-    from tenward.judges.heads import Head, HeadFor, HeadShelf
+    from tenward.judges.heads import Head, HeadFor, HeadShelf, TextState
     from tenward.rubrics import Rubric
 
 __all__ = ["ModelJudge"]
@@ -109,8 +108,8 @@ class ModelJudge(Judge):
         """The same judge, as it would read if one of its heads did not lie there."""
         return ModelJudge(self.spec, self._scales, None if self._heads is None else self._heads.without(path))
 
-    async def read_states(self, case: Case, rubric: Rubric) -> Mapping[str, State] | Failure:
-        """The states of one text by criterion, which heads read; only of an embedded model.
+    async def read_states(self, case: Case, rubric: Rubric) -> TextState | Failure:
+        """One text as heads read it; only of an embedded model.
 
         Raises:
             SystemicError: No further state could be read either.
@@ -120,11 +119,11 @@ class ModelJudge(Judge):
             asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
             try:
                 read = await read_states(
-                    self._states, prompt, rubric, asked=asking.of, deadline=Deadline(seconds=self.spec.deadline)
+                    self._states, prompt, case, rubric, asked=asking.of, deadline=Deadline(seconds=self.spec.deadline)
                 )
             except CallFailedError as error:
                 return error.failure
-        return read.states
+        return read.text
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
@@ -166,7 +165,7 @@ class ModelJudge(Judge):
         head = self._under(rubric).head
         hidden = HiddenReading()
         if head is not None:
-            hidden = await read_hidden(self._states, prompt, rubric, head, asked=asking.of, deadline=deadline)
+            hidden = await read_hidden(self._states, prompt, case, rubric, head, asked=asking.of, deadline=deadline)
         plain = [name for name in rubric.criteria if name not in hidden.criteria]
         verdict = await self._distribution(case, rubric, prompt, deadline, asking, plain)
         verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))

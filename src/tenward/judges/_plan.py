@@ -119,7 +119,7 @@ def _questions(
     if head is not None:
         file = head[0].file
         states = list(state_messages(prompt, rubric).values())
-        state = known_state(head[1], prompt, rubric)
+        state = known_state(head[1], prompt, case, rubric)
         by_head = [one for name in file.criteria for one in asked[name]]
         if state is None:
             planned += _first_tokens(spec, states, asked=len(states))

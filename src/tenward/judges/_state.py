@@ -96,7 +96,7 @@ def state_in(answer: object) -> State | None:
     return kept if kept.any() else None
 
 
-def pack_state(state: State) -> str:
+def pack_state(state: NDArray[np.floating[Any]]) -> str:
     """A state as text: half-precision numbers, three thousand bytes of them, in base 64."""
     return base64.b64encode(state.astype(_STORED).tobytes()).decode("ascii")
 

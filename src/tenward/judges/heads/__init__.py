@@ -5,8 +5,10 @@ A head is a file (:mod:`~tenward.judges.heads._file`); what it says of a state i
 """
 
 from tenward.judges.heads._bend import SKETCH, Bends, sketch
+from tenward.judges.heads._counts import COUNTS, CountScale, counts_of
 from tenward.judges.heads._file import (
     HeadBends,
+    HeadCounts,
     HeadCriterion,
     HeadFile,
     HeadFor,
@@ -20,10 +22,13 @@ from tenward.judges.heads._shelf import HeadInUse, HeadShelf
 from tenward.judges.heads._text import TextState
 
 __all__ = [
+    "COUNTS",
     "SKETCH",
     "Bends",
+    "CountScale",
     "Head",
     "HeadBends",
+    "HeadCounts",
     "HeadCriterion",
     "HeadFile",
     "HeadFor",
@@ -31,6 +36,7 @@ __all__ = [
     "HeadReading",
     "HeadShelf",
     "TextState",
+    "counts_of",
     "head_digest",
     "load_head",
     "packed",

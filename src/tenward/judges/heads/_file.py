@@ -15,6 +15,7 @@ from tenward.guards import is_mapping
 from tenward.judges._calls import digest
 from tenward.judges._scale import CriterionScale  # noqa: TC001 - pydantic reads the annotation
 from tenward.judges.heads._bend import SKETCH
+from tenward.judges.heads._counts import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["HeadBends", "HeadCriterion", "HeadFile", "HeadFor", "head_digest", "load_head", "packed", "unpacked"]
+__all__ = [
+    "HeadBends",
+    "HeadCounts",
+    "HeadCriterion",
+    "HeadFile",
+    "HeadFor",
+    "head_digest",
+    "load_head",
+    "packed",
+    "unpacked",
+]
 
 _MOST_NUMBERS = 4_000_000
 _STORED = "<f2"
@@ -62,6 +73,15 @@ class HeadBends(Document):
     """Squared distance of two sketches at which nearness has fallen to 1/e."""
 
 
+class HeadCounts(Document):
+    """How what a program counts spread among the texts (:class:`~tenward.judges.heads.CountScale`)."""
+
+    mean: _Packed
+    spread: _Packed
+    low: _Packed
+    high: _Packed
+
+
 class HeadCriterion(Document):
     """One criterion: points as a weighted sum of the state's numbers, and how well that does."""
 
@@ -71,6 +91,9 @@ class HeadCriterion(Document):
     own: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the state at the end of the criterion's own question in the one that is weighted; the rest is the mean
     over all questions."""
+
+    counted: _Packed | None = None
+    """Points per standard deviation of what a program counts in the text; None where that is not looked at."""
 
     bent: _Packed | None = None
     """One more weight per landmark; None where the points are the weighted sum alone."""
@@ -153,6 +176,7 @@ class HeadFile(Document):
     residual: Annotated[float, Field(gt=0)]
     """How far from the span of the axes it may lie."""
 
+    counts: HeadCounts | None = None
     bends: HeadBends | None = None
     criteria: Annotated[dict[str, HeadCriterion], Field(min_length=1, max_length=24)]
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -182,8 +206,13 @@ class HeadFile(Document):
         bends = 0 if self.bends is None else self.bends.count
         if self.bends is not None:
             _require_numbers("bends.landmarks", self.bends.landmarks, bends * min(self.dimensions, SKETCH))
+        if self.counts is not None:
+            for name in HeadCounts.model_fields:
+                _require_numbers(f"counts.{name}", getattr(self.counts, name), len(COUNTS))
         for name, one in self.criteria.items():
             _require_numbers(f"criteria.{name}.weights", one.weights, self.dimensions)
+            if one.counted is not None:
+                _require_numbers(f"criteria.{name}.counted", one.counted, 0 if self.counts is None else len(COUNTS))
             if one.bent is not None:
                 _require_numbers(f"criteria.{name}.bent", one.bent, bends)
         return self

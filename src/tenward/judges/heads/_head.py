@@ -1,8 +1,8 @@
 """What a head says of a state: points, how sure it is, and whether the state is one of those it knows.
 
 Each criterion is a Bayesian linear regression (Bishop, *Pattern Recognition and Machine Learning*, 2006, section 3.3):
-weights have a normal prior, ratings a normal error around the weighted sum, to which nearness to some of the texts may
-add. How far the weights are known is kept along the axes on which the texts differ most.
+weights have a normal prior, ratings a normal error around the weighted sum, to which what a program counts and nearness
+to some of the texts may add. How far the weights are known is kept along the axes on which the texts differ most.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenward.judges.heads._bend import Bends
+from tenward.judges.heads._counts import CountScale
 from tenward.judges.heads._file import unpacked
 
 if TYPE_CHECKING:
@@ -62,6 +63,15 @@ class Head:
         self._weights = {name: unpacked(one.weights) for name, one in file.criteria.items()}
         self._unknown = {name: _posterior(seen, one) for name, one in file.criteria.items()}
         self._bent = {name: unpacked(one.bent) for name, one in file.criteria.items() if one.bent is not None}
+        self._counted = {name: unpacked(one.counted) for name, one in file.criteria.items() if one.counted is not None}
+        self.counts: CountScale | None = None
+        if file.counts is not None:
+            self.counts = CountScale(
+                mean=unpacked(file.counts.mean),
+                spread=unpacked(file.counts.spread),
+                low=unpacked(file.counts.low),
+                high=unpacked(file.counts.high),
+            )
         self.bends: Bends | None = None
         if file.bends is not None:
             landmarks = unpacked(file.bends.landmarks).reshape(file.bends.count, -1)
@@ -85,6 +95,10 @@ class Head:
     def bent(self, criterion: str) -> Array | None:
         """The weights of a criterion's nearness to the landmarks; None where it does not bend."""
         return self._bent.get(criterion)
+
+    def counted(self, criterion: str) -> Array | None:
+        """The weights of what a program counts, for a criterion; None where that is not looked at."""
+        return self._counted.get(criterion)
 
     def coordinates(self, text: TextState) -> tuple[Array, float]:
         """The coordinates of a text's mean state, and its distance from the span of the axes.
@@ -111,11 +125,14 @@ class Head:
         import numpy as np
 
         at, _ = self.coordinates(text)
+        counts = None if self.counts is None else self.counts.standard(text.counts)
         near = None if self.bends is None else self.bends.features(text.mean[np.newaxis])[0]
         lo, hi = map(float, self.file.range)
         found: dict[str, HeadReading] = {}
         for name, one in self.file.criteria.items():
             summed = one.middle + float(self._weights[name] @ (text.at(name, one.own) - self._centre))
+            if counts is not None and name in self._counted:
+                summed += float(self._counted[name] @ counts)
             if near is not None and name in self._bent:
                 summed += float(self._bent[name] @ near)
             linear = min(max(summed, lo), hi)

@@ -1,9 +1,11 @@
-"""What a head reads of one text: its state at the end of each criterion's question, and the mean of these."""
+"""What a head reads of one text: its state at the end of each criterion's question, their mean, and some counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tenward.judges.heads._counts import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +28,17 @@ class TextState:
     own: Mapping[str, Array]
     """At the end of one criterion's question, by criterion."""
 
+    counts: Array
+    """What a program counted, in the order of :data:`COUNTS`."""
+
     @classmethod
-    def of(cls, states: Mapping[str, NDArray[np.floating[Any]]]) -> TextState:
+    def of(cls, states: Mapping[str, NDArray[np.floating[Any]]], *, output: str = "", given: str = "") -> TextState:
         """The same of states of any length.
+
+        Args:
+            states: By criterion.
+            output: The text itself.
+            given: Its input, if any.
 
         Raises:
             ValueError: There are none, one has no length, or they have different numbers of dimensions.
@@ -38,7 +48,7 @@ class TextState:
         own = {name: _unit(state) for name, state in states.items()}
         if not own or len({state.shape for state in own.values()}) > 1:
             raise ValueError(f"states of {sorted({state.size for state in own.values()})} numbers, expected one size")
-        return cls(mean=_unit(np.mean(list(own.values()), axis=0)), own=own)
+        return cls(mean=_unit(np.mean(list(own.values()), axis=0)), own=own, counts=counts_of(output, given))
 
     def at(self, criterion: str, own: float) -> Array:
         """The state that a head reads for a criterion, of length 1.
