@@ -72,6 +72,9 @@ def main() -> None:
         if name == "tune":
             one.add_argument("--labels", type=int, default=50)
             one.add_argument("--draws", type=int, default=20)
+            one.add_argument(
+                "--from", dest="others", type=Path, help="start from what other rubrics there have in common"
+            )
     options = parser.parse_args()
     {"read": read_all, "write": write_heads, "report": report, "tune": tune}[options.command](options)
 
@@ -138,12 +141,17 @@ def texts(path: Path, rubric: Rubric) -> list[StateOf]:
     ]
 
 
+def read_kinds(folder: Path) -> dict[str, list[StateOf]]:
+    """What was read and rated under each rubric that has a file there."""
+    return {path.stem: texts(path, Rubric.load(path.stem)) for path in sorted(folder.glob("*.jsonl"))}
+
+
 def write_heads(options: argparse.Namespace) -> None:
     """Fit a head for every rubric that has states, print how well each does held out, and write them."""
     judge = Judge.load("local")
     assert isinstance(judge, ModelJudge)
     options.folder.mkdir(parents=True, exist_ok=True)
-    kinds = {path.stem: texts(path, Rubric.load(path.stem)) for path in sorted(options.states.glob("*.jsonl"))}
+    kinds = read_kinds(options.states)
     print("a direction for all kinds, on each when it took no part:", _told(fit_general(kinds).left_out))
     for name, source in SOURCES.items():
         if name not in kinds:
@@ -155,7 +163,7 @@ def write_heads(options: argparse.Namespace) -> None:
         general = fit_general(others) if others else None
         origin = f"{len(known)} {source}"
         if others:
-            origin += f"; started from what {' and '.join(others)} have in common"
+            origin += f"; started from what these have in common: {', '.join(others)}"
         fitted = fit_head(known, rubric, judge.states(rubric), origin, general=general, least=_LEAST)
         print(f"{name}: {len(known)} texts of {groups} sources, whole off by {fitted.data['error']} points")
         for criterion, one in fitted.criteria.items():
@@ -211,6 +219,9 @@ def tune(options: argparse.Namespace) -> None:
     judge = Judge.load("local")
     assert isinstance(judge, ModelJudge)
     groups = sorted({text.group for text in known})
+    others = read_kinds(options.others) if options.others else {}
+    others.pop(options.rubric, None)
+    general = fit_general(others) if others else None
     found: dict[str, list[float]] = {}
     for draw in range(options.draws):
         order = random.Random(draw).sample(groups, len(groups))  # noqa: S311 - a sample, not a secret
@@ -219,7 +230,7 @@ def tune(options: argparse.Namespace) -> None:
             group = order.pop(0)
             labelled += [text for text in known if text.group == group][: options.labels - len(labelled)]
         rest = [text for text in known if text.group in set(order)]
-        fitted = fit_head(labelled, rubric, judge.states(rubric), "draw", least=(10, 2), seed=draw)
+        fitted = fit_head(labelled, rubric, judge.states(rubric), "draw", general=general, least=(10, 2), seed=draw)
         if not fitted.data["criteria"]:
             continue
         head = Head(HeadFile.model_validate(fitted.data))
