@@ -2,7 +2,7 @@
 
 Run: python benchmarks/fit_heads.py read DATA --save FILE [--rubric R]       states of a rated file, or of a data set
      python benchmarks/fit_heads.py write judges/heads --from FOLDER         fit all rubrics that have states there
-     python benchmarks/fit_heads.py report FILE --rubric R                   the shipped head on states of other texts
+     python benchmarks/fit_heads.py report FILE --rubric R --heads FOLDER    heads on states of texts they never saw
      python benchmarks/fit_heads.py tune FILE --rubric R [--labels 50]       what so many labels would gain
 
 States are JSON lines: case, group, ratings by criterion, characters, counts, and one state per criterion. A file
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 OURS = "of this project, rated by their author, a model, by the levels of the rubric; not by people"
 SOURCES = {
-    "summary": "summaries of 25 articles of SummEval (Fabbri et al., 2021; Apache-2.0); experts' ratings",
-    "review-comment": "review comments on 72 diffs of CRScore (Naik et al., 2024; MIT); people's ratings",
+    "summary": "summaries of articles of SummEval (Fabbri et al., 2021; Apache-2.0); experts' ratings",
+    "review-comment": "review comments on diffs of CRScore (Naik et al., 2024; MIT); people's ratings",
     "code-review": f"small programs of the data sets code-revisions and code-pairs {OURS}",
 } | {
     name: f"texts of the data set rated-{name} {OURS}"
@@ -65,10 +65,12 @@ def main() -> None:
     write = commands.add_parser("write", help="fit and write heads")
     write.add_argument("folder", type=Path)
     write.add_argument("--from", dest="states", type=Path, required=True, help="folder of RUBRIC.jsonl files of states")
-    for name, words in (("report", "measure the shipped head"), ("tune", "measure heads fitted to few labels")):
+    for name, words in (("report", "measure a head"), ("tune", "measure heads fitted to few labels")):
         one = commands.add_parser(name, help=words)
         one.add_argument("states", type=Path)
         one.add_argument("--rubric", required=True)
+        if name == "report":
+            one.add_argument("--heads", type=Path, default=Path("judges/heads"))
         if name == "tune":
             one.add_argument("--labels", type=int, default=50)
             one.add_argument("--draws", type=int, default=20)
@@ -161,7 +163,7 @@ def write_heads(options: argparse.Namespace) -> None:
         groups = len({text.group for text in known})
         others = {other: texts for other, texts in kinds.items() if other != name}
         general = fit_general(others) if others else None
-        origin = f"{len(known)} {source}"
+        origin = f"{len(known)} {source}, of {groups} sources"
         if others:
             origin += f"; started from what these have in common: {', '.join(others)}"
         fitted = fit_head(known, rubric, judge.states(rubric), origin, general=general, least=_LEAST)
@@ -179,11 +181,10 @@ def _told(numbers: Mapping[str, float]) -> str:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Print what the shipped head makes of rated texts: their order, given length too, and their scale."""
+    """Print what a head makes of rated texts: their order, given length too, and their scale."""
     rubric = Rubric.load(options.rubric)
     known = texts(options.states, rubric)
-    path = Path("judges/heads") / f"local.{rubric.rubric.partition('/')[0]}.json"
-    head = Head(load_head(path))
+    head = Head(load_head(options.heads / f"local.{rubric.rubric.partition('/')[0]}.json"))
     inside = sum(head.is_inside(text.state) for text in known)
     print(f"{rubric.rubric}: {len(known)} texts of {len({text.group for text in known})} sources, {inside} inside")
     heads = ("n", "Spearman", "95 %", "given length", "length", "sd ratio", "bias", "within 1 sd")
