@@ -93,3 +93,64 @@ def test_a_figure_given_length_is_less_where_length_tells_it_all() -> None:
     length, other = draw.normal(size=400), draw.normal(size=400)
     assert abs(partial_rank_correlation(length + 0.1 * draw.normal(size=400), length + 0.1 * other, length)) < 0.15
     assert partial_rank_correlation(other, other + 0.3 * draw.normal(size=400), length) > 0.9
+
+
+def seen(
+    number: int, rating: float, states: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]], output: str = "x"
+) -> StateOf:
+    """Return one text that is rated on `a`."""
+    return StateOf(
+        case=f"c{number}",
+        group=f"g{number % 30}",
+        state=TextState.of(states, output=output),
+        rating={"a": float(np.clip(rating, 1, 5))},
+        length=9,
+    )
+
+
+def read(head: Head, some: list[StateOf]) -> float:
+    """Return how points and ratings of `a` go together."""
+    points = [head.read(text.state)["a"].points for text in some]
+    return float(np.corrcoef(points, [text.rating["a"] for text in some])[0, 1])
+
+
+def test_what_only_the_own_question_shows_is_found() -> None:
+    """Where the states of other questions are mere noise beside that of the criterion, it looks at its own alone."""
+    draw = np.random.default_rng(7)
+    good, bad = draw.normal(size=DIMENSIONS), 6 * draw.normal(size=DIMENSIONS)
+    some: list[StateOf] = []
+    for number in range(400):
+        hidden, other = draw.normal(size=2)
+        own = bad + hidden * good + 0.3 * draw.normal(size=DIMENSIONS)
+        rest = bad - hidden * good + 4 * other * draw.normal(size=DIMENSIONS)
+        some.append(seen(number, 3 + hidden, {"a": own, "b": rest}))
+    head = Head(HeadFile.model_validate(fit_head(some[:200], RUBRIC, FOR, "Made up.").data))
+    assert head.file.criteria["a"].own == 1
+    assert read(head, some[200:]) > 0.8
+
+
+def test_a_middle_that_is_best_is_learned_from_many_texts() -> None:
+    """A weighted sum cannot say that both ends are poor; nearness to texts in the middle can."""
+    draw = np.random.default_rng(8)
+    axes, centre = draw.normal(size=(3, DIMENSIONS)), 5 * draw.normal(size=DIMENSIONS)
+    some: list[StateOf] = []
+    for number in range(600):
+        hidden = draw.normal(size=3)
+        state = centre + (3 * hidden) @ axes + 0.2 * draw.normal(size=DIMENSIONS)
+        some.append(seen(number, 5 - 2 * abs(hidden[0]), {"a": state}))
+    head = Head(HeadFile.model_validate(fit_head(some[:300], RUBRIC, FOR, "Made up.").data))
+    assert head.file.bends is not None
+    assert read(head, some[300:]) > 0.6
+
+
+def test_what_a_program_counts_is_learned() -> None:
+    """A rating that follows repetition is read from the text where its state shows nothing of it."""
+    draw = np.random.default_rng(9)
+    some: list[StateOf] = []
+    for number in range(240):
+        words = [f"word{one}" for one in draw.integers(0, int(draw.integers(3, 60)), size=40)]
+        share = 1 - len(set(words)) / 40
+        state = 5 * np.ones(DIMENSIONS) + draw.normal(size=DIMENSIONS)
+        some.append(seen(number, 5 - 4 * share, {"a": state}, output=" ".join(words)))
+    head = Head(HeadFile.model_validate(fit_head(some[:120], RUBRIC, FOR, "Made up.").data))
+    assert read(head, some[120:]) > 0.8
