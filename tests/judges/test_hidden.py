@@ -16,7 +16,7 @@ from tenward.evaluation._fit_head import StateOf, fit_head
 from tenward.judges import Calls, JudgeSpec, ModelJudge, lend_calls
 from tenward.judges._hidden import OUTSIDE
 from tenward.judges._state import STATE_NUMBERS
-from tenward.judges.heads import HeadShelf, TextState, head_digest
+from tenward.judges.heads import Head, HeadShelf, TextState, head_digest, load_head
 from tenward.judges.models import ModelStore
 from tenward.rubrics import Rubric
 from tenward.testing import Logprobs, State, Status, StubServer
@@ -158,14 +158,17 @@ async def test_a_head_reads_every_criterion_in_one_pass(embedded: Embedded) -> N
     assert "ratings of such texts lie around" in verdict.why_not_2_lower
 
 
-async def test_a_text_unlike_the_others_is_read_plainly(embedded: Embedded) -> None:
-    """Where the state lies outside of what the head was fitted to, it abstains and the verdict says so."""
-    embedded.fit("clarity", "tests")
+async def test_a_text_unlike_the_others_is_read_both_ways(embedded: Embedded) -> None:
+    """Where the state lies outside of what the head was fitted to, the lower reading stands and the verdict says so."""
+    path = embedded.fit("clarity", "tests")
     embedded.state = [float(number) for number in np.random.default_rng(8).normal(size=DIMENSIONS)]
     verdict = await embedded.ask()
     assert verdict.plain == OUTSIDE
-    assert verdict.scores == {"clarity": 2.0, "tests": 2.0}
-    assert {item.read for item in verdict.criteria} == {"distribution"}
+    by_head = Head(load_head(path)).read(TextState.of({"clarity": as_read(embedded.state)}, output="A text."))
+    assert verdict.scores == {name: pytest.approx(min(2.0, one.points), abs=0.05) for name, one in by_head.items()}
+    assert [item.read for item in verdict.criteria] == [
+        "hidden" if one.points < 2 else "distribution" for one in by_head.values()
+    ]
     assert embedded.paths.count("/completion") == 2
 
 

@@ -2,7 +2,7 @@
 
 A small model knows more of a text than its first token says, and most three quarters of the way through (Jiang et al.,
 arXiv 2503.17755; arXiv 2601.22588). Its state is read at the end of every criterion's question, and a head reads
-these, or their mean; a text that is unlike those it was fitted to is left to the plain reading.
+these, or their mean; a text that is unlike those it was fitted to is read plainly too, and no higher than by the head.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["OUTSIDE", "HiddenReading", "known_state", "read_hidden", "read_states", "state_messages", "states_under"]
 
 OUTSIDE = "unlike the texts that the head was fitted to"
-"""Why a text that a head could read was read plainly."""
+"""Why a text that a head could read was read plainly too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +42,10 @@ class HiddenReading:
     """What a head said of one text."""
 
     criteria: Mapping[str, CriterionVerdict] = field(default_factory=dict[str, CriterionVerdict])
-    """Those that the head reads; empty where the text lies outside of what it knows."""
+    """Those that the head reads; of a text outside of what it knows, the most that it may have."""
 
     plain: str = ""
-    """Why the text is left to the plain reading; empty where it is not."""
+    """Why the text is read plainly too; empty where it is not."""
 
     usage: Usage = field(default_factory=Usage)
     engine: tuple[Mapping[str, float], ...] = ()
@@ -153,8 +153,7 @@ async def read_hidden(
     except CallFailedError as error:
         failed = {name: CriterionVerdict(criterion=name, failure=error.failure) for name in head.file.criteria}
         return HiddenReading(criteria=failed, usage=error.usage)
-    if not head.is_inside(read.text):
-        return HiddenReading(plain=OUTSIDE, usage=read.usage, engine=read.engine)
+    plain = "" if head.is_inside(read.text) else OUTSIDE
     criteria = {
         name: CriterionVerdict(
             criterion=name,
@@ -166,7 +165,7 @@ async def read_hidden(
         )
         for name, said in head.read(read.text).items()
     }
-    return HiddenReading(criteria=criteria, usage=read.usage, engine=read.engine)
+    return HiddenReading(criteria=criteria, plain=plain, usage=read.usage, engine=read.engine)
 
 
 def _text(states: Mapping[str, State], case: Case) -> TextState:

@@ -161,15 +161,19 @@ class ModelJudge(Judge):
         return replace(verdict, seconds=time.monotonic() - began, fingerprint=self.fingerprint(rubric))
 
     async def _read(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking) -> Verdict:
-        """By the head where there is one and it knows such texts, and plainly what is left."""
+        """By the head where there is one, and plainly what is left; both ways where it knows no such texts."""
         head = self._under(rubric).head
         hidden = HiddenReading()
         if head is not None:
             hidden = await read_hidden(self._states, prompt, case, rubric, head, asked=asking.of, deadline=deadline)
-        plain = [name for name in rubric.criteria if name not in hidden.criteria]
+        plain = [name for name in rubric.criteria if hidden.plain or name not in hidden.criteria]
         verdict = await self._distribution(case, rubric, prompt, deadline, asking, plain)
         verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
-        read = {**hidden.criteria, **{item.criterion: item for item in verdict.criteria}}
+        read = {item.criterion: item for item in verdict.criteria}
+        for name, by_head in hidden.criteria.items():
+            # Being unlike all known texts must gain nothing: whatever is odd about them may be there for the judge.
+            if name not in read or _is_lower(by_head, read[name]):
+                read[name] = by_head
         return replace(
             verdict,
             criteria=tuple(read[name] for name in rubric.criteria),
@@ -356,6 +360,10 @@ def _of_the_rubric(rubric: Rubric, *, anchored: bool) -> dict[str, str]:
         "questions": digest([[name, criterion.ask] for name, criterion in criteria]),
         "levels": digest([sorted(criterion.levels.items()) if anchored else [] for _, criterion in criteria]),
     }
+
+
+def _is_lower(one: CriterionVerdict, other: CriterionVerdict) -> bool:
+    return one.score is not None and other.score is not None and one.score < other.score
 
 
 def _fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:

@@ -182,7 +182,8 @@ class Verdict:
     """Why words or checks that were asked for are missing; the scores stand without them."""
 
     plain: str = ""
-    """Why a judge that reads states by a head left this text to the plain reading; empty where it did not."""
+    """Why a judge that reads states by a head read this text plainly too, the lower score of each criterion standing;
+    empty where it did not."""
 
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
@@ -216,7 +217,7 @@ class Verdict:
     def how(self) -> str:
         """How a judge that reads states by a head read this text, in a few words; empty for any other judge."""
         if self.plain:
-            return f"read plainly: {self.plain}"
+            return f"read both ways, the lower one stands: {self.plain}"
         by_head = [item.criterion for item in self.criteria if item.read == "hidden"]
         if not by_head:
             return ""
