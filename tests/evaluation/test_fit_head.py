@@ -139,7 +139,7 @@ def test_a_middle_that_is_best_is_learned_from_many_texts() -> None:
         state = centre + (3 * hidden) @ axes + 0.2 * draw.normal(size=DIMENSIONS)
         some.append(seen(number, 5 - 2 * abs(hidden[0]), {"a": state}))
     head = Head(HeadFile.model_validate(fit_head(some[:300], RUBRIC, FOR, "Made up.").data))
-    assert head.file.bends is not None
+    assert head.file.landmarks is not None
     assert read(head, some[300:]) > 0.6
 
 

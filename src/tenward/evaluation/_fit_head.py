@@ -9,6 +9,7 @@ middle, so a map that was fitted to held-out predictions spreads it as ratings d
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -23,6 +24,7 @@ from tenward.evaluation._head_features import (
     directions_begun,
     fresh_bends,
     fresh_counts,
+    fresh_landmarks,
     orthonormal,
     view,
 )
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from tenward.evaluation._head_features import View
     from tenward.evaluation._head_regression import Ridge
     from tenward.judges import CriterionScale
-    from tenward.judges.heads import Bends, CountScale, Head, HeadFor, TextState
+    from tenward.judges.heads import Bends, CountScale, Head, HeadFor, Landmarks, TextState
     from tenward.rubrics import Rubric
 
     Array: TypeAlias = NDArray[np.float64]
@@ -152,9 +154,10 @@ def fit_head(
     sources = _sources(texts, pairs)
     begun = directions_begun(earlier, general)
     counts = fresh_counts(states) if earlier is None or earlier.counts is None else earlier.counts
-    bends = fresh_bends(unit, seed) if earlier is None or earlier.bends is None else earlier.bends
+    landmarks = None if earlier is None else earlier.landmarks
+    landmarks = fresh_landmarks(states, counts, seed) if landmarks is None else landmarks
     where = {text.case: row for row, text in enumerate(texts)}
-    looked = {name: _views(name, states, rubric, axes, begun, counts, bends, earlier) for name in rubric.criteria}
+    looked = {name: _views(name, states, rubric, axes, begun, counts, landmarks, earlier) for name in rubric.criteria}
     known = {
         name: [_labelled(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
         for name, several in looked.items()
@@ -194,11 +197,11 @@ def fit_head(
         "criteria": {name: one.data for name, one in found.items() if one.data is not None},
     }
     data["counts"] = {name: packed(getattr(counts, name)) for name in ("mean", "spread", "low", "high")}
-    if bends is not None:
-        data["bends"] = {
-            "count": len(bends.landmarks),
-            "landmarks": packed(bends.landmarks),
-            "width": bends.width,
+    if landmarks is not None:
+        data["landmarks"] = {
+            "count": len(landmarks.sketches),
+            "sketches": packed(landmarks.sketches),
+            "counts": packed(landmarks.counts),
         }
     return FittedHead(data={**data, "hash": head_digest(data)}, criteria=found)
 
@@ -210,14 +213,20 @@ def _views(
     axes: int,
     begun: Array | None,
     counts: CountScale,
-    bends: Bends | None,
+    landmarks: Landmarks | None,
     earlier: Head | None,
 ) -> list[View]:
     """The ways to look at texts for a criterion; with an earlier head that reads it, its own."""
     shares: Sequence[float] = OWN_SHARES if len(rubric.criteria) > 1 and len(states) >= MANY else (0.0,)
+    bends: Sequence[Bends | None] = (None,) if landmarks is None else fresh_bends(landmarks)
     if earlier is not None and name in earlier.file.criteria:
         shares = (earlier.file.criteria[name].own,)
-    return [view(name, own, states, axes=axes, begun=begun, counts=counts, bends=bends) for own in shares]
+        bent = earlier.bend(name)
+        bends = (None if bent is None else bent[0],)
+    return [
+        view(name, own, states, axes=axes, begun=begun, counts=counts, bends=one)
+        for own, one in itertools.product(shares, bends)
+    ]
 
 
 def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]:
@@ -266,7 +275,8 @@ def _labelled(
     )
     if earlier is not None and name in earlier.file.criteria:
         direction, middle = earlier.linear(name)
-        start = looked.start(direction, earlier.counted(name), earlier.bent(name))
+        bend = earlier.bend(name)
+        start = looked.start(direction, earlier.counted(name), None if bend is None else bend[1])
         return replace(known, start=start, start_middle=middle + float(direction @ looked.centre))
     if general is None:
         return known
@@ -386,8 +396,8 @@ def _data(known: Labelled, fitted: _Fitted, error: float, **figures: Any) -> dic
     # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
     noise = max(error * math.sqrt(max(0.25, 1 - axes / (2 * count))), 1e-3)
     weights, counted, bent = looked.weights(ridge.weights)
-    if bent is not None:
-        figures["bent"] = packed(bent)
+    if looked.bends is not None and bent is not None:
+        figures["bend"] = {"weights": packed(bent), "counted": looked.bends.counted, "width": looked.bends.width}
     return {
         "weights": packed(weights),
         "own": looked.own,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tenward.judges.heads import COUNTS, Bends, CountScale, packed, sketch, unpacked
+from tenward.judges.heads import COUNTS, Bends, CountScale, Landmarks, packed, sketch, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["MANY", "OWN_SHARES", "View", "directions_begun", "fresh_bends", "fresh_counts", "orthonormal", "view"]
+__all__ = [
+    "MANY",
+    "OWN_SHARES",
+    "View",
+    "directions_begun",
+    "fresh_bends",
+    "fresh_counts",
+    "fresh_landmarks",
+    "orthonormal",
+    "view",
+]
 
 OWN_SHARES = (0.0, 0.5, 1.0)
 """Of the state at the end of a criterion's own question that are tried; the rest is the mean over all questions."""
@@ -26,8 +36,14 @@ OWN_SHARES = (0.0, 0.5, 1.0)
 MANY = 100
 """Texts from which on a fresh head gets landmarks, and its ways to look are tried; fewer do not tell one from noise."""
 
+_COUNT_SHARES = (0.2, 0.6)
+"""Of a typical squared distance between two texts, as nearness has it, that are tried for what a program counts."""
+
 _COUNTED = 0.1
 """How much one standard deviation of a count weighs, where a text's mean distance from the centre weighs 1."""
+
+_BENT = 1.7
+"""How much nearness to one landmark weighs likewise."""
 
 _LANDMARKS = 128
 _WIDTH = 0.6
@@ -46,6 +62,7 @@ class View:
     at: Array
     """Texts times axes, counts and landmarks."""
 
+    bends: Bends | None
     size: float
     """By which counts and nearness are multiplied, so that they weigh beside the coordinates along the axes."""
 
@@ -58,7 +75,7 @@ class View:
             [
                 self.basis @ direction,
                 np.zeros(len(COUNTS)) if counted is None else counted / (self.size * _COUNTED),
-                np.zeros(landmarks) if bent is None else bent / self.size,
+                np.zeros(landmarks) if bent is None else bent / (self.size * _BENT),
             ]
         )
 
@@ -66,7 +83,11 @@ class View:
         """The weights of a state's numbers, of counts and of nearness, from those of a regression."""
         axes = len(self.basis)
         counted, bent = fitted[axes : axes + len(COUNTS)], fitted[axes + len(COUNTS) :]
-        return self.basis.T @ fitted[:axes], counted * self.size * _COUNTED, bent * self.size if len(bent) else None
+        return (
+            self.basis.T @ fitted[:axes],
+            counted * self.size * _COUNTED,
+            bent * self.size * _BENT if len(bent) else None,
+        )
 
 
 def view(
@@ -100,9 +121,9 @@ def view(
     counted = counts.standard(np.array([state.counts for state in states]))
     at = np.hstack([at, size * _COUNTED * counted])
     if bends is not None:
-        near = bends.features(np.array([state.mean for state in states]))
-        at = np.hstack([at, size * near])
-    return View(own=own, centre=centre, basis=basis, at=at, size=size)
+        near = bends.features(np.array([state.mean for state in states]), counted)
+        at = np.hstack([at, size * _BENT * near])
+    return View(own=own, centre=centre, basis=basis, at=at, bends=bends, size=size)
 
 
 def fresh_counts(states: Sequence[TextState]) -> CountScale:
@@ -110,27 +131,54 @@ def fresh_counts(states: Sequence[TextState]) -> CountScale:
     import numpy as np
 
     found = CountScale.of(np.array([state.counts for state in states]))
-    return CountScale(**{name: unpacked(packed(getattr(found, name))) for name in ("mean", "spread", "low", "high")})
+    return CountScale(**{name: _as_kept(getattr(found, name)) for name in ("mean", "spread", "low", "high")})
 
 
-def fresh_bends(units: Array, seed: int) -> Bends | None:
-    """Landmarks among these texts; None where they are too few.
+def fresh_landmarks(states: Sequence[TextState], counts: CountScale, seed: int) -> Landmarks | None:
+    """Some of these texts, as the file will hold them; None where there are too few.
 
     Args:
-        units: Mean states of length 1, texts times dimensions.
+        states: The texts.
+        counts: How their counts spread.
         seed: Of the draw.
     """
     import numpy as np
 
-    if len(units) < MANY:
+    if len(states) < MANY:
         return None
-    sketches = sketch(units)
     draw = np.random.default_rng([seed, 11])
-    landmarks = sketches[draw.choice(len(units), size=min(_LANDMARKS, len(units) // 3), replace=False)]
-    apart = ((sketches[:, np.newaxis] - landmarks) ** 2).sum(axis=2)
-    # As the file will hold them, so that a head says what was measured.
-    kept = unpacked(packed(landmarks)).reshape(landmarks.shape)
-    return Bends(kept, round(_WIDTH * float(np.median(apart)), 6))
+    drawn = draw.choice(len(states), size=min(_LANDMARKS, len(states) // 3), replace=False)
+    sketches = sketch(np.array([states[row].mean for row in drawn]))
+    counted = counts.standard(np.array([states[row].counts for row in drawn]))
+    return Landmarks(**{name: _as_kept(one) for name, one in (("sketches", sketches), ("counts", counted))})
+
+
+def fresh_bends(landmarks: Landmarks) -> list[Bends]:
+    """Ways to weigh states and counts in how near two texts are."""
+    import numpy as np
+
+    states, counts = (float(np.median(_squares(one))) for one in (landmarks.sketches, landmarks.counts))
+    return [
+        Bends(
+            landmarks,
+            counted=round(states / counts * share / (1 - share), 6) if counts else 0.0,
+            width=round(_WIDTH * states / (1 - share), 6),
+        )
+        for share in _COUNT_SHARES
+    ]
+
+
+def _squares(points: Array) -> Array:
+    """Squared distances of any two."""
+    import numpy as np
+
+    apart = ((points[:, np.newaxis] - points) ** 2).sum(axis=2)
+    return np.asarray(apart[np.triu_indices(len(points), 1)], dtype=np.float64)
+
+
+def _as_kept(numbers: Array) -> Array:
+    """Rounded as the file will hold them, so that a head says what was measured."""
+    return unpacked(packed(numbers)).reshape(numbers.shape)
 
 
 def directions_begun(earlier: Head | None, general: GeneralDirection | None) -> Array | None:

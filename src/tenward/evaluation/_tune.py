@@ -336,10 +336,10 @@ def _told(
 
 def _carry_over(data: dict[str, Any], earlier: Head, names: Collection[str]) -> None:
     """Put what an earlier head reads of some criteria around the new centre, where it bends at the same places."""
-    centre, bends = unpacked(data["centre"]), data.get("bends")
-    same = (None if earlier.file.bends is None else earlier.file.bends.model_dump(mode="json")) == bends
+    centre, landmarks = unpacked(data["centre"]), earlier.file.landmarks
+    same = (None if landmarks is None else landmarks.model_dump(mode="json")) == data.get("landmarks")
     for name, one in earlier.file.criteria.items():
-        if name in names and (one.bent is None or same):
+        if name in names and (one.bend is None or same):
             direction, middle = earlier.linear(name)
             kept = one.model_dump(mode="json", exclude_none=True)
             data["criteria"][name] = {

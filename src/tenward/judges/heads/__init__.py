@@ -4,14 +4,15 @@ A head is a file (:mod:`~tenward.judges.heads._file`); what it says of a state i
 (:mod:`~tenward.judges.heads._head`) and needs numpy alone. Fitting lives in :mod:`tenward.evaluation`.
 """
 
-from tenward.judges.heads._bend import SKETCH, Bends, sketch
+from tenward.judges.heads._bend import SKETCH, Bends, Landmarks, sketch
 from tenward.judges.heads._counts import COUNTS, CountScale, counts_of
 from tenward.judges.heads._file import (
-    HeadBends,
+    HeadBend,
     HeadCounts,
     HeadCriterion,
     HeadFile,
     HeadFor,
+    HeadLandmarks,
     head_digest,
     load_head,
     packed,
@@ -27,14 +28,16 @@ __all__ = [
     "Bends",
     "CountScale",
     "Head",
-    "HeadBends",
+    "HeadBend",
     "HeadCounts",
     "HeadCriterion",
     "HeadFile",
     "HeadFor",
     "HeadInUse",
+    "HeadLandmarks",
     "HeadReading",
     "HeadShelf",
+    "Landmarks",
     "TextState",
     "counts_of",
     "head_digest",

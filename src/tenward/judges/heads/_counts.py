@@ -1,16 +1,21 @@
-"""What a program counts in a text, beside what a model makes of it: repetition, sentences, words of the input.
+"""What a program counts in a text, beside what a model makes of it: length, repetition, what of its input it holds.
 
-A small model's state tells these only roughly, and they are exact, and free.
+A small model's state tells these only roughly, and they are exact, and free. Pieces copied from the input, and how
+long they are, follow Grusky, Naaman and Artzi, *Newsroom*, 2018 (coverage and density of extractive fragments).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,12 +23,39 @@ if TYPE_CHECKING:
 
 __all__ = ["COUNTS", "CountScale", "counts_of"]
 
-COUNTS = ("repeated", "sentence", "borrowed", "copied")
-"""Share of words that were there before; logarithm of the words in a sentence; share of words that the input has too;
-share of three words in a row that it has."""
+COUNTS = (
+    "words",
+    "sentences",
+    "shortest",
+    "longest",
+    "repeated",
+    "repeated threes",
+    "alike",
+    "signs",
+    "capitals",
+    "borrowed",
+    "copied threes",
+    "density",
+    "pieces",
+    "covered",
+    "main",
+    "opening",
+)
+"""Of the text alone: words and sentences, words of the shortest and of the longest sentence (logarithms of one more);
+shares of words, and of three words in a row, that were there before; most that two sentences have in common; signs
+beyond usual punctuation (logarithm likewise); capitalised words per word.
+
+Of the text and its input, 0 where there is none: shares of words, and of three words in a row, that the input has;
+mean length of the copied piece that a word lies in, and pieces per sentence (logarithms); the least of a sentence that
+one sentence of the input covers; shares of the input's 20 most frequent words in the text, and of the 8 in its first
+sentence. Sentences are compared, and frequent words are found, by words of four letters or more."""
 
 _WORD = re.compile(r"\w+")
-_SENTENCE = re.compile(r"[.!?]\s|\n")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_SIGN = re.compile(r"[^\w\s.,'\"!?-]")
+_CAPITALISED = re.compile(r"\b[A-Z]")
+_TELLING = 4
+_MAIN, _FIRST = 20, 8
 _NEARLY_ALL = (0.01, 0.99)
 
 
@@ -32,28 +64,94 @@ def counts_of(output: str, given: str) -> Array:
 
     Args:
         output: The text.
-        given: Its input; empty where there is none, and nothing can be borrowed.
+        given: Its input; empty where there is none.
     """
     import numpy as np
 
-    words, known = (_WORD.findall(text.lower()) for text in (output, given))
-    sentences = sum(bool(part.strip()) for part in _SENTENCE.split(f"{output} "))
-    return np.array(
-        [
-            1 - len(set(words)) / len(words) if words else 0.0,
-            math.log1p(len(words) / max(sentences, 1)),
-            _shared(words, set(known)),
-            _shared(_threes(words), set(_threes(known))),
-        ]
-    )
+    return np.array([*_alone(output), *_beside(output, given)], dtype=np.float64)
 
 
-def _threes(words: list[str]) -> list[tuple[str, str, str]]:
+def _alone(output: str) -> list[float]:
+    words = _words(output)
+    sentences = _sentences(output)
+    lengths = [len(sentence) for sentence in sentences] or [0]
+    telling = [_telling(sentence) for sentence in sentences]
+    return [
+        math.log1p(len(words)),
+        math.log1p(len(sentences)),
+        math.log1p(min(lengths)),
+        math.log1p(max(lengths)),
+        _repeated(words),
+        _repeated(_threes(words)),
+        max((_common(one, other) for one, other in itertools.combinations(telling, 2)), default=0.0),
+        math.log1p(len(_SIGN.findall(output))),
+        len(_CAPITALISED.findall(output)) / max(len(words), 1),
+    ]
+
+
+def _beside(output: str, given: str) -> list[float]:
+    words, known = _words(output), _words(given)
+    sentences = _sentences(output)
+    pieces = _pieces(words, known)
+    parts = [part for part in map(_telling, _sentences(given)) if part]
+    covered = [
+        max((len(own & part) / len(own) for part in parts), default=0.0) for own in map(_telling, sentences) if own
+    ]
+    frequent = [word for word, _ in Counter(word for word in known if len(word) >= _TELLING).most_common(_MAIN)]
+    return [
+        _shared(words, set(known)),
+        _shared(_threes(words), set(_threes(known))),
+        math.log1p(sum(piece**2 for piece in pieces) / max(len(words), 1)),
+        math.log1p(len(pieces) / max(len(sentences), 1)),
+        min(covered, default=0.0),
+        _shared(frequent, set(words)),
+        _shared(frequent[:_FIRST], set(sentences[0]) if sentences else set()),
+    ]
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _sentences(text: str) -> list[list[str]]:
+    return [words for words in map(_words, _SENTENCE.split(text)) if words]
+
+
+def _telling(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(word for word in words if len(word) >= _TELLING)
+
+
+def _threes(words: Sequence[str]) -> list[tuple[str, ...]]:
     return list(zip(words, words[1:], words[2:], strict=False))
 
 
-def _shared(some: list[str] | list[tuple[str, str, str]], known: set[str] | set[tuple[str, str, str]]) -> float:
+def _repeated(some: Sequence[str] | Sequence[tuple[str, ...]]) -> float:
+    return 1 - len(set(some)) / len(some) if some else 0.0
+
+
+def _shared(some: Collection[str] | Collection[tuple[str, ...]], known: Collection[object]) -> float:
     return sum(one in known for one in some) / len(some) if some else 0.0
+
+
+def _common(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / max(min(len(one), len(other)), 1)
+
+
+def _pieces(words: Sequence[str], known: Sequence[str]) -> list[int]:
+    """Lengths of the longest pieces of the input that make up the text, taken from its beginning on."""
+    text, vocabulary = f" {' '.join(known)} ", set(known)
+    found: list[int] = []
+    at = 0
+    while at < len(words):
+        if words[at] not in vocabulary:
+            at += 1
+            continue
+        length = 1
+        while at + length < len(words) and f" {' '.join(words[at : at + length + 1])} " in text:
+            length += 1
+        found.append(length)
+        at += length
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

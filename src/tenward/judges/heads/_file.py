@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "HeadBends",
+    "HeadBend",
     "HeadCounts",
     "HeadCriterion",
     "HeadFile",
     "HeadFor",
+    "HeadLandmarks",
     "head_digest",
     "load_head",
     "packed",
@@ -62,15 +63,28 @@ class HeadFor(Document):
     """Hash of what the rubric asks, at whose ends states are read: names, scale, questions and levels."""
 
 
-class HeadBends(Document):
-    """Landmarks near which points may differ from the weighted sum (:class:`~tenward.judges.heads.Bends`)."""
+class HeadLandmarks(Document):
+    """Some of the texts it was fitted to, near which points may differ from the weighted sum."""
 
     count: Annotated[int, Field(ge=1, le=1024)]
-    landmarks: _Packed
-    """Sketches of some of the texts it was fitted to, one after the other."""
+    sketches: _Packed
+    """Of their states, one after the other."""
+
+    counts: _Packed
+    """What a program counts in them, in standard deviations, one text after the other."""
+
+
+class HeadBend(Document):
+    """How one criterion bends near the landmarks (:class:`~tenward.judges.heads.Bends`)."""
+
+    weights: _Packed
+    """One per landmark."""
+
+    counted: Annotated[float, Field(ge=0)]
+    """What one standard deviation of one count adds to the squared distance of two texts."""
 
     width: Annotated[float, Field(gt=0)]
-    """Squared distance of two sketches at which nearness has fallen to 1/e."""
+    """Squared distance at which nearness has fallen to 1/e."""
 
 
 class HeadCounts(Document):
@@ -95,8 +109,8 @@ class HeadCriterion(Document):
     counted: _Packed | None = None
     """Points per standard deviation of what a program counts in the text; None where that is not looked at."""
 
-    bent: _Packed | None = None
-    """One more weight per landmark; None where the points are the weighted sum alone."""
+    bend: HeadBend | None = None
+    """None where the points are the weighted sum alone."""
 
     middle: float
     """Points at the centre."""
@@ -177,7 +191,7 @@ class HeadFile(Document):
     """How far from the span of the axes it may lie."""
 
     counts: HeadCounts | None = None
-    bends: HeadBends | None = None
+    landmarks: HeadLandmarks | None = None
     criteria: Annotated[dict[str, HeadCriterion], Field(min_length=1, max_length=24)]
     hash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     """Of everything else, so that a file that was changed or cut is not believed."""
@@ -203,9 +217,12 @@ class HeadFile(Document):
         sizes = {"centre": self.dimensions, "basis": self.axes * self.dimensions, "seen": self.axes**2}
         for name, size in sizes.items():
             _require_numbers(name, getattr(self, name), size)
-        bends = 0 if self.bends is None else self.bends.count
-        if self.bends is not None:
-            _require_numbers("bends.landmarks", self.bends.landmarks, bends * min(self.dimensions, SKETCH))
+        landmarks = 0 if self.landmarks is None else self.landmarks.count
+        if self.landmarks is not None:
+            if self.counts is None:
+                raise FieldError("counts", found="none", expected="how they spread, since landmarks have counts")
+            _require_numbers("landmarks.sketches", self.landmarks.sketches, landmarks * min(self.dimensions, SKETCH))
+            _require_numbers("landmarks.counts", self.landmarks.counts, landmarks * len(COUNTS))
         if self.counts is not None:
             for name in HeadCounts.model_fields:
                 _require_numbers(f"counts.{name}", getattr(self.counts, name), len(COUNTS))
@@ -213,8 +230,8 @@ class HeadFile(Document):
             _require_numbers(f"criteria.{name}.weights", one.weights, self.dimensions)
             if one.counted is not None:
                 _require_numbers(f"criteria.{name}.counted", one.counted, 0 if self.counts is None else len(COUNTS))
-            if one.bent is not None:
-                _require_numbers(f"criteria.{name}.bent", one.bent, bends)
+            if one.bend is not None:
+                _require_numbers(f"criteria.{name}.bend.weights", one.bend.weights, landmarks)
         return self
 
 

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenward.judges.heads._bend import Bends
+from tenward.judges.heads._bend import Bends, Landmarks
 from tenward.judges.heads._counts import CountScale
 from tenward.judges.heads._file import unpacked
 
@@ -62,7 +62,6 @@ class Head:
         self._precision = np.linalg.inv(shrunk_covariance(seen, file.texts))
         self._weights = {name: unpacked(one.weights) for name, one in file.criteria.items()}
         self._unknown = {name: _posterior(seen, one) for name, one in file.criteria.items()}
-        self._bent = {name: unpacked(one.bent) for name, one in file.criteria.items() if one.bent is not None}
         self._counted = {name: unpacked(one.counted) for name, one in file.criteria.items() if one.counted is not None}
         self.counts: CountScale | None = None
         if file.counts is not None:
@@ -72,10 +71,17 @@ class Head:
                 low=unpacked(file.counts.low),
                 high=unpacked(file.counts.high),
             )
-        self.bends: Bends | None = None
-        if file.bends is not None:
-            landmarks = unpacked(file.bends.landmarks).reshape(file.bends.count, -1)
-            self.bends = Bends(landmarks, file.bends.width)
+        self.landmarks: Landmarks | None = None
+        if file.landmarks is not None:
+            self.landmarks = Landmarks(
+                sketches=unpacked(file.landmarks.sketches).reshape(file.landmarks.count, -1),
+                counts=unpacked(file.landmarks.counts).reshape(file.landmarks.count, -1),
+            )
+        self._bends = {
+            name: (Bends(self.landmarks, counted=one.bend.counted, width=one.bend.width), unpacked(one.bend.weights))
+            for name, one in file.criteria.items()
+            if one.bend is not None and self.landmarks is not None
+        }
 
     def directions(self, criteria: Collection[str] | None = None) -> Array:
         """The weights of the criteria as directions of the states themselves, criteria times dimensions.
@@ -92,9 +98,9 @@ class Head:
         direction = self._weights[criterion]
         return direction, self.file.criteria[criterion].middle - float(direction @ self._centre)
 
-    def bent(self, criterion: str) -> Array | None:
-        """The weights of a criterion's nearness to the landmarks; None where it does not bend."""
-        return self._bent.get(criterion)
+    def bend(self, criterion: str) -> tuple[Bends, Array] | None:
+        """Nearness to the landmarks as a criterion has it, and its weights; None where it does not bend."""
+        return self._bends.get(criterion)
 
     def counted(self, criterion: str) -> Array | None:
         """The weights of what a program counts, for a criterion; None where that is not looked at."""
@@ -126,15 +132,15 @@ class Head:
 
         at, _ = self.coordinates(text)
         counts = None if self.counts is None else self.counts.standard(text.counts)
-        near = None if self.bends is None else self.bends.features(text.mean[np.newaxis])[0]
         lo, hi = map(float, self.file.range)
         found: dict[str, HeadReading] = {}
         for name, one in self.file.criteria.items():
             summed = one.middle + float(self._weights[name] @ (text.at(name, one.own) - self._centre))
             if counts is not None and name in self._counted:
                 summed += float(self._counted[name] @ counts)
-            if near is not None and name in self._bent:
-                summed += float(self._bent[name] @ near)
+            if counts is not None and name in self._bends:
+                bends, bent = self._bends[name]
+                summed += float(bent @ bends.features(text.mean[np.newaxis], counts[np.newaxis])[0])
             linear = min(max(summed, lo), hi)
             spread = math.sqrt(one.noise**2 + max(0.0, float(at @ self._unknown[name] @ at)))
             points = linear if one.scale is None else one.scale.points(linear, lo, hi)
