@@ -1,11 +1,14 @@
 """What criteria, words and checks cost on the embedded model, as a multiple of reading the prompt once.
 
-    python benchmarks/embedded.py [--rounds 5] [--stub]
+    python benchmarks/embedded.py [--rounds 5] [--stub | --states]
 
 Each round judges a text nobody has judged before. The task is read first, then the candidate with the first question:
 that is the prompt, read once. The other questions reuse it. The ratio compares the engine time of all with that, in the
 same run; the engine's own counters say how many tokens were computed and how many were reused. The words that a program
 makes of the verdict are timed beside the whole score, and so are the rubric's checks, read on the same prompt.
+
+With --states, each text is read by its state and plainly, by the first token, in turn; three criteria, some 400 tokens
+of text, and the ratio of both times in the same run.
 
 With --stub, an endpoint on this machine that answers at once takes the model's place, so that the program's share of a
 score is as large as it can be.
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from tenward.judges import Verdict
 
 _REPEATS = 200
+_SHORT = 6  # functions, some 400 tokens
 _FUNCTION = '''
 def step_{n}(values, limit={n}):
     """Return the values up to the limit, doubled where they are even."""
@@ -69,6 +73,36 @@ async def measure(rounds: int) -> None:
     print(f"{asked} checks, where they are asked for: median {statistics.median(checks):.0%} of a score")
 
 
+async def measure_states(rounds: int) -> None:
+    """Print what a text costs by its state, and plainly."""
+    rubric = Rubric.load("review-comment")
+    assert len(rubric.criteria) == 3
+    state = Judge.load("local")
+    assert isinstance(state, ModelJudge)
+    plain = ModelJudge(state.spec.model_copy(update={"read": "distribution"}))
+    ways = {"state": state, "plain": plain}
+    for judge in ways.values():
+        await judge.judge(_case(999, _SHORT), rubric)  # loads the model; not counted
+    print(f"{'round':>5} {'way':>6} {'seconds':>8} {'tokens':>7} {'s per 1,000':>12}  computed + reused")
+    ratios: list[float] = []
+    for number in range(1, rounds + 1):
+        seconds: dict[str, float] = {}
+        for way, judge in ways.items():
+            verdict = await judge.judge(_case(number, _SHORT), rubric)
+            calls: tuple[dict[str, Any], ...] = verdict.engine["calls"]
+            seconds[way] = sum(map(_ms, calls)) / 1000
+            tokens = sum(call["prompt_n"] for call in calls)
+            counters = ", ".join(f"{call['prompt_n']:.0f}+{call['cache_n']:.0f}" for call in calls)
+            print(
+                f"{number:>5} {way:>6} {seconds[way]:>8.2f} {tokens:>7.0f} {1000 * seconds[way] / tokens:>12.2f}  "
+                f"{counters}"
+            )
+        ratios.append(seconds["state"] / seconds["plain"])
+    for judge in ways.values():
+        await judge.aclose()
+    print(f"median ratio {statistics.median(ratios):.2f}")
+
+
 async def measure_stub(rounds: int) -> None:
     """Print what the program's words add to a score whose model answers at once."""
     rubric = Rubric.load("code-review")
@@ -91,8 +125,8 @@ def _words_seconds(verdict: Verdict, rubric: Rubric) -> float:
     return min(timeit.repeat(lambda: explain_by_program(bare, rubric), number=_REPEATS, repeat=5)) / _REPEATS
 
 
-def _case(number: int) -> Case:
-    code = "".join(_FUNCTION.format(n=number * 100 + index) for index in range(12))
+def _case(number: int, functions: int = 12) -> Case:
+    code = "".join(_FUNCTION.format(n=number * 100 + index) for index in range(functions))
     return Case(id=str(number), output=f"# draft {number}\n{code}", input=f"Write helpers for report {number}.")
 
 
@@ -103,6 +137,9 @@ def _ms(call: dict[str, Any]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--stub", action="store_true", help="measure beside an endpoint that answers at once")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--stub", action="store_true", help="measure beside an endpoint that answers at once")
+    way.add_argument("--states", action="store_true", help="measure readings by the state beside plain ones")
     options = parser.parse_args()
-    asyncio.run(measure_stub(options.rounds) if options.stub else measure(options.rounds))
+    measured = measure_stub if options.stub else measure_states if options.states else measure
+    asyncio.run(measured(options.rounds))
