@@ -3,6 +3,7 @@
 Run: python benchmarks/fit_heads.py read DATA --save FILE [--rubric R]       states of a rated file, or of a data set
      python benchmarks/fit_heads.py write judges/heads --from FOLDER         fit all rubrics that have states there
      python benchmarks/fit_heads.py report FILE --rubric R --heads FOLDER    heads on states of texts they never saw
+     python benchmarks/fit_heads.py pairs FILE --rubric R --heads FOLDER     the better of any two texts of one source
      python benchmarks/fit_heads.py tune FILE --rubric R [--labels 50]       what so many labels would gain
 
 States are JSON lines: case, group, ratings by criterion, characters, counts, and one state per criterion. A file
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import random
 from dataclasses import replace
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from human_rated import read_rated
+from scipy import stats
 
 from tenward.datasets import DataSet
 from tenward.evaluation import StateOf, fit_general, fit_head, partial_rank_correlation, rank_correlation
@@ -53,8 +56,8 @@ _LEAST = 25, 8
 def main() -> None:
     """Read the command line and do as it says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    read = commands.add_parser("read", help="read the states of rated texts")
+    known = parser.add_subparsers(dest="command", required=True)
+    read = known.add_parser("read", help="read the states of rated texts")
     read.add_argument("data")
     read.add_argument("--rubric")
     read.add_argument("--save", type=Path, required=True)
@@ -62,14 +65,18 @@ def main() -> None:
     read.add_argument("--groups", type=int, default=10**9)
     read.add_argument("--per-group", type=int, default=10**9)
     read.add_argument("--seed", type=int, default=0)
-    write = commands.add_parser("write", help="fit and write heads")
+    write = known.add_parser("write", help="fit and write heads")
     write.add_argument("folder", type=Path)
     write.add_argument("--from", dest="states", type=Path, required=True, help="folder of RUBRIC.jsonl files of states")
-    for name, words in (("report", "measure a head"), ("tune", "measure heads fitted to few labels")):
-        one = commands.add_parser(name, help=words)
+    for name, words in (
+        ("report", "measure a head"),
+        ("pairs", "measure a head on pairs"),
+        ("tune", "measure heads fitted to few labels"),
+    ):
+        one = known.add_parser(name, help=words)
         one.add_argument("states", type=Path)
         one.add_argument("--rubric", required=True)
-        if name == "report":
+        if name in {"report", "pairs"}:
             one.add_argument("--heads", type=Path, default=Path("judges/heads"))
         if name == "tune":
             one.add_argument("--labels", type=int, default=50)
@@ -78,7 +85,8 @@ def main() -> None:
                 "--from", dest="others", type=Path, help="start from what other rubrics there have in common"
             )
     options = parser.parse_args()
-    {"read": read_all, "write": write_heads, "report": report, "tune": tune}[options.command](options)
+    commands = {"read": read_all, "write": write_heads, "report": report, "pairs": pairs, "tune": tune}
+    commands[options.command](options)
 
 
 def read_all(options: argparse.Namespace) -> None:
@@ -211,6 +219,28 @@ def report(options: argparse.Namespace) -> None:
         print(f"{name:<18}" + "".join(f"{one:>14}" for one in told))
     rho, given = np.mean(every, axis=0).tolist()
     print(f"{'mean':<18}{rho:>28.3f}{given:>28.3f}")
+
+
+def pairs(options: argparse.Namespace) -> None:
+    """Print how often the weighted sum of a head has the better of two texts higher, by the kind of source."""
+    rubric = Rubric.load(options.rubric)
+    head = Head(load_head(options.heads / f"local.{rubric.rubric.partition('/')[0]}.json"))
+    shares = {name: float(share) for name, share in rubric.shares.items() if name in head.file.criteria}
+    by_group: dict[str, list[tuple[float, float]]] = {}
+    for text in texts(options.states, rubric):
+        found = head.read(text.state)
+        said = sum(share * found[name].points for name, share in shares.items())
+        whole = sum(float(share) * text.rating[name] for name, share in rubric.shares.items() if name in text.rating)
+        by_group.setdefault(text.group, []).append((text.rating.get("value", whole), said))
+    right: dict[str, list[float]] = {}
+    for group, several in by_group.items():
+        for (better, high), (worse, low) in itertools.permutations(several, 2):
+            if better > worse:
+                right.setdefault(group.rpartition("/")[0], []).append((high > low) + (high == low) / 2)
+    for kind, some in {**right, "": [one for several in right.values() for one in several]}.items():
+        share, interval = sum(some) / len(some), stats.binomtest(round(sum(some)), len(some)).proportion_ci(0.95)
+        told = f"{sum(some):g} of {len(some)} right ({share:.2f}, {interval.low:.2f} to {interval.high:.2f})"
+        print(f"{kind or 'all':<30} {told}")
 
 
 def tune(options: argparse.Namespace) -> None:
