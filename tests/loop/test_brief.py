@@ -168,7 +168,30 @@ async def test_a_case_that_failed_a_gate_is_the_worst() -> None:
     assert made.cases[0].id == "long"
     assert made.cases[0].failed == ("max_words: 50 (60 words)",)
     assert "mute" not in {case.id for case in brief(results=[*RESULTS, unscored]).cases}
-    assert brief(results=[gated], feedback="score").cases[0].failed == ("max_words: 50",)
+    assert brief(results=[gated], feedback="score").cases[0].failed == ("max_words: 50 (60 words)",)
+
+
+@pytest.mark.parametrize("feedback", ["steps", "levels", "score"])
+async def test_gates_that_fail_are_told_with_how_often_and_by_how_much(feedback: Any) -> None:
+    """Over all dev cases, the one that fails most first, in the rubric's words: a gate is a rule, and no secret."""
+    gates = "gates: [{max_words: 50}, {forbids: '[.]$', say: no period at the end}, {matches: 'x$'}]"
+    rubric = Rubric.parse(f"rubric: r\nabout: Good?\ncriteria: {{a: 'Is it?'}}\n{gates}\n")
+    outputs = ["word " * 60 + "x", "word " * 293 + "x", "short x", "A sentence."]
+    results = [
+        await evaluate_case(Case(id=str(number), output=output), rubric, ScriptedJudge({}))
+        for number, output in enumerate(outputs)
+    ]
+    made = brief(results=results, feedback=feedback)
+    assert [(one.gate, one.rule, one.failed, one.cases, one.worst) for one in made.broken] == [
+        ("max_words: 50", "at most 50 words", 2, 4, "the longest has 294 words"),
+        ("forbids: [.]$", "no period at the end", 1, 4, "found '.'"),
+        ("matches: x$", "", 1, 4, "not found"),
+    ]
+    assert "max_words: 50 (at most 50 words) fails on 2 of 4" in made.text
+    assert "the longest has 294 words" in made.text
+    assert "matches: x$ fails on 1 of 4" in made.text
+    assert brief().broken == ()
+    assert "Rules that outputs break" not in brief().text
 
 
 def test_past_ideas_come_with_what_was_learned() -> None:

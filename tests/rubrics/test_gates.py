@@ -26,6 +26,22 @@ def python(script: str) -> str:
 
 
 @pytest.mark.parametrize(
+    ("gate", "rule"),
+    [
+        (Gate(max_chars=1500), "at most 1,500 characters"),
+        (Gate(min_words=1), "at least 1 word"),
+        (Gate(forbids="x", say="no x"), "no x"),
+        (Gate(max_words=9, say="fewer than ten words"), "fewer than ten words"),
+        (Gate(matches="x"), ""),
+    ],
+)
+def test_a_gate_says_its_rule_in_words(gate: Gate, rule: str) -> None:
+    """As the rubric has it, or a limit spelt out; a pattern without words has none."""
+    assert gate.rule == rule
+    assert check(gate, "abc").rule == rule
+
+
+@pytest.mark.parametrize(
     ("gate", "candidate", "passed", "shown", "detail"),
     [
         (Gate(max_words=3), "one two  three", True, "max_words: 3", "3 words"),
@@ -47,7 +63,8 @@ def python(script: str) -> str:
 )
 def test_text_gates(gate: Gate, candidate: str, passed: bool, shown: str, detail: str) -> None:
     """Each check of the text passes up to its limit, fails beyond it, and says what it found."""
-    assert check(gate, candidate) == GateResult(gate=shown, passed=passed, detail=detail)
+    found = check(gate, candidate)
+    assert (found.gate, found.passed, found.detail) == (shown, passed, detail)
 
 
 def test_every_gate_is_run_in_order() -> None:

@@ -57,9 +57,10 @@ def rubric_view(rubric: Rubric) -> RenderableType:
 
 
 def _gate(gate: Gate) -> tuple[str, str]:
-    name, value = next(iter(gate.model_dump(exclude={"timeout"}, exclude_none=True).items()))
+    name, value = next(iter(gate.model_dump(exclude={"timeout", "say"}, exclude_none=True).items()))
     limit = f" (at most {gate.timeout:g} s)" if name == "run" else ""
-    return name, f"{clean(str(value))}{limit}"
+    said = "" if gate.say is None else f": {clean(gate.say)}"
+    return name, f"{clean(str(value))}{limit}{said}"
 
 
 def _mix(rubric: Rubric) -> list[str]:

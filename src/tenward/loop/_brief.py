@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from tenward.judges import fence
 from tenward.loop._brief_text import (
     fit_sections,
+    section_broken,
     section_cases,
     section_files,
     section_ideas,
@@ -18,12 +19,14 @@ from tenward.loop._brief_text import (
     section_weakest,
     tell_editable,
 )
+from tenward.loop._broken_rules import broken_rules
 from tenward.loop._directions import direction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tenward.evaluation import Result
+    from tenward.loop._broken_rules import BrokenRule
     from tenward.loop._ideas import IdeaBook, PastIdea
     from tenward.loop._sources import Passage, Sources
 
@@ -153,6 +156,9 @@ class Brief:
     shortened: frozenset[str]
     """Files that :attr:`text` does not hold in full."""
 
+    broken: tuple[BrokenRule, ...]
+    """Gates that the incumbent's outputs fail, over all dev cases; told whatever ``feedback`` says."""
+
     weakest: tuple[Weakness, ...]
     cases: tuple[BriefCase, ...]
     measured: Measured | None
@@ -185,6 +191,7 @@ class Brief:
             "editable": list(self.editable),
             "but_not": list(self.but_not),
             "files": dict(self.files),
+            "broken": [asdict(one) for one in self.broken],
             "weakest": [asdict(one) for one in self.weakest],
             "cases": [asdict(one) for one in self.cases],
             "measured": None if self.measured is None else asdict(self.measured),
@@ -251,6 +258,7 @@ def build_brief(
     for result in results:
         if result.case.split != "dev":
             raise ValueError(f"case {result.case.id!r} is {result.case.split}, expected only dev cases in a brief")
+    broken = broken_rules(results)
     weakest = _weakest(results, feedback, limits.criteria)
     cases = tuple(_told(result, feedback) for result in worst_results(results, limits.cases, number))
     # The rubric's questions serve as search terms even where they are not told.
@@ -266,16 +274,17 @@ def build_brief(
     stuck = max(0, min(stuck, len(_STUCK) - 1))
     start = ""
     if not combine and not stuck:  # those say what to do this time
-        failing = dict.fromkeys(fault for case in cases for fault in case.failed)
-        start = direction(number, weakest, failing=list(failing), ways="text" if measured is None else "number")
+        failing = [one.said for one in broken]
+        start = direction(number, weakest, failing=failing, ways="text" if measured is None else "number")
     sections = [
         # Share of the whole that is a section's own, as far as it needs it; what is left over goes to the first ones.
         (
             0.08,
             section_plain("Goal", "\n\n".join(filter(None, [goal, tell_editable(editable, but_not), use]))),
         ),
-        (0.45, section_files(files)),
+        (0.40, section_files(files)),
         (0.08, section_passages(passages)),
+        (0.05, section_broken(broken)),
         (0.05, section_weakest(weakest, measured)),
         (0.14, section_cases(cases)),
         (0.02, section_measured(measured)),
@@ -299,6 +308,7 @@ def build_brief(
         but_not=tuple(but_not),
         files=dict(files),
         shortened=frozenset(path for path, whole in files.items() if fence("file", whole or "(empty)") not in text),
+        broken=broken,
         weakest=weakest,
         cases=cases,
         measured=measured,
@@ -375,7 +385,7 @@ def _told(result: Result, feedback: Feedback) -> BriefCase:
         scores={one.criterion: one.score for one in criteria if one.score is not None},
         reasons={one.criterion: one.in_words for one in criteria if one.in_words} if told else {},
         steps=tuple(f"{step.criterion}: {step.text}" for step in result.steps) if feedback == "steps" else (),
-        failed=tuple(f"{gate.gate} ({gate.detail})" if told else gate.gate for gate in failed),
+        failed=tuple(f"{gate.gate} ({gate.detail})" for gate in failed),
     )
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tenward.loop._brief import BriefCase, Measured, Weakness
+    from tenward.loop._broken_rules import BrokenRule
     from tenward.loop._ideas import PastIdea
     from tenward.loop._sources import Passage
 
@@ -21,6 +22,7 @@ __all__ = [
     "clip",
     "fence_marks",
     "fit_sections",
+    "section_broken",
     "section_cases",
     "section_files",
     "section_ideas",
@@ -181,6 +183,13 @@ def section_weakest(weakest: Sequence[Weakness], measured: Measured | None) -> S
         for one in weakest
     ]
     return section_plain("Weakest criteria, most to gain first", "\n".join(lines)) if lines else section_plain("", "")
+
+
+def section_broken(broken: Sequence[BrokenRule]) -> Section:
+    """The gates that outputs fail."""
+    items = [_Item(head=f"- {one.told}", bodies=(("found", one.worst),)) for one in broken]
+    lead = "An output that fails one of them is worth nothing, however good it is:" if items else ""
+    return Section(title="Rules that outputs break now", lead=lead, items=tuple(items))
 
 
 def section_measured(measured: Measured | None) -> Section:

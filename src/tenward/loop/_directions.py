@@ -76,7 +76,7 @@ def direction(
         ways: The usual ways to work on a text, on a text by one sentence, or on what a number is measured of.
     """
     usual = {"text": _TEXT, "sentence": _SENTENCE, "number": _NUMBER}[ways]
-    aims = [*(f"Make sure that no output fails this check: {fault}." for fault in failing), *map(_aim, weakest)]
+    aims = [*(f"Make sure that every output keeps to this rule: {fault}." for fault in failing), *map(_aim, weakest)]
     # Aims by turns with ways, so that the first rounds see both.
     both = [one for pair in zip_longest(aims, usual[: len(aims)]) for one in pair if one is not None]
     pool = [*both, *usual[len(aims) :]]

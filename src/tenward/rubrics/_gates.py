@@ -7,7 +7,7 @@ import re
 import shlex
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,12 @@ class GateResult:
     detail: str
     """What was found; for a command, how it ended and the end of what it printed."""
 
+    rule: str = ""
+    """What it asks for in words; empty where the rubric has none."""
+
+    count: int | None = None
+    """Words or characters found, where the gate limits them."""
+
 
 def run_gates(
     rubric: Rubric, candidate: str, *, folder: Path | None = None, stop: threading.Event | None = None
@@ -55,7 +61,7 @@ def run_gates(
     Raises:
         GateError: A command could not be started, which says nothing about the candidate.
     """
-    return tuple(_run(gate, candidate, folder, stop) for gate in rubric.gates)
+    return tuple(replace(_run(gate, candidate, folder, stop), rule=gate.rule) for gate in rubric.gates)
 
 
 def _run(gate: Gate, candidate: str, folder: Path | None, stop: threading.Event | None) -> GateResult:
@@ -70,7 +76,7 @@ def _run(gate: Gate, candidate: str, folder: Path | None, stop: threading.Event 
     ):
         if limit is not None:
             passed = count <= limit if at_most else count >= limit
-            return GateResult(gate=f"{name}: {limit}", passed=passed, detail=f"{count:,} {unit}")
+            return GateResult(gate=f"{name}: {limit}", passed=passed, detail=f"{count:,} {unit}", count=count)
     pattern = gate.matches if gate.matches is not None else gate.forbids or ""
     name = f"{'matches' if gate.matches is not None else 'forbids'}: {pattern}"
     try:

@@ -122,11 +122,35 @@ class Gate(Document):
     forbids: Text | None = None
     """Regular expression that must not be found in the candidate."""
 
+    say: Annotated[Text, Field(max_length=300)] | None = None
+    """The rule in words, for whoever writes the candidate or its prompt, such as ``no period at the end``. Limits of
+    words and characters say themselves."""
+
+    @property
+    def rule(self) -> str:
+        """What the gate asks for in words: :attr:`say`, or a limit spelt out; empty where neither is known."""
+        if self.say is not None:
+            return self.say
+        return next(
+            (
+                f"{bound} {limit:,} {unit if limit != 1 else unit.removesuffix('s')}"
+                for bound, limit, unit in (
+                    ("at most", self.max_words, "words"),
+                    ("at least", self.min_words, "words"),
+                    ("at most", self.max_chars, "characters"),
+                    ("at least", self.min_chars, "characters"),
+                )
+                if limit is not None
+            ),
+            "",
+        )
+
     @model_validator(mode="after")
     def _one_check(self) -> Gate:
-        given = [name for name in Gate.model_fields if name != "timeout" and getattr(self, name) is not None]
+        beside = {"timeout", "say"}
+        given = [name for name in Gate.model_fields if name not in beside and getattr(self, name) is not None]
         if len(given) != 1:
-            checks = ", ".join(name for name in Gate.model_fields if name != "timeout")
+            checks = ", ".join(name for name in Gate.model_fields if name not in beside)
             raise FieldError(
                 found=" and ".join(given) or "no check",
                 expected=f"exactly one of {checks}",

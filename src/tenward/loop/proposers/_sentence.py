@@ -208,7 +208,6 @@ def _move(text: str, number: int) -> _Move:
 
 
 def _question(brief: Brief, text: str, move: _Move, refused: list[str]) -> str:
-    failing = dict.fromkeys(fault for case in brief.cases for fault in case.failed)
     tried = [*refused, *(past.idea.title for past in brief.recent)][:_TOLD]
     shown = next((case.output for case in brief.cases if case.output.strip()), "")
     parts = [
@@ -217,7 +216,7 @@ def _question(brief: Brief, text: str, move: _Move, refused: list[str]) -> str:
         f"Its aim: {clip(brief.goal, _GOAL_CHARS)}",
         *(["One of the worst answers it gets now:", fence("answer", clip(shown, _OUTPUT_CHARS))] if shown else []),
         *(["Tried already, not to be repeated:", fence("tried", "\n".join(tried))] if tried else []),
-        direction(brief.number, brief.weakest, failing=list(failing), ways="sentence"),
+        direction(brief.number, brief.weakest, failing=[one.said for one in brief.broken], ways="sentence"),
         _REPLACE.format(old=fence("sentence", move.old)) if move.old else _ADD,
         "Answer with sentence, and with why: what it should make better, in a few words.",
     ]
