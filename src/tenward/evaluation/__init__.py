@@ -1,5 +1,6 @@
 """From cases, a rubric and a judge to results, runs and what they come to."""
 
+from tenward.evaluation._chat import Turn, is_chat, read_chat, write_chat
 from tenward.evaluation._command_producer import CommandProducer
 from tenward.evaluation._comparable import ComparisonRefusedError
 from tenward.evaluation._compare import (
@@ -85,6 +86,7 @@ __all__ = [
     "Tally",
     "TunedCriterion",
     "TunedHead",
+    "Turn",
     "ascore",
     "best_first",
     "check_labels",
@@ -102,6 +104,7 @@ __all__ = [
     "fit_head",
     "fit_mix",
     "fit_scale",
+    "is_chat",
     "junit_xml",
     "paired_results",
     "partial_rank_correlation",
@@ -109,6 +112,7 @@ __all__ = [
     "rank_correlation",
     "rated_texts",
     "ratings_of",
+    "read_chat",
     "read_labelled",
     "require_ratings",
     "result_as_dict",
@@ -124,4 +128,5 @@ __all__ = [
     "shown_spread",
     "signed",
     "tune_head",
+    "write_chat",
 ]

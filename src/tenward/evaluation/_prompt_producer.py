@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tenward.errors import UsageError
+from tenward.evaluation._chat import Turn, is_chat, read_chat
 from tenward.evaluation._produce import Produced
 from tenward.judges import JudgeSpec, TextModel, digest, inert, lent_calls
 
@@ -33,7 +34,8 @@ class PromptProducer:
     templates in the case's texts are made inert.
 
     All of it is one message of the user. Small models follow instructions there at least as well as in a system
-    message, and the prompt file alone decides what is said.
+    message, and the prompt file alone decides what is said. A file that begins with ``# system`` or ``# user`` is a
+    chat, with worked examples as turns, and ``{input}`` in its last turn (:func:`tenward.evaluation.read_chat`).
 
     White space around the answer is taken away, and nothing else: a code fence around it stays, since whoever uses
     the prompt would get it too.
@@ -45,7 +47,8 @@ class PromptProducer:
         temperature: In place of the specification's; the embedded engine takes 0 where neither says.
 
     Raises:
-        UsageError: The prompt is empty or has a placeholder twice, or a limit is out of range.
+        UsageError: The prompt is empty, has a placeholder twice or is no chat though it begins as one, or a limit is
+            out of range.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class PromptProducer:
     ) -> None:
         _check(prompt, max_tokens, temperature)
         self.prompt = prompt
+        turns = read_chat(prompt) if is_chat(prompt) else (Turn(role="user", text=prompt),)
+        self._before, self._last = turns[:-1], turns[-1].text
         self.model = TextModel(spec, max_tokens=max_tokens, temperature=temperature)
 
     @classmethod
@@ -85,17 +90,23 @@ class PromptProducer:
     def messages(self, case: Case) -> list[dict[str, str]]:
         """What is sent for a case."""
         texts = {"input": inert(case.input), "context": inert(case.context)}
-        filled = _PLACEHOLDER.sub(lambda found: texts[found[1]], self.prompt)
-        if "{input}" not in self.prompt and case.input:
+        filled = _PLACEHOLDER.sub(lambda found: texts[found[1]], self._last)
+        if "{input}" not in self._last and case.input:
             filled = f"{filled.rstrip()}\n\n{texts['input']}"
-        return [{"role": "user", "content": filled}]
+        return [*self._told, {"role": "user", "content": filled}]
 
     @property
     def shared(self) -> list[dict[str, str]] | None:
         """The messages up to where cases begin to differ; None where they differ from the start."""
-        first = _PLACEHOLDER.search(self.prompt)
-        start = (self.prompt if first is None else self.prompt[: first.start()]).rstrip()
-        return [{"role": "user", "content": start}] if start else None
+        first = _PLACEHOLDER.search(self._last)
+        start = (self._last if first is None else self._last[: first.start()]).rstrip()
+        messages = [*self._told, *[{"role": "user", "content": start}] * bool(start)]
+        return messages or None
+
+    @property
+    def _told(self) -> list[dict[str, str]]:
+        """The messages that are the same for every case."""
+        return [{"role": turn.role, "content": turn.text} for turn in self._before]
 
     async def produce(self, case: Case) -> Produced:
         """See :meth:`Producer.produce`. The embedded engine takes one case at a time.
@@ -175,7 +186,7 @@ def check_prompt(prompt: str) -> None:
     """See whether a text can be a prompt of :class:`PromptProducer`.
 
     Raises:
-        UsageError: It is empty or has a placeholder twice.
+        UsageError: It is empty, has a placeholder twice, or begins as a chat and is none.
     """
     if not prompt.strip():
         raise UsageError("found an empty prompt, expected what to tell the model", hint="write the task into the file")
@@ -185,6 +196,8 @@ def check_prompt(prompt: str) -> None:
                 f"found {name} {count} times in the prompt, expected it once at most",
                 hint="name the text in words where it is mentioned again",
             )
+    if is_chat(prompt):
+        read_chat(prompt)
 
 
 def _check(prompt: str, max_tokens: int, temperature: float | None) -> None:
