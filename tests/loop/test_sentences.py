@@ -9,7 +9,7 @@ from tenward.loop import LoopSpec, Status
 from tenward.loop._brief import Brief, Weakness, build_brief
 from tenward.loop._directions import direction, use_of_files
 from tenward.loop._ideas import Idea, PastIdea
-from tenward.loop.proposers import LlmProposer, SentenceProposer, make_proposer
+from tenward.loop.proposers import LlmProposer, Portfolio, SentenceProposer, make_proposer
 from tenward.testing import Json, StubServer
 from tenward.testing import Status as HttpStatus
 
@@ -148,7 +148,7 @@ def loop(**changes: Any) -> LoopSpec:
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({}, SentenceProposer),
+        ({}, Portfolio),
         ({"propose": {"llm": "openai/gpt"}}, LlmProposer),
         ({"propose": {"llm": "openai/gpt", "change": "sentence"}}, SentenceProposer),
         ({"propose": {"llm": "local/small", "change": "files"}}, LlmProposer),

@@ -152,7 +152,7 @@ class Attempts:
         if not attempt.placebo:
             if not attempt.changes:
                 return self._end(attempt, Status.DISCARD, "discarded: nothing was changed")
-            if unusable := self._proposing.unusable(attempt):
+            if unusable := self._proposing.unusable(attempt) or self._untestable(attempt):
                 return self._end(attempt, Status.INVALID, f"invalid: {unusable}")
             if (past := self._proposing.repeats(attempt)) is not None:
                 return self._end(attempt, Status.DISCARD, f"discarded: the idea repeats that of attempt {past}")
@@ -232,7 +232,18 @@ class Attempts:
             raise BrokenEvaluatorError("the evaluator fails on the incumbent as well", error.message) from error
 
     def _duel(self, attempt: AttemptState, slot: Slot) -> Duel:
-        return Duel(self._control, self._bench, self._incumbent_of(attempt), attempt, slot)
+        return Duel(self._control, self._bench, self._incumbent_of(attempt), attempt, slot, but_not=self._lent(attempt))
+
+    def _lent(self, attempt: AttemptState) -> frozenset[str]:
+        """Dev cases that cannot test an attempt, since it or its incumbent shows their answers."""
+        return self._proposing.lent(attempt.tree) | self._proposing.lent(attempt.parent)
+
+    def _untestable(self, attempt: AttemptState) -> str:
+        """Why no dev case can test an attempt; empty where one can."""
+        lent, units = self._lent(attempt), self._incumbent_of(attempt).in_play
+        if not lent or not all(set(unit) & lent for unit in units):
+            return ""
+        return "every dev case in play lends its answer as an example, so none is left to test it"
 
     def _alarms(self, attempt: AttemptState, duel: Duel, decision: Decision) -> tuple[Alarm, ...]:
         """What stands against a keep; of another end, what explains it."""
@@ -250,7 +261,9 @@ class Attempts:
         rows = duel.table.all()
         cases = {row.case_id for row in rows}
         beside = [row for row in self._incumbent_of(attempt).scores.all() if row.case_id in cases]
-        return (*grader_quotes(old, new, sealed.rubric, sealed.cases), *output_alarms(rows, beside))
+        lent = self._proposing.lent(attempt.tree)  # what is shown as an example is no quote
+        known = [case for case in sealed.cases if case.id not in lent]
+        return (*grader_quotes(old, new, sealed.rubric, known), *output_alarms(rows, beside))
 
     def _learned(self, epoch: int) -> dict[str, Any]:
         """What is known for a race against the incumbent of an epoch, as facts of an attempt."""

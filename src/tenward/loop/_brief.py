@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tenward.evaluation import Result
+    from tenward.loop._arms import ArmTally
     from tenward.loop._broken_rules import BrokenRule
     from tenward.loop._ideas import IdeaBook, PastIdea
     from tenward.loop._sources import Passage, Sources
@@ -37,6 +38,7 @@ __all__ = [
     "Feedback",
     "Measured",
     "Weakness",
+    "WorkedExample",
     "build_brief",
     "stuck_level",
     "worst_results",
@@ -53,6 +55,10 @@ ideas, or attack the weakest criterion from a side that nobody has tried."""
 _BE_RADICAL = """\
 Nothing was kept for very long. Be radical: question the structure of the whole, start over where that promises more, \
 and accept that everything may look different afterwards."""
+_GOOD = 8
+"""Quality from which on an output without a reference may be shown as an example."""
+
+_EXAMPLE_CHARS = 2_000
 _STUCK = ("", _READ_AGAIN, _COMBINE, _BE_RADICAL)
 
 
@@ -127,6 +133,18 @@ class BriefCase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkedExample:
+    """A dev case and how it is done well."""
+
+    case: str
+    """Its id."""
+
+    input: str
+    output: str
+    """Its reference, or what was made of it and judged among the best."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """The incumbent's number, where the score is one."""
 
@@ -173,6 +191,18 @@ class Brief:
     ruled_out: tuple[str, ...]
     stuck: int
     """0 to 3; see :func:`stuck_level`."""
+
+    examples: tuple[WorkedExample, ...]
+    """Dev cases that may be shown in a prompt; neither in :attr:`text` nor in :meth:`to_json`."""
+
+    dev_cases: int
+    """How many of the incumbent's dev results there are."""
+
+    arms: Mapping[str, ArmTally]
+    """What the kinds of change of a portfolio have come to."""
+
+    chance: float
+    """Drawn for this attempt, 0 to 1."""
 
     text: str
     """All of it, within :attr:`BriefLimits.chars`; files, cases, sources and past ideas are fenced."""
@@ -229,6 +259,7 @@ def build_brief(
     book: IdeaBook | None = None,
     combine: Sequence[PastIdea] = (),
     stuck: int = 0,
+    chance: float = 0.0,
     use: str = "",
     limits: BriefLimits | None = None,
 ) -> Brief:
@@ -247,6 +278,7 @@ def build_brief(
         book: What was tried.
         combine: Near-misses to be combined in this attempt.
         stuck: From :func:`stuck_level`.
+        chance: Drawn for the attempt, 0 to 1.
         use: What becomes of the files, in a sentence or two.
         limits: How much is told.
 
@@ -318,6 +350,10 @@ def build_brief(
         combine=combine,
         ruled_out=ruled_out,
         stuck=stuck,
+        examples=_examples(results),
+        dev_cases=len(results),
+        arms={} if book is None else book.arms,
+        chance=chance,
         text=text,
     )
 
@@ -371,6 +407,17 @@ def worst_results(results: Sequence[Result], k: int, turn: int) -> list[Result]:
     rest = pool[1:]
     picked = {(turn * (k - 1) + step) % len(rest) for step in range(k - 1)}
     return [pool[0], *(rest[place] for place in sorted(picked))]
+
+
+def _examples(results: Sequence[Result]) -> tuple[WorkedExample, ...]:
+    """The cases that are short enough and known to be done well, by a reference or by the judge."""
+    found: list[WorkedExample] = []
+    for result in results:
+        case = result.case
+        good = case.references[0] if case.references else case.output if (result.quality or 0) >= _GOOD else ""
+        if good.strip() and case.input.strip() and len(case.input) + len(good) <= _EXAMPLE_CHARS:
+            found.append(WorkedExample(case=case.id, input=case.input, output=good))
+    return tuple(found)
 
 
 def _told(result: Result, feedback: Feedback) -> BriefCase:

@@ -12,7 +12,7 @@ from tenward.loop._scores import ScoreTable, candidate_sample, cases_of, mean
 from tenward.loop._states import LookState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tenward.decisions import DecisionRule, Floor, Split
     from tenward.loop._bench import Bench, Unit
@@ -56,9 +56,19 @@ class Duel:
         incumbent: The incumbent.
         attempt: The candidate; its tree is known.
         slot: Where it is measured.
+        but_not: Dev cases that cannot test it, since it or the incumbent shows their answers.
     """
 
-    def __init__(self, control: Control, bench: Bench, incumbent: Incumbent, attempt: AttemptState, slot: Slot) -> None:
+    def __init__(
+        self,
+        control: Control,
+        bench: Bench,
+        incumbent: Incumbent,
+        attempt: AttemptState,
+        slot: Slot,
+        *,
+        but_not: Collection[str] = (),
+    ) -> None:
         self._control = control
         self._bench = bench
         self._incumbent = incumbent
@@ -68,7 +78,7 @@ class Duel:
         passes = incumbent.passes("dev") if len(bench.dev) == 1 else 1
         self._samples = [candidate_sample(attempt.number, attempt.passes, nth) for nth in range(passes)]
         self._order: dict[Split, Sequence[Unit]] = {
-            "dev": incumbent.order(attempt.number),
+            "dev": [unit for unit in incumbent.order(attempt.number) if not set(unit) & set(but_not)],
             "sealed": incumbent.sealed,
         }
         self.table = ScoreTable(control, bench, f"a{attempt.number}")

@@ -24,6 +24,7 @@ from tenward.loop._fields import (
 )
 from tenward.loop._keep import AlarmsSpec, Keep
 from tenward.loop._paths import PathPatterns
+from tenward.loop._propose_spec import ProposeSpec
 from tenward.workspace import Library, require_version
 
 if TYPE_CHECKING:
@@ -44,43 +45,6 @@ __all__ = [
     "ScoreSpec",
     "StageSpec",
 ]
-
-_PYTHON = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-
-
-class ProposeSpec(Document):
-    """Who proposes changes. Exactly one of ``llm``, ``command`` and ``python``."""
-
-    llm: ModelRef | None = None
-    """A model, asked for an idea and its edits: the name of a judge file, ``provider/model``, or a mapping."""
-
-    command: Command | None = None
-    """A program that changes files in a worktree of its own. ``@brief.md`` becomes ``@`` and the path of the brief,
-    ``{brief}`` the path alone; the brief is on standard input as well."""
-
-    python: Annotated[str, Field(max_length=300)] | None = None
-    """``package.module:function``, called in a process of its own with the brief as a dict."""
-
-    change: Literal["sentence", "files"] | None = None
-    """How much a model changes at a time: one ``sentence`` of a text, which a program puts in its place and which small
-    models manage, or anything in the ``files``. Left out: a sentence where the embedded engine edits one file of prose,
-    else files."""
-
-    timeout: Seconds = 1800.0
-    """Seconds after which a command or function is stopped, with everything it started."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> ProposeSpec:
-        way = exactly_one(self, "llm", "command", "python", hint="such as propose: {llm: local}")
-        if self.python is not None and not _PYTHON.fullmatch(self.python):
-            expected, hint = "package.module:function", "such as my_ideas.propose:main"
-            raise FieldError("python", found=repr(self.python), expected=expected, hint=hint)
-        if way != "llm" and self.change is not None:
-            raise FieldError("change", found=f"change beside {way}", expected="change only beside llm")
-        if way == "llm" and "timeout" in self.model_fields_set:
-            hint = "write llm: {model: …, timeout: 300}"
-            raise FieldError("timeout", found="timeout beside llm", expected="it inside llm", hint=hint)
-        return self
 
 
 class IdeasSpec(Document):
@@ -390,6 +354,10 @@ class LoopSpec(Document):
             found = f"sentence, where {', '.join(self.edit)} may change"
             expected = "one file ending in .md or .txt, and a score that is no number"
             yield FieldError("propose", "change", found=found, expected=expected, hint="write change: files")
+        if self.propose.arms is not None and not self.edits_one_text:
+            found = f"arms, where {', '.join(self.edit)} may change"
+            expected = "one file ending in .md or .txt, and a score that is no number"
+            yield FieldError("propose", "arms", found=found, expected=expected, hint="leave arms out")
 
     def _produce_faults(self) -> Iterator[FieldError]:
         prompt = None if self.produce is None else self.produce.prompt

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from tenward.guards import is_list, is_mapping
 from tenward.judges import sendable
+from tenward.loop._arms import arm_tallies
 from tenward.loop._index import TextIndex, terms_of
 from tenward.loop._ledger import Status
 from tenward.metrics import tokenise
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from tenward.loop._arms import ArmTally
     from tenward.loop._retro import Retro
 
 __all__ = ["REPEAT_THRESHOLD", "Idea", "IdeaBook", "PastIdea"]
@@ -72,6 +74,9 @@ class Idea:
     combines: tuple[int, ...] = ()
     """Numbers of the attempts whose ideas it combines."""
 
+    arm: str = ""
+    """Which kind of change of a portfolio it is; empty where a proposer has no such kinds."""
+
     stated: bool = True
     """Whether somebody wrote it down as an idea. What is named after the last line that a program printed is none, and
     never counts as a repeat: many programs end with the same words whatever they did."""
@@ -88,6 +93,7 @@ class Idea:
             "rationale": self.rationale,
             "ruled_out": list(self.ruled_out),
             "combines": list(self.combines),
+            **({"arm": self.arm} if self.arm else {}),
             **({} if self.stated else {"stated": False}),
         }
 
@@ -112,6 +118,7 @@ class Idea:
                 :_MOST_RULED_OUT
             ],
             combines=tuple(number for number in combines if type(number) is int),
+            arm=_one_line(str(value.get("arm") or "")),
             stated=value.get("stated", True) is not False,
         )
 
@@ -138,6 +145,9 @@ class PastIdea:
 
     retro: Retro | None = None
     """What was learned."""
+
+    cases: int = 0
+    """Cases that were judged for it, dev and sealed."""
 
     @property
     def tried(self) -> bool:
@@ -183,6 +193,11 @@ class IdeaBook:
             self._near_misses.append(place)
         if past.tried and len(past.idea.combines) > 1:
             self._combined.add(frozenset(past.idea.combines))
+
+    @property
+    def arms(self) -> Mapping[str, ArmTally]:
+        """What each kind of change has come to."""
+        return arm_tallies(self._past)
 
     def last(self, k: int) -> tuple[PastIdea, ...]:
         """The ``k`` latest ideas, latest first."""

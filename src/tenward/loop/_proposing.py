@@ -15,6 +15,7 @@ from tenward.loop._directions import use_of_files
 from tenward.loop._edits import write_files
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._ledger import Status
+from tenward.loop._lent import lent_cases
 from tenward.loop._objects import ObjectWriter
 from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
@@ -90,6 +91,7 @@ class Proposing:
                 effect=None if decision is None else decision.effect,
                 p_better=None if decision is None else decision.p_better,
                 retro=Retro.from_json(dict(attempt.retro)) if attempt.retro else None,
+                cases=sum({look.split: look.units for look in attempt.looks}.values()),
             )
         )
 
@@ -164,6 +166,11 @@ class Proposing:
         # A fault is no part of the tree, so nothing can stand where the evaluator's files belong.
         assert whole is not None
         return whole
+
+    def lent(self, tree: str) -> frozenset[str]:
+        """The dev cases whose answers a tree's prompts show as worked examples."""
+        dev = (case for case in self._control.sealed.cases if case.split == "dev")
+        return lent_cases(self.texts_of(tree).values(), dev)
 
     def text_of(self, tree: str) -> str:
         """The same as one text."""
@@ -245,6 +252,7 @@ class Proposing:
             book=book,
             combine=combine,
             stuck=stuck_level(self._rounds_without_keep(), spec.stuck_after),
+            chance=self._control.dice("arm", attempt.number).random(),
             use=use_of_files(spec),
             limits=limits,
         )

@@ -6,6 +6,7 @@ from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
 from tenward.loop.proposers._lookup import function_fault
 from tenward.loop.proposers._make import make_proposer, model_proposer
+from tenward.loop.proposers._portfolio import Portfolio
 from tenward.loop.proposers._proposal import Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
 from tenward.loop.proposers._retro import write_retro
@@ -14,6 +15,7 @@ from tenward.loop.proposers._sentence import SentenceProposer
 __all__ = [
     "CommandProposer",
     "LlmProposer",
+    "Portfolio",
     "Proposal",
     "Proposer",
     "PythonProposer",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tenward.loop._arms import ARMS
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
+from tenward.loop.proposers._portfolio import Portfolio
 from tenward.loop.proposers._python import PythonProposer
 from tenward.loop.proposers._sentence import SentenceProposer
 
@@ -29,8 +31,8 @@ def model_proposer(
     *,
     refuse: Callable[[Idea], str | None] | None = None,
     limits: Limits | None = None,
-) -> LlmProposer | SentenceProposer:
-    """The proposer for a model: by sentences where the loop's file says so, or where it says nothing and that is best.
+) -> LlmProposer | SentenceProposer | Portfolio:
+    """The proposer for a model: as the loop's file says, or else a portfolio where a small model edits one text.
 
     Args:
         spec: The loop.
@@ -38,9 +40,12 @@ def model_proposer(
         refuse: As for :func:`make_proposer`.
         limits: As for :func:`make_proposer`.
     """
-    change = spec.propose.change
-    if change is None:
-        change = "sentence" if model.local and spec.edits_one_text else "files"
+    change, arms = spec.propose.change, spec.propose.arms
+    if arms is None and change is None and model.local and spec.edits_one_text:
+        arms = ARMS
+    if arms is not None:
+        sentence = {"sentence": SentenceProposer(model, refuse=refuse, limits=limits)} if "sentence" in arms else {}
+        return Portfolio(arms, sentence, refuse=refuse, limits=limits)
     kind = SentenceProposer if change == "sentence" else LlmProposer
     return kind(model, refuse=refuse, limits=limits)
 
@@ -71,9 +76,16 @@ def make_proposer(
     propose = spec.propose
     if propose.llm is not None:
         return model_proposer(spec, propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
+    others: dict[str, Proposer] = {}
     if propose.command is not None:
-        return CommandProposer(propose.command, timeout=propose.timeout, allow_env=spec.allow_env, mark=mark)
-    assert propose.python is not None
-    return PythonProposer(
-        propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow_env, mark=mark, limits=limits
-    )
+        others["command"] = CommandProposer(
+            propose.command, timeout=propose.timeout, allow_env=spec.allow_env, mark=mark
+        )
+    if propose.python is not None:
+        others["python"] = PythonProposer(
+            propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow_env, mark=mark, limits=limits
+        )
+    if propose.arms is not None:
+        return Portfolio(propose.arms, others, refuse=refuse, limits=limits)
+    (proposer,) = others.values()
+    return proposer

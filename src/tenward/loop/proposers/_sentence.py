@@ -20,7 +20,17 @@ from tenward.loop._brief_text import clip, fence_marks
 from tenward.loop._directions import direction
 from tenward.loop._edits import Edit, apply_edits
 from tenward.loop._ideas import Idea
+from tenward.loop.proposers._instructions import (
+    LEAST_WORDS,
+    MOST_CHARS,
+    PLACEHOLDER,
+    sentences_of,
+    tidy,
+    with_sentence,
+    without_sentence,
+)
 from tenward.loop.proposers._proposal import Proposal
+from tenward.loop.proposers._text_arms import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +40,7 @@ if TYPE_CHECKING:
     from tenward.loop._brief import Brief
     from tenward.loop._snapshot import Limits
 
-__all__ = ["SentenceProposer"]
+__all__ = ["SentenceProposer", "joined"]
 
 _SYSTEM = """\
 You write clear instructions for others. Everything between fences such as <task …> and </task …> is material to work \
@@ -42,16 +52,15 @@ _REPLACE = """\
 Write one sentence to stand in the task in place of the following one: an instruction to whoever does it, clearer and \
 more exact than this one.
 {old}"""
-_SENTENCE = re.compile(r"[^\s].*?(?:[.!?:](?=\s|$)|$)")
-_PLACEHOLDER = re.compile(r"\{\w+\}")
-_ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+")
-_LEAST_WORDS, _MOST_CHARS = 3, 200  # as long as the title of an idea, which it is
 _TASK_CHARS, _OUTPUT_CHARS, _GOAL_CHARS = 6_000, 400, 1_500
 _BRIEF_CHARS = 12_000
 _TEMPERATURE = 0.8
 _REPLACE_EVERY, _DROP_EVERY, _MANY = 4, 6, 4
 _TOLD = 6
 _INSTEAD, _WITHOUT = "In place of ", "Without: "
+_NO_SENTENCES = frozenset({"examples", "drop", "command", "python"})
+"""Arms whose ideas are no sentences to be added."""
+
 _COPIED = 5
 """So many words in a row are a copy of the question."""
 
@@ -61,7 +70,7 @@ class _Answer(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
-    sentence: Annotated[str, WithJsonSchema({"type": "string", "maxLength": _MOST_CHARS})]
+    sentence: Annotated[str, WithJsonSchema({"type": "string", "maxLength": MOST_CHARS})]
     why: Annotated[str, WithJsonSchema({"type": "string", "maxLength": 200})]
 
 
@@ -103,7 +112,7 @@ class SentenceProposer:
     def plan(self) -> PlannedCalls:
         """What one proposal takes at most: two sentences, the second where the first cannot be used."""
         asked = TextModel(self.model, max_tokens=self.model.max_tokens)
-        question = "x" * (_TASK_CHARS + _GOAL_CHARS + _OUTPUT_CHARS + _TOLD * _MOST_CHARS)
+        question = "x" * (_TASK_CHARS + _GOAL_CHARS + _OUTPUT_CHARS + _TOLD * MOST_CHARS)
         one = asked.plan([{"role": "system", "content": _SYSTEM}, {"role": "user", "content": question}])
         return one + one
 
@@ -116,13 +125,13 @@ class SentenceProposer:
         began = time.monotonic()
         path = brief.editable[0]
         text = brief.files.get(path, "")
-        if (joined := _joined(brief, text)) is not None:
-            return self._edited(*joined, path, brief, Usage(), "", began)
+        if (both := joined(brief, text)) is not None:
+            return self._edited(both.idea, both.text, path, brief, Usage(), "", began)
         move = _move(text, brief.number)
         if move.drop:
             idea = Idea(title=f"{_WITHOUT}{move.old}", rationale="A sentence may do nothing, or harm.")
             if self._refuse is None or self._refuse(idea) is None:
-                return self._edited(idea, _without(text, move.old), path, brief, Usage(), "", began)
+                return self._edited(idea, without_sentence(text, move.old), path, brief, Usage(), "", began)
             move = _Move()
         spec = self.model
         if spec.local and spec.seed is None:
@@ -153,14 +162,14 @@ class SentenceProposer:
                     return Proposal.crash(failure, idea=idea, usage=usage, log=log, seconds=time.monotonic() - began)
                 continue
             log = answer.model_dump_json(indent=1)
-            sentence = _tidy(answer.sentence)
+            sentence = tidy(answer.sentence)
             fault = _fault(sentence, text, move, brief)
             if not fault:
                 title = f"{_INSTEAD}“{move.old}”: {sentence}" if move.old else sentence
                 idea = Idea(title=title, rationale=answer.why.strip())
                 fault = (self._refuse(idea) if self._refuse is not None else None) or ""
             if not fault:
-                return self._edited(idea, _with(text, sentence, move.old), path, brief, usage, log, began)
+                return self._edited(idea, with_sentence(text, sentence, move.old), path, brief, usage, log, began)
             faults = (fault,)
             refused.append(sentence)
         seconds = time.monotonic() - began
@@ -183,23 +192,24 @@ class SentenceProposer:
         )
 
 
-def _joined(brief: Brief, text: str) -> tuple[Idea, str] | None:
-    """The idea and text of two near-misses together, which takes no model; None where they are no added sentences."""
+def joined(brief: Brief, text: str) -> Change | None:
+    """Two near-misses together, which takes no model; None where they are no added sentences."""
     new = text
     for past in brief.combine:
-        if past.idea.title.startswith((_INSTEAD, _WITHOUT)) or past.idea.combines:
+        idea = past.idea
+        if idea.title.startswith((_INSTEAD, _WITHOUT)) or idea.combines or idea.arm in _NO_SENTENCES:
             return None
-        new = _with(new, past.idea.title, "")
+        new = with_sentence(new, idea.title)
     if new == text:
         return None
     title = "Both: " + " ".join(past.idea.title for past in brief.combine)
     numbers = tuple(past.number for past in brief.combine)
-    return Idea(title=title, rationale="Each nearly helped.", combines=numbers), new
+    return Change(idea=Idea(title=title, rationale="Each nearly helped.", combines=numbers), text=new)
 
 
 def _move(text: str, number: int) -> _Move:
     """What to do in an attempt, by turns."""
-    sentences = _sentences(text)
+    sentences = sentences_of(text)
     if number % _DROP_EVERY == 0 and len(sentences) >= _MANY:
         return _Move(old=sentences[number // _DROP_EVERY % len(sentences)], drop=True)
     if number % _REPLACE_EVERY == 0 and sentences:
@@ -227,8 +237,8 @@ def _fault(sentence: str, text: str, move: _Move, brief: Brief) -> str:
     """Why a sentence cannot stand in a text; empty if it can."""
     said = repr(sentence[:80])
     faults = {
-        f"found {said}, expected a sentence": len(sentence.split()) < _LEAST_WORDS,
-        f"found a placeholder in {said}, expected none: the text has its own": bool(_PLACEHOLDER.search(sentence)),
+        f"found {said}, expected a sentence": len(sentence.split()) < LEAST_WORDS,
+        f"found a placeholder in {said}, expected none: the text has its own": bool(PLACEHOLDER.search(sentence)),
         f"found the question in place of an answer: {said}": _is_copied(sentence, _REPLACE if move.old else _ADD),
         "found the mark of a fence, which is no part of any text": bool(fence_marks(sentence, brief.text)),
         f"the text says {said} already": sentence.casefold() in " ".join(text.casefold().split()),
@@ -243,55 +253,3 @@ def _is_copied(sentence: str, question: str) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _tidy(sentence: str) -> str:
-    """One line, without the quotes and bullets that models put around a sentence; empty if it has no end."""
-    line = " ".join(sentence.split())
-    line = _ITEM.sub("", line, count=1).strip("\"'“”`* ").strip()
-    if len(line) < _MOST_CHARS - 1:
-        return line
-    ends = [found.end() for found in re.finditer(r"[.!?](?=\s|$)", line)]
-    return line[: ends[-1]] if ends else ""  # it came to its bound: what is left of the last sentence says nothing
-
-
-def _sentences(text: str) -> list[str]:
-    """The sentences that a program may touch: none with a placeholder, no heading, no code, no front matter."""
-    found: list[str] = []
-    fenced = False
-    lines = text.splitlines()
-    start = lines.index("---", 1) + 1 if lines[:1] == ["---"] and "---" in lines[1:] else 0
-    for line in lines[start:]:
-        if line.lstrip().startswith(("```", "~~~")):
-            fenced = not fenced
-        elif not fenced and not line.lstrip().startswith("#") and not _PLACEHOLDER.search(line):
-            body = _ITEM.sub("", line, count=1)
-            found += [one.strip() for one in _SENTENCE.findall(body) if len(one.split()) >= _LEAST_WORDS]
-    return found
-
-
-def _with(text: str, sentence: str, old: str) -> str:
-    """The text with a sentence in place of another, or added: before the first placeholder, or at the end."""
-    if old:
-        return text.replace(old, sentence, 1)
-    lines = text.splitlines()
-    marks = [place for place, line in enumerate(lines) if _PLACEHOLDER.search(line)]
-    end = marks[0] if marks else len(lines)
-    while end > 0 and not lines[end - 1].strip():
-        end -= 1
-    before = lines[end - 1] if end else ""
-    item = _ITEM.match(before)
-    bullet = item[0] if item is not None and not item[0].strip()[0].isdigit() else ""
-    after = lines[end:] or [""]
-    if after[0].strip():
-        after = ["", *after]
-    return "\n".join([*lines[:end], bullet + sentence, *after]).rstrip("\n") + "\n"
-
-
-def _without(text: str, old: str) -> str:
-    """The text without a sentence, and without the line or list item that is empty then."""
-    lines = text.splitlines()
-    place = next(at for at, line in enumerate(lines) if old in line)
-    rest = lines[place].replace(old, "", 1).rstrip()
-    kept = [rest] if _ITEM.sub("", rest + " ", count=1).strip() else []
-    return "\n".join([*lines[:place], *kept, *lines[place + 1 :]]) + "\n"
