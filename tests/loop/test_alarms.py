@@ -170,6 +170,35 @@ async def test_an_alarm_has_a_name_and_stands_against_the_keep(lab: Lab, name: s
     assert 0 <= decided["fooling"] < 0.1
 
 
+def shown(cases: list[int], quality: float = 0.9) -> str:
+    """Return a prompt that shows some dev cases as worked examples; the first case has the quoted reference."""
+    said = {0: "Take the second turning on the left and then walk on for a mile."}
+    turns = "".join(f"# user\ntask {at}\n\n# assistant\n{said.get(at, 'Done.')}\n\n" for at in cases)
+    return f"# system\nquality {quality:.2f}\n\n{turns}# user\n{{input}}\n"
+
+
+async def test_a_case_that_lends_its_answer_no_longer_tests_it(lab: Lab) -> None:
+    """It is left out of the dev cases of that candidate, and of those after it; as an example it is no quote."""
+    changes = iter([shown(list(range(14)), 0.6), shown([3], 0.95)])
+    await lab.engine("budget: {rounds: 2}", lambda _brief, _folder: {PROMPT: next(changes)}, Judge()).run()
+    first, second = lab.attempts()
+    assert (first.status, first.alarms) == (Status.KEEP, ())
+    assert first.shown
+    assert first.shown.keys() <= {f"d{at}" for at in range(14, 20)}
+    assert second.status is Status.KEEP
+    assert second.shown
+    assert second.shown.keys() <= {f"d{at}" for at in range(14, 20)}
+
+
+async def test_a_prompt_that_shows_every_case_is_invalid(lab: Lab) -> None:
+    """None is left to test it, so nothing is judged, and the reason is said."""
+    await lab.engine("budget: {rounds: 1}", text(shown(list(range(20)))), Judge()).run()
+    (attempt,) = lab.attempts()
+    assert attempt.status is Status.INVALID
+    assert "every dev case in play lends its answer as an example" in attempt.reason
+    assert attempt.looks == ()
+
+
 async def test_an_overruled_alarm_is_shown_and_blocks_nothing(lab: Lab) -> None:
     """The loop's file overrules an alarm by its name; it is recorded as overruled, and the gain is kept."""
     more = "budget: {rounds: 1}\nalarms: {overrule: [length]}"
