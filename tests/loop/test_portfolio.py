@@ -12,7 +12,7 @@ from tenward.errors import DocumentError
 from tenward.evaluation import Result, evaluate_case, read_chat
 from tenward.judges import CriterionVerdict, Verdict
 from tenward.loop import LoopSpec, Status
-from tenward.loop._arms import ARMS, ArmTally, arm_order, arm_shares, arm_tallies
+from tenward.loop._arms import ARMS, ArmTally, arm_order, arm_shares
 from tenward.loop._brief import Brief, build_brief
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._lent import lent_cases
@@ -175,7 +175,7 @@ def test_a_tally_counts_what_was_judged() -> None:
     def past(arm: str, status: Status, effect: float | None, p: float | None = None) -> PastIdea:
         return PastIdea(number=1, idea=Idea(title="t", arm=arm), status=status, effect=effect, p_better=p, cases=10)
 
-    told = arm_tallies(
+    book = IdeaBook(
         [
             past("rules", Status.KEEP, 0.2, 0.99),
             past("rules", Status.DISCARD, 0.1, 0.7),
@@ -184,8 +184,9 @@ def test_a_tally_counts_what_was_judged() -> None:
             past("", Status.KEEP, 0.5),
         ]
     )
-    assert told == {"rules": ArmTally(tried=3, kept=1, cases=30, brought=told["rules"].brought)}
-    assert told["rules"].brought == pytest.approx(0.25)
+    (told,) = book.arms.values()
+    assert (told.tried, told.kept, told.cases) == (3, 1, 30)
+    assert told.brought == pytest.approx(0.25)
 
 
 TALLIES: st.SearchStrategy[dict[str, ArmTally]] = st.dictionaries(

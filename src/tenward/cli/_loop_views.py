@@ -13,6 +13,7 @@ from rich.text import Text
 from tenward.cli._bars import bar
 from tenward.cli._layout import columns, hanging, indented
 from tenward.datasets import printable
+from tenward.loop import arm_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from tenward.cli._loop_open import Holder, Row
-    from tenward.loop import AttemptState, LookState, LoopState, Spent
+    from tenward.loop import ArmTally, AttemptState, LookState, LoopState, Spent
 
 __all__ = [
+    "arm_lines",
     "attempt_view",
     "duration",
     "ends_line",
@@ -158,6 +160,22 @@ def ends_line(state: LoopState) -> Text:
     return line
 
 
+def arm_lines(arms: Mapping[str, ArmTally]) -> list[Text]:
+    """What the kinds of change have come to, one line each, and how often each is drawn next."""
+    if not arms:
+        return []
+    shares = arm_shares(list(arms), arms)
+    wide = max(map(len, arms))
+    return [
+        Text(
+            f"{name:<{wide}}  {told.kept} kept of {told.tried}, brought {told.brought:+.3f} in {told.cases:,} cases"
+            f"{f'; drawn {shares[name]:.0%} of the time' if len(arms) > 1 else ''}",
+            style="dim",
+        )
+        for name, told in arms.items()
+    ]
+
+
 def status_view(
     state: LoopState,
     *,
@@ -165,8 +183,9 @@ def status_view(
     now: Sequence[AttemptState],
     resume: str,
     check: Sequence[Text] = (),
+    arms: Mapping[str, ArmTally] | None = None,
 ) -> RenderableType:
-    """How a loop stands; ``check`` is what a person said of its gain."""
+    """How a loop stands; ``check`` is what a person said of its gain, ``arms`` what its kinds of change came to."""
     title = Text(state.loop, style="bold")
     title.append(f"   {standing(state, held=holder is not None)}", style="cyan" if holder else "yellow")
     blocks: list[RenderableType] = [title]
@@ -176,6 +195,7 @@ def status_view(
         blocks.append(indented(Text(f"nobody runs it now; {resume} goes on from here", style="yellow"), by=2))
     blocks += [indented(line, by=2) for line in (*gain_lines(state), *check)]
     blocks.append(indented(ends_line(state), by=2))
+    blocks += [indented(line, by=2) for line in arm_lines(arms or {})]
     blocks += [indented(Text(one_line(str(line)), style="dim"), by=2) for line in state.calibration.get("lines", ())]
     blocks += [indented(Text(one_line(line), style="yellow"), by=2) for line in state.warnings]
     for attempt in now:

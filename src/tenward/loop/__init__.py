@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tenward.loop._alarm_names import Alarm
+    from tenward.loop._arms import ArmTally, arm_shares, arms_of
     from tenward.loop._audit import Audit, AuditMatter, AuditPair, AuditScores, read_audit, write_audit
     from tenward.loop._committed import Uncommitted, definition_notes, sealed_definition, uncommitted
     from tenward.loop._definition import LoopSpec
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STATE_NOTE",
     "Alarm",
+    "ArmTally",
     "Attempt",
     "AttemptEvent",
     "AttemptState",
@@ -83,6 +85,8 @@ __all__ = [
     "Status",
     "Uncommitted",
     "Written",
+    "arm_shares",
+    "arms_of",
     "definition_notes",
     "evaluator_files",
     "journal_path",
@@ -103,6 +107,7 @@ __all__ = [
 
 _HOMES = {
     "_alarm_names": ("Alarm",),
+    "_arms": ("ArmTally", "arm_shares", "arms_of"),
     "_audit": ("Audit", "AuditMatter", "AuditPair", "AuditScores", "read_audit", "write_audit"),
     "_committed": ("Uncommitted", "definition_notes", "sealed_definition", "uncommitted"),
     "_definition": ("LoopSpec",),

@@ -16,9 +16,9 @@ from tenward.loop._ledger import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tenward.loop._ideas import PastIdea
+    from tenward.loop._states import AttemptState
 
-__all__ = ["ARMS", "ArmName", "ArmTally", "arm_order", "arm_shares", "arm_tallies"]
+__all__ = ["ARMS", "ArmName", "ArmTally", "ArmTry", "arm_order", "arm_shares", "arm_tallies", "arms_of"]
 
 ArmName = Literal["rules", "examples", "sources", "playbook", "sentence", "drop", "command", "python"]
 ARMS: tuple[ArmName, ...] = ("rules", "examples", "sources", "playbook", "sentence", "drop")
@@ -31,6 +31,7 @@ _PRIOR_CASES = 40
 _PRIOR_RATE = 0.001
 """Gain per judged case that an arm is taken to bring before it was tried, as if so many cases had shown it."""
 
+_EVEN = 0.5
 _NEARLY = 0.5
 """What the gain of a near-miss counts, of that of a keep."""
 
@@ -50,18 +51,51 @@ class ArmTally:
     """Gain of what was kept, and half of what near-misses seemed to gain, on the scale of values."""
 
 
-def arm_tallies(past: Iterable[PastIdea]) -> dict[str, ArmTally]:
+@dataclass(frozen=True, kw_only=True)
+class ArmTry:
+    """One attempt that was judged, of one arm."""
+
+    arm: str
+    kept: bool
+    nearly: bool
+    """Whether it was not kept but looked more likely better than not."""
+
+    effect: float
+    """Estimate of its gain, on the scale of values."""
+
+    cases: int
+    """Cases judged for it."""
+
+
+def arm_tallies(tries: Iterable[ArmTry]) -> dict[str, ArmTally]:
     """What each arm has come to, by its name."""
     found: dict[str, ArmTally] = {}
-    for one in past:
-        if not one.idea.arm or not one.tried:
-            continue
-        old, kept = found.get(one.idea.arm, ArmTally()), one.status is Status.KEEP
-        gain = max(one.effect or 0.0, 0.0) * (1.0 if kept else _NEARLY if one.near_miss else 0.0)
-        found[one.idea.arm] = ArmTally(
-            tried=old.tried + 1, kept=old.kept + kept, cases=old.cases + one.cases, brought=old.brought + gain
+    for one in tries:
+        old = found.get(one.arm, ArmTally())
+        gain = max(one.effect, 0.0) * (1.0 if one.kept else _NEARLY if one.nearly else 0.0)
+        found[one.arm] = ArmTally(
+            tried=old.tried + 1, kept=old.kept + one.kept, cases=old.cases + one.cases, brought=old.brought + gain
         )
     return found
+
+
+def arms_of(attempts: Iterable[AttemptState]) -> dict[str, ArmTally]:
+    """What each arm has come to in a loop; empty where its proposer has no arms.
+
+    Args:
+        attempts: Those of the loop; placebos and what was never judged do not count.
+    """
+    return arm_tallies(
+        ArmTry(
+            arm=str(attempt.idea_file["arm"]),
+            kept=attempt.status is Status.KEEP,
+            nearly=attempt.status is not Status.KEEP and (attempt.decision.get("p_better") or 0.0) > _EVEN,
+            effect=float(attempt.decision.get("effect", 0.0)),
+            cases=sum({look.split: look.units for look in attempt.looks}.values()),
+        )
+        for attempt in attempts
+        if attempt.status is not None and attempt.decision is not None and attempt.idea_file.get("arm")
+    )
 
 
 def arm_shares(arms: Sequence[str], tallies: Mapping[str, ArmTally]) -> dict[str, float]:

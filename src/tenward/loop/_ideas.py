@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tenward.guards import is_list, is_mapping
 from tenward.judges import sendable
-from tenward.loop._arms import arm_tallies
+from tenward.loop._arms import ArmTry, arm_tallies
 from tenward.loop._index import TextIndex, terms_of
 from tenward.loop._ledger import Status
 from tenward.metrics import tokenise
@@ -197,7 +197,17 @@ class IdeaBook:
     @property
     def arms(self) -> Mapping[str, ArmTally]:
         """What each kind of change has come to."""
-        return arm_tallies(self._past)
+        return arm_tallies(
+            ArmTry(
+                arm=past.idea.arm,
+                kept=past.status is Status.KEEP,
+                nearly=past.near_miss,
+                effect=past.effect or 0.0,
+                cases=past.cases,
+            )
+            for past in self._past
+            if past.idea.arm and past.tried
+        )
 
     def last(self, k: int) -> tuple[PastIdea, ...]:
         """The ``k`` latest ideas, latest first."""

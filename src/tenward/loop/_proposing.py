@@ -78,22 +78,8 @@ class Proposing:
 
     def learn(self, attempt: AttemptState) -> None:
         """Take the idea of an attempt that has ended into the book; placebos had none."""
-        if attempt.placebo or attempt.status is None:
-            return
-        idea = Idea.from_json(dict(attempt.idea_file)) if attempt.idea_file else Idea(title=attempt.reason or "none")
-        decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
-        self.book.add(
-            PastIdea(
-                number=attempt.number,
-                idea=idea,
-                status=attempt.status,
-                incumbent=attempt.parent,
-                effect=None if decision is None else decision.effect,
-                p_better=None if decision is None else decision.p_better,
-                retro=Retro.from_json(dict(attempt.retro)) if attempt.retro else None,
-                cases=sum({look.split: look.units for look in attempt.looks}.values()),
-            )
-        )
+        if (past := _past_idea(attempt)) is not None:
+            self.book.add(past)
 
     def refusal(self, idea: Idea) -> str | None:
         """Why an idea is refused before its edits are read; None to take it."""
@@ -284,3 +270,19 @@ class Proposing:
             return None
         rows = incumbent.scores.all()
         return Measured(value=incumbent.mean, goal=number.goal, output=rows[-1].output if rows else "")
+
+
+def _past_idea(attempt: AttemptState) -> PastIdea | None:
+    if attempt.placebo or attempt.status is None:
+        return None
+    decision = None if attempt.decision is None else Decision.from_json(dict(attempt.decision))
+    return PastIdea(
+        number=attempt.number,
+        idea=Idea.from_json(dict(attempt.idea_file)) if attempt.idea_file else Idea(title=attempt.reason or "none"),
+        status=attempt.status,
+        incumbent=attempt.parent,
+        effect=None if decision is None else decision.effect,
+        p_better=None if decision is None else decision.p_better,
+        retro=Retro.from_json(dict(attempt.retro)) if attempt.retro else None,
+        cases=sum({look.split: look.units for look in attempt.looks}.values()),
+    )
