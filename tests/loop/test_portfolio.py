@@ -74,17 +74,16 @@ async def gone_through(arm: str, told: Brief, tmp_path: Path) -> list[str]:
 
 
 async def test_rules_that_outputs_break_are_said_first(tmp_path: Path) -> None:
-    """In words, a limit of characters in words as well; then what the goal demands; nothing is said twice."""
+    """As an instruction, a limit of characters as one of words, which small models count better; then what the goal demands; nothing is said twice."""
     long = await evaluate_case(Case(id="x", input="d", output="word " * 60 + "."), RUBRIC, ScriptedJudge({}))
     told = brief(results=[*CASES, long])
     proposal = await proposed(["rules"], told, tmp_path)
     assert proposal.files[PATH] == (
-        "Write a subject for this change.\n"
-        "Keep to these rules: at most 40 characters, which is about 5 words; no period at the end.\n\n{input}\n"
+        "Write a subject for this change.\nAnswer with at most 5 words, no period at the end.\n\n{input}\n"
     )
     titles = await gone_through("rules", told, tmp_path)
     assert titles[1] == "Make it accurate, specific, imperative."
-    assert titles[2] == "Mind this above all: at most 40 characters, which is about 5 words."
+    assert titles[2] == "Mind this above all: at most 5 words."
     again = await gone_through("rules", brief(proposal.files[PATH], results=[*CASES, long]), tmp_path)
     assert titles[0] not in again
 

@@ -80,12 +80,12 @@ class RulesArm:
     def _sentences(self, brief: Brief) -> Iterator[tuple[str, str]]:
         rules = [_in_words(one.rule, one.gate) for one in brief.broken if one.rule]
         if rules:
-            yield f"Keep to these rules: {'; '.join(rules)}.", "Every output that breaks one is worth nothing."
+            yield f"Answer with {', '.join(rules)}.", "An output that breaks one of these rules is worth nothing."
         demands = _DEMANDS.search(brief.goal)
         if demands is not None:
             yield f"Make it {_CLAUSE.split(demands[1].strip())[0].rstrip('.')}.", "The goal asks for it."
         for rule in rules if len(rules) > 1 else ():
-            yield f"Mind this above all: {rule}.", "Outputs break it."
+            yield f"Mind this above all: {rule}.", "Outputs break this rule."
         for sentence in _CLAUSE.split(" ".join(brief.goal.split())):
             yield f"What is wanted in the end: {sentence}", "The goal says it."
 
@@ -130,8 +130,8 @@ class DropArm:
 
 
 def _in_words(rule: str, gate: str) -> str:
-    """A rule, and a limit of few characters in words as well."""
+    """A rule, and a limit of few characters as one of words."""
     name, _, limit = gate.partition(": ")
     if name == "max_chars" and limit.isdigit() and int(limit) <= _SHORT:
-        return f"{rule}, which is about {max(1, int(limit) // _CHARS_PER_WORD)} words"
+        return f"at most {max(1, int(limit) // _CHARS_PER_WORD)} words"
     return rule
