@@ -170,6 +170,35 @@ async def test_an_alarm_has_a_name_and_stands_against_the_keep(lab: Lab, name: s
     assert 0 <= decided["fooling"] < 0.1
 
 
+def gated(lab: Lab, gate: str) -> None:
+    """Give the rubric a gate that every output of the baseline fails."""
+    with (lab.top / "rubrics/r.yaml").open("a") as file:
+        file.write(f"gates: [{gate}]\n")
+    lab.git("commit", "-qam", "Add a gate")
+
+
+async def test_a_flat_start_with_headroom_goes_on_and_says_so(lab: Lab) -> None:
+    """All outputs fail a gate; a version that passes it scores otherwise, so there is something to climb."""
+    gated(lab, "{forbids: '^quality', say: no word of quality at the start}")
+    state = await lab.engine("budget: {rounds: 1}", text("Now with quality 0.9\n"), Judge()).run()
+    (line,) = (line for line in state.calibration["lines"] if "flat start" in line)
+    assert "all 20 dev cases score 0.00 (forbids: ^quality (no word of quality at the start) fails on 20 of 20" in line
+    assert "headroom on 6 of them: 0." in line
+    (attempt,) = lab.attempts()
+    assert attempt.status is Status.KEEP
+
+
+async def test_a_flat_start_without_headroom_stops_before_it_costs(lab: Lab) -> None:
+    """Where no version makes a difference the loop says what to change; a user who insists is let through."""
+    gated(lab, "{matches: 'nobody writes this'}")
+    with pytest.raises(LoopError, match=r"flat start: all 20 dev cases score 0\.00 .* so do other versions") as caught:
+        await lab.engine("budget: {rounds: 1}", text("quality 0.9\n"), Judge()).run()
+    assert "--anyway" in caught.value.hint
+    assert lab.attempts() == []
+    state = await lab.engine("budget: {rounds: 1}", text("quality 0.9\n"), Judge(), anyway=True).run()
+    assert sum(state.counts.values()) == 1
+
+
 def shown(cases: list[int], quality: float = 0.9) -> str:
     """Return a prompt that shows some dev cases as worked examples; the first case has the quoted reference."""
     said = {0: "Take the second turning on the left and then walk on for a mile."}

@@ -74,7 +74,7 @@ async def gone_through(arm: str, told: Brief, tmp_path: Path) -> list[str]:
 
 
 async def test_rules_that_outputs_break_are_said_first(tmp_path: Path) -> None:
-    """As an instruction, a limit of characters as one of words, which small models count better; then what the goal demands; nothing is said twice."""
+    """As an instruction, limits of characters as ones of words; then what the goal demands; nothing is said twice."""
     long = await evaluate_case(Case(id="x", input="d", output="word " * 60 + "."), RUBRIC, ScriptedJudge({}))
     told = brief(results=[*CASES, long])
     proposal = await proposed(["rules"], told, tmp_path)

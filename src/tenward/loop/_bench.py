@@ -246,7 +246,10 @@ class RubricBench(Bench):
             return CaseScore(case_id=case, split=split, sample=sample, value=None, problem=told)
         failed = [f"{gate.gate}: {gate.detail}" for gate in result.gates if not gate.passed]
         if failed:
-            return self._lost(case, split, sample, f"a gate failed: {failed[0]}", output=result.case.output)
+            why = f"a gate failed: {failed[0]}"
+            return replace(
+                self._lost(case, split, sample, why), output=result.case.output, result=result_to_data(result)
+            )
         lo, hi = self.deciding.scale.lo, self.deciding.scale.hi
         scores = result.verdict.scores if result.verdict is not None else {}
         problem = ""
@@ -265,9 +268,7 @@ class RubricBench(Bench):
             problem=problem,
         )
 
-    def _lost(
-        self, case: str, split: Split, sample: int, why: str, *, output: str = "", crashed: bool = False
-    ) -> CaseScore:
+    def _lost(self, case: str, split: Split, sample: int, why: str, *, crashed: bool = False) -> CaseScore:
         """A case that is worth nothing, and not by the judge's word: leaving it out would reward the failure."""
         return CaseScore(
             case_id=case,
@@ -275,7 +276,6 @@ class RubricBench(Bench):
             sample=sample,
             value=0.0,
             criteria=dict.fromkeys(self.deciding.criteria, 0.0),
-            output=output,
             problem=why,
             crashed=crashed,
         )

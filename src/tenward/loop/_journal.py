@@ -60,13 +60,18 @@ class CaseScore:
     """What was produced and judged, or printed."""
 
     result: Mapping[str, Any] | None = None
-    """The whole result as data of :class:`tenward.evaluation.Result`; None where nothing was judged."""
+    """The whole result as data of :class:`tenward.evaluation.Result`; None where nothing came of it."""
 
     problem: str = ""
     """Why there is no score, or why it is 0."""
 
     crashed: bool = False
     """Whether the candidate failed to produce anything."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether a judge read it; an output that fails a gate has a result without."""
+        return self.result is not None and self.result.get("verdict") is not None
 
 
 @dataclass(frozen=True, kw_only=True)

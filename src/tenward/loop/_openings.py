@@ -22,6 +22,7 @@ from tenward.errors import LoopError
 from tenward.evaluation import disagreement_in_winner
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
+from tenward.loop._headroom import HEADROOM_SCORES, headroom
 from tenward.loop._journal import headline_subjects
 from tenward.loop._ledger import Status
 from tenward.loop._notes import STATE_NOTE
@@ -185,6 +186,7 @@ async def prepare(
     await first.measure(cases, split="dev", doing="calibration", at_least=max(2, math.ceil(_FREEDOM / len(cases))))
     _require_scores(first, cases)
     begun = control.journal.last_number() > 0
+    room = await headroom(control, bench, first, anyway=anyway or begun)
     sight = await look(control, bench, first, anyway=anyway or begun)
     found = _calibrated(first, bench)
     if bench.scored_by_judge:
@@ -209,7 +211,7 @@ async def prepare(
         facts |= {"judge_sd": found.judge_sd, "icc": found.icc, "lines": list(lines)}
     if not bench.scored_by_judge:
         facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
-    facts |= {**sight, "lines": [*facts["lines"], *sight.get("sight_lines", ())]}
+    facts |= {**sight, "lines": [*facts["lines"], *room, *sight.get("sight_lines", ())]}
     facts["lines"] = [*facts["lines"], *[bench.scale_line] * bool(bench.scale_line)]
     facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway or begun)
     warnings = list(control.state.warnings)
@@ -227,7 +229,7 @@ async def prepare(
         baseline_score=first.mean if control.state.incumbent == control.state.baseline else None,
         sentinels=draw_sentinels(control, bench, first),
         warnings=tuple(warnings),
-        forget=[SIGHT_SCORES],
+        forget=[SIGHT_SCORES, *HEADROOM_SCORES],
     )
     _put_aside(control, bench)
 

@@ -97,7 +97,7 @@ class ScoreTable:
 
     def is_judged(self, case: str) -> bool:
         """Whether a judge gave every score of a case; a crash and a failed gate are worth 0 without one."""
-        return all(row.result is not None for row in self.rows(case) if row.value is not None)
+        return all(row.judged for row in self.rows(case) if row.value is not None)
 
     def says_little(self, case: str) -> bool:
         """Whether a case was judged, and without any words but those that a judge gives unasked."""

@@ -47,7 +47,7 @@ def draw_sentinels(control: Control, bench: Bench, first: Incumbent) -> Sentinel
         cases = cases_of(first.in_play)
         control.dice("sentinels").shuffle(cases)
         for case in cases:
-            rows = [row for row in first.scores.rows(case) if row.value is not None and row.result is not None]
+            rows = [row for row in first.scores.rows(case) if row.value is not None and row.judged]
             if rows and len(chosen) < MOST_SENTINELS:
                 chosen[case] = [row for row in rows if row.output == rows[0].output]
     kept = [replace(rows[0], result=None) for rows in chosen.values()]

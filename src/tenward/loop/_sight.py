@@ -116,7 +116,7 @@ async def look(control: Control, bench: Bench, first: Incumbent, *, anyway: bool
 def _outputs(bench: RubricBench, first: Incumbent) -> Iterator[Case]:
     """The dev cases in play with what was produced for them, where a judge gave a score."""
     for case in cases_of(first.in_play):
-        rows = [row for row in first.scores.rows(case) if row.value is not None and row.result is not None]
+        rows = [row for row in first.scores.rows(case) if row.value is not None and row.judged]
         if rows:
             yield replace(bench.case(case), output=rows[0].output)
 
@@ -126,7 +126,7 @@ def _known(ladders: Sequence[Ladder], first: Incumbent, rubric: Rubric) -> dict[
     found: dict[tuple[str, str], Reading] = {}
     for ladder in ladders:
         case, output = ladder.case.id, ladder.case.output
-        rows = [row for row in first.scores.rows(case) if row.output == output and row.result is not None]
+        rows = [row for row in first.scores.rows(case) if row.output == output and row.judged]
         shares = {name: mean(row.criteria.get(name) for row in rows) for name in rubric.criteria}
         found[case, output] = _reading(shares, rubric)
     return found

@@ -11,6 +11,7 @@ from tenward.loop.proposers._proposal import Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
 from tenward.loop.proposers._retro import write_retro
 from tenward.loop.proposers._sentence import SentenceProposer
+from tenward.loop.proposers._text_arms import RulesArm
 
 __all__ = [
     "CommandProposer",
@@ -19,6 +20,7 @@ __all__ = [
     "Proposal",
     "Proposer",
     "PythonProposer",
+    "RulesArm",
     "SentenceProposer",
     "function_fault",
     "make_proposer",
