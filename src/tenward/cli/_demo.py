@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def command(*, as_loop: bool, into: Path | None, as_json: bool) -> None:
         note(f"pulling {DEFAULT_MODEL} (1.1 GB, once) ...")
         pull_model(DEFAULT_MODEL)
     if as_loop:
-        run_demo_loop(into or _free_folder())
+        try:
+            run_demo_loop(into or _free_folder())
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(error.returncode) from error  # it has said why
     else:
         _score_revisions(as_json=as_json)
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["make_repository", "run_demo_loop"]
 
-_DEV, _SEALED = 5, 7  # so that a loop on two cores comes to an end while somebody waits
+_DEV, _SEALED = 6, 10  # so that a loop on two cores comes to an end while somebody waits
 _PROMPT = """\
-Summarise this change in a few words.
+Write a short commit message for this change.
 
 {input}
 """
@@ -29,11 +29,11 @@ goal: >
   stands: accurate, specific, in the imperative, at most 72 characters, without a period at its end.
 edit: [prompts/subject.md]
 propose: {llm: local}
-produce: {prompt: prompts/subject.md, model: local, max_tokens: 64}
+produce: {prompt: prompts/subject.md, model: local, max_tokens: 80}
 score: {rubric: commit-subject, judge: local, dataset: datasets/subjects.jsonl}
 feedback: score                          # reading the rubric's checks would take time
 placebo: 0
-budget: {rounds: 5, hours: 0.1}
+budget: {rounds: 3, hours: 0.2}
 """
 _CARD = """\
 ---

@@ -1,4 +1,4 @@
-"""Headroom at the start: where every case scores the same, whether any other version makes a difference."""
+"""Headroom at the start: where no output passes the gates, whether any other version makes a difference."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ async def headroom(control: Control, bench: Bench, first: Incumbent, *, anyway: 
         anyway: Whether to go on where nothing makes a difference.
 
     Returns:
-        Lines for people; none where the start is not flat, or where what may change is not one text.
+        Lines for people; none where an output came as far as the judge, whose sight is tested apart, or where what may
+        change is not one text.
 
     Raises:
         LoopError: All three score the same on every case, so no loop could climb.
@@ -56,8 +57,8 @@ async def headroom(control: Control, bench: Bench, first: Incumbent, *, anyway: 
     """
     cases = cases_of(first.in_play)
     values = [value for value in first.scores.values(cases).values() if value is not None]
-    flat = len(values) > 1 and max(values) - min(values) < _ALIKE
-    if not flat or not isinstance(bench, RubricBench) or not control.spec.edits_one_text:
+    judged = any(row.judged for case in cases for row in first.scores.rows(case))
+    if judged or len(values) < 2 or not isinstance(bench, RubricBench) or not control.spec.edits_one_text:
         return []
     path = control.spec.edit[0]
     listing = control.record.trees.listing(first.commit).files
@@ -73,8 +74,8 @@ async def headroom(control: Control, bench: Bench, first: Incumbent, *, anyway: 
     if plain is not None:
         versions["plain"] = plain.text
     found = {name: await _scored(control, bench, name, {path: new}, first, cases) for name, new in versions.items()}
-    seen = [values[0], *(value for some in found.values() for value in some)]
-    what = "; ".join(f"{one.told}, {one.worst}" for one in broken_rules(results)) or "the judge scores them alike"
+    seen = [*values, *(value for some in found.values() for value in some)]
+    what = "; ".join(f"{one.told}, {one.worst}" for one in broken_rules(results)) or "the outputs crash"
     start = f"flat start: all {len(values)} dev cases score {values[0]:.2f} ({what})"
     told = ", ".join(f"{mean(some) or 0.0:.2f} {_WORDS[name]}" for name, some in found.items())
     if max(seen) - min(seen) < _ALIKE:
