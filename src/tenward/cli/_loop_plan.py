@@ -64,6 +64,9 @@ class LoopPlan:
     round_seconds: float | None
     """Most seconds of one attempt, by the time-outs; None where a judge scores."""
 
+    arms: tuple[str, ...]
+    """Kinds of change that are drawn from; none where the proposer has no such kinds."""
+
     proposer_calls: int
     """Of a model that proposes, for one attempt at most, asking again included; 0 where none does."""
 
@@ -148,6 +151,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         round_tokens=None if whole is None else _tokens(whole),
         round_usd=None if whole is None else whole.worst_usd,
         round_seconds=_longest(spec, loop, cases + dev) if spec.score.number is not None else None,
+        arms=_arms(loop, spec),
         proposer_calls=asked.most_calls,
         proposer_tokens=_tokens(asked),
         seconds_per_case=spent.seconds / spent.judged if spent is not None and spent.judged else None,
@@ -212,6 +216,14 @@ def _rule_faults(spec: LoopSpec, dev: int, sealed: int) -> list[str]:
     except UsageError as error:
         return [f"{error.message}; {error.hint}"]
     return []
+
+
+def _arms(loop: OpenedLoop, spec: LoopSpec) -> tuple[str, ...]:
+    """The arms of a portfolio, if that is what proposes."""
+    from tenward.loop.proposers import Portfolio, make_proposer
+
+    proposer = make_proposer(spec, loop.top, library=loop.library)
+    return proposer.arms if isinstance(proposer, Portfolio) else ()
 
 
 def _proposing(spec: LoopSpec, loop: OpenedLoop) -> PlannedCalls:

@@ -97,10 +97,13 @@ def _hopes(spec: LoopSpec, plan: LoopPlan) -> Iterator[tuple[str, str]]:
 
 def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:
     propose = spec.propose
+    arms = f"arms {', '.join(plan.arms)}" if plan.arms else ""
     if propose.llm is not None:
         asked = f"{plan.proposer_calls} calls and {plan.proposer_tokens:,} tokens"
-        return f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt"
-    return " ".join(propose.command) if propose.command is not None else str(propose.python)
+        model = f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt"
+        return f"{arms}; {model}" if arms else model
+    own = " ".join(propose.command) if propose.command is not None else propose.python or ""
+    return "; ".join(filter(None, [arms, own]))
 
 
 def _keep_words(spec: LoopSpec) -> str:

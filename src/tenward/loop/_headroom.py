@@ -38,8 +38,8 @@ _WORDS = {"empty": "empty", "plain": "with its rules said"}
 async def headroom(control: Control, bench: Bench, first: Incumbent, *, anyway: bool) -> list[str]:
     """See what a flat start is: an artefact that any change lifts, or an evaluation that sees none.
 
-    Two more versions are scored on a few dev cases: one that says nothing, and one in which a program has said the
-    rules that outputs break, or what the goal demands.
+    Another version, in which a program has said the rules that outputs break, is scored on a few dev cases, and where
+    that makes no difference one that says nothing.
 
     Args:
         control: The loop.
@@ -52,7 +52,7 @@ async def headroom(control: Control, bench: Bench, first: Incumbent, *, anyway: 
         change is not one text.
 
     Raises:
-        LoopError: All three score the same on every case, so no loop could climb.
+        LoopError: All of them score the same on every case, so no loop could climb.
         OutOfBudgetError: A limit was reached; what was scored is kept.
     """
     cases = cases_of(first.in_play)
@@ -70,11 +70,14 @@ async def headroom(control: Control, bench: Bench, first: Incumbent, *, anyway: 
         number=0, goal=control.spec.goal, editable=control.spec.edit, files={path: text}, results=results
     )
     plain = RulesArm().change(brief, text, lambda _idea: None)
-    versions = {"empty": "{input}\n" if control.spec.produce is not None else "-\n"}
-    if plain is not None:
-        versions["plain"] = plain.text
-    found = {name: await _scored(control, bench, name, {path: new}, first, cases) for name, new in versions.items()}
-    seen = [*values, *(value for some in found.values() for value in some)]
+    versions = {} if plain is None else {"plain": plain.text}
+    versions["empty"] = "{input}\n" if control.spec.produce is not None else "-\n"
+    found: dict[str, list[float]] = {}
+    seen = list(values)
+    for name, new in versions.items():
+        if max(seen) - min(seen) < _ALIKE:  # else it is known that there is something to climb
+            found[name] = await _scored(control, bench, name, {path: new}, first, cases)
+            seen += found[name]
     what = "; ".join(f"{one.told}, {one.worst}" for one in broken_rules(results)) or "the outputs crash"
     start = f"flat start: all {len(values)} dev cases score {values[0]:.2f} ({what})"
     told = ", ".join(f"{mean(some) or 0.0:.2f} {_WORDS[name]}" for name, some in found.items())

@@ -58,7 +58,7 @@ class Portfolio:
         refuse: Callable[[Idea], str | None] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self._arms = tuple(arms)
+        self.arms = tuple(arms)
         self._others = others
         self._refuse = refuse or (lambda _idea: None)
         self._limits = limits
@@ -89,7 +89,7 @@ class Portfolio:
         if both is not None and self._refuse(both.idea) is None:
             return self._edited(both, path, brief, began)
         last: Proposal | None = None
-        for arm in arm_order(self._arms, brief.arms, brief.chance):
+        for arm in arm_order(self.arms, brief.arms, brief.chance):
             other = self._others.get(arm)
             if other is None:
                 change = _TEXT_ARMS[arm].change(brief, text, self._refuse)
@@ -104,7 +104,7 @@ class Portfolio:
             last = proposal
         if last is not None:
             return last
-        fault = f"none of the arms has anything left to try: {', '.join(self._arms)}"
+        fault = f"none of the arms has anything left to try: {', '.join(self.arms)}"
         return Proposal(ending="invalid", faults=(fault,), seconds=time.monotonic() - began)
 
     def _edited(self, change: Change, path: str, brief: Brief, began: float) -> Proposal:
