@@ -120,7 +120,7 @@ def command(
     if not found.gains:
         note("no criterion gains, so no file was written; more labels, of more sources, may change that")
     elif target is not None:
-        note(f"wrote {target}")
+        note(f"wrote {target}: {who.name} reads {loaded.rubric} by it from now on; without that file, as before")
     return 0 if found.gains else 1
 
 

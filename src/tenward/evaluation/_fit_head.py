@@ -218,7 +218,7 @@ def _views(
 ) -> list[View]:
     """The ways to look at texts for a criterion; with an earlier head that reads it, its own."""
     shares: Sequence[float] = OWN_SHARES if len(rubric.criteria) > 1 and len(states) >= MANY else (0.0,)
-    bends: Sequence[Bends | None] = (None,) if landmarks is None else fresh_bends(landmarks)
+    bends: Sequence[Bends | None] = (None,) if landmarks is None else fresh_bends(landmarks) or (None,)
     if earlier is not None and name in earlier.file.criteria:
         shares = (earlier.file.criteria[name].own,)
         bent = earlier.bend(name)

@@ -46,6 +46,9 @@ _BENT = 1.7
 """How much nearness to one landmark weighs likewise."""
 
 _LANDMARKS = 128
+_LEAST_APART = 1e-4
+"""Median squared distance of two texts, of which two that share nothing have 2."""
+
 _WIDTH = 0.6
 """Of a landmark's surroundings, as a share of the median squared distance between two texts."""
 
@@ -158,6 +161,8 @@ def fresh_bends(landmarks: Landmarks) -> list[Bends]:
     import numpy as np
 
     states, counts = (float(np.median(_squares(one))) for one in (landmarks.sketches, landmarks.counts))
+    if states < _LEAST_APART:  # most of the texts are one: nothing is near that is not the same
+        return []
     return [
         Bends(
             landmarks,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tenward.errors import UsageError
 from tenward.evaluation._fit_head import StateOf, fit_head
 from tenward.evaluation._folds import rank_correlation
+from tenward.evaluation._scale_file import SOURCE_CHARS
 from tenward.judges import Failure
 from tenward.judges.heads import head_digest, packed, unpacked
 
@@ -279,8 +280,10 @@ def _by_pairs(
         return now.get(case, {}).get(name)
 
     rows = [row for row, pair in enumerate(ours) if None not in {reads(pair.better), reads(pair.worse)}]
-    before = np.array([float((reads(ours[row].better) or 0.0) > (reads(ours[row].worse) or 0.0)) for row in rows])
-    after = np.array([float(one.apart[row] > 0) for row in rows])
+    # Two texts that are read alike are half a pair: to part them by chance is no gain.
+    read = np.array([(reads(ours[row].better) or 0.0) - (reads(ours[row].worse) or 0.0) for row in rows])
+    before = (np.sign(read) + 1) / 2
+    after = (np.sign(np.array([one.apart[row] for row in rows])) + 1) / 2
 
     def gain(drawn: NDArray[np.int64]) -> float:
         return float(after[drawn].mean() - before[drawn].mean())
@@ -338,12 +341,17 @@ def _carry_over(data: dict[str, Any], earlier: Head, names: Collection[str]) -> 
     """Put what an earlier head reads of some criteria around the new centre, where it bends at the same places."""
     centre, landmarks = unpacked(data["centre"]), earlier.file.landmarks
     same = (None if landmarks is None else landmarks.model_dump(mode="json")) == data.get("landmarks")
+    carried: list[str] = []
     for name, one in earlier.file.criteria.items():
         if name in names and (one.bend is None or same):
             direction, middle = earlier.linear(name)
             kept = one.model_dump(mode="json", exclude_none=True)
+            carried.append(name)
             data["criteria"][name] = {
                 **kept,
                 "weights": packed(direction),
                 "middle": round(middle + float(direction @ centre), 6),
             }
+    if carried:
+        told = f"{data['source']}; {', '.join(carried)} as before, from: {earlier.file.source}"
+        data["source"] = told if len(told) <= SOURCE_CHARS else f"{told[: SOURCE_CHARS - 1]}…"

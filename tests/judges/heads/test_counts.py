@@ -66,3 +66,10 @@ def test_overdoing_it_counts_no_more() -> None:
     assert np.allclose(scale.standard(np.array([7.0, 9.0, 0.5, 1.0])), most)
     assert np.allclose(most[1:], 0)
     assert most[0] > 1
+
+
+def test_a_long_text_is_counted_soon() -> None:
+    """Thousands of lines, or of one word, are looked at up to a bound, and the rest changes nothing."""
+    lines = "\n".join(f"alpha{number}" for number in range(20_000))
+    assert of(lines, lines)["sentences"] == of(f"{lines}\nmore", lines)["sentences"]
+    assert of("word " * 200_000, "word " * 200_000)["borrowed"] == 1

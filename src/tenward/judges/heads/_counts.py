@@ -56,7 +56,12 @@ _SIGN = re.compile(r"[^\w\s.,'\"!?-]")
 _CAPITALISED = re.compile(r"\b[A-Z]")
 _TELLING = 4
 _MAIN, _FIRST = 20, 8
+_LONGEST = 200
+"""Words of a copied piece, beyond which it counts as the next one."""
+
 _NEARLY_ALL = (0.01, 0.99)
+_MOST_WORDS, _MOST_SENTENCES = 20_000, 300
+"""Beyond which a text is not looked at: sentences are compared with each other, and no head was fitted to any so long."""
 
 
 def counts_of(output: str, given: str) -> Array:
@@ -110,11 +115,12 @@ def _beside(output: str, given: str) -> list[float]:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    return [found[0] for found in itertools.islice(_WORD.finditer(text.lower()), _MOST_WORDS)]
 
 
 def _sentences(text: str) -> list[list[str]]:
-    return [words for words in map(_words, _SENTENCE.split(text)) if words]
+    parts = (words for words in map(_words, _SENTENCE.split(text)) if words)
+    return list(itertools.islice(parts, _MOST_SENTENCES))
 
 
 def _telling(words: Sequence[str]) -> frozenset[str]:
@@ -147,7 +153,7 @@ def _pieces(words: Sequence[str], known: Sequence[str]) -> list[int]:
             at += 1
             continue
         length = 1
-        while at + length < len(words) and f" {' '.join(words[at : at + length + 1])} " in text:
+        while at + length < len(words) and length < _LONGEST and f" {' '.join(words[at : at + length + 1])} " in text:
             length += 1
         found.append(length)
         at += length

@@ -39,8 +39,13 @@ __all__ = [
 
 _MOST_NUMBERS = 4_000_000
 _STORED = "<f2"
+_ROUNDED = 1e-2
+"""Share of the largest number by which half precision may make a symmetric table uneven."""
+
 _Count = Annotated[int, Field(ge=0)]
 _Correlation = Annotated[float, Field(ge=-1, le=1)]
+_Points = Annotated[float, Field(gt=-1e4, lt=1e4)]
+_Spread = Annotated[float, Field(gt=0, lt=1e4)]
 _Packed = Annotated[str, Field(max_length=8 * _MOST_NUMBERS)]
 
 
@@ -80,10 +85,10 @@ class HeadBend(Document):
     weights: _Packed
     """One per landmark."""
 
-    counted: Annotated[float, Field(ge=0)]
+    counted: Annotated[float, Field(ge=0, lt=1e4)]
     """What one standard deviation of one count adds to the squared distance of two texts."""
 
-    width: Annotated[float, Field(gt=0)]
+    width: Annotated[float, Field(ge=1e-6, lt=1e4)]
     """Squared distance at which nearness has fallen to 1/e."""
 
 
@@ -112,13 +117,13 @@ class HeadCriterion(Document):
     bend: HeadBend | None = None
     """None where the points are the weighted sum alone."""
 
-    middle: float
+    middle: _Points
     """Points at the centre."""
 
-    noise: Annotated[float, Field(gt=0)]
+    noise: _Spread
     """Standard deviation of ratings around the weighted sum, in points."""
 
-    prior: Annotated[float, Field(gt=0)]
+    prior: Annotated[float, Field(gt=0, lt=1e9)]
     """Standard deviation of a weight before any text was seen, in points per unit of its coordinate."""
 
     scale: CriterionScale | None = None
@@ -181,7 +186,7 @@ class HeadFile(Document):
     seen: _Packed
     """Sum of the products of coordinates over the texts it was fitted to, axes times axes: what they leave unknown."""
 
-    texts: Annotated[int, Field(ge=1)]
+    texts: Annotated[int, Field(ge=1, le=10_000_000)]
     """How many those are."""
 
     distance: Annotated[float, Field(gt=0)]
@@ -217,6 +222,9 @@ class HeadFile(Document):
         sizes = {"centre": self.dimensions, "basis": self.axes * self.dimensions, "seen": self.axes**2}
         for name, size in sizes.items():
             _require_numbers(name, getattr(self, name), size)
+        seen = unpacked(self.seen).reshape(self.axes, self.axes)
+        if abs(seen - seen.T).max() > _ROUNDED * abs(seen).max() or not (seen.diagonal() > 0).all():
+            raise FieldError("seen", found="no sums of squares", expected="a symmetric table, above 0 on its diagonal")
         landmarks = 0 if self.landmarks is None else self.landmarks.count
         if self.landmarks is not None:
             if self.counts is None:
@@ -226,6 +234,9 @@ class HeadFile(Document):
         if self.counts is not None:
             for name in HeadCounts.model_fields:
                 _require_numbers(f"counts.{name}", getattr(self.counts, name), len(COUNTS))
+            low, high, spread = (unpacked(getattr(self.counts, name)) for name in ("low", "high", "spread"))
+            if (low > high).any() or (spread < 0).any():
+                raise FieldError("counts", found="low above high, or a spread below 0", expected="how counts spread")
         for name, one in self.criteria.items():
             _require_numbers(f"criteria.{name}.weights", one.weights, self.dimensions)
             if one.counted is not None:
