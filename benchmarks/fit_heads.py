@@ -6,6 +6,8 @@ Run: python benchmarks/fit_heads.py read DATA --save FILE [--rubric R]       sta
      python benchmarks/fit_heads.py pairs FILE --rubric R --heads FOLDER     the better of any two texts of one source
      python benchmarks/fit_heads.py tune FILE --rubric R [--labels 50]       what so many labels would gain
 
+FOLDER/decoys/RUBRIC.jsonl, if there, are states of empty texts (decoys.py).
+
 States are JSON lines: case, group, ratings by criterion, characters, counts, and one state per criterion. A file
 that is there is gone on with. DATA is a data set, or a gzipped file of public ratings that human_rated.py knows.
 """
@@ -134,8 +136,8 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def texts(path: Path, rubric: Rubric) -> list[StateOf]:
-    """What was read and rated."""
+def texts(path: Path, rubric: Rubric, *, decoys: bool = False) -> list[StateOf]:
+    """What was read and rated; ``decoys`` says that nobody rated it."""
     return [
         StateOf(
             case=row["case"],
@@ -146,6 +148,7 @@ def texts(path: Path, rubric: Rubric) -> list[StateOf]:
             ),
             rating=row["human"],
             length=row["length"],
+            decoy=decoys,
         )
         for row in rows(path)
     ]
@@ -172,6 +175,11 @@ def write_heads(options: argparse.Namespace) -> None:
         others = {other: texts for other, texts in kinds.items() if other != name}
         general = fit_general(others) if others else None
         origin = f"{len(known)} {source}, of {groups} sources"
+        empty = options.states / "decoys" / f"{name}.jsonl"
+        if empty.exists():
+            decoys = texts(empty, rubric, decoys=True)
+            known = [*known, *decoys]
+            origin += f"; beside {len(decoys)} empty ones (praise, filler) by program, taken for the lowest level"
         if others:
             origin += f"; started from what these have in common: {', '.join(others)}"
         fitted = fit_head(known, rubric, judge.states(rubric), origin, general=general, least=_LEAST)

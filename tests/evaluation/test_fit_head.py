@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tenward.errors import UsageError
-from tenward.evaluation._fit_head import StateOf, fit_head, partial_rank_correlation
+from tenward.evaluation import StateOf, fit_head, partial_rank_correlation
 from tenward.judges.heads import Head, HeadFile, HeadFor, TextState
 from tenward.rubrics import Rubric
 
@@ -154,3 +154,45 @@ def test_what_a_program_counts_is_learned() -> None:
         some.append(seen(number, 5 - 4 * share, {"a": state}, output=" ".join(words)))
     head = Head(HeadFile.model_validate(fit_head(some[:120], RUBRIC, FOR, "Made up.").data))
     assert read(head, some[120:]) > 0.8
+
+
+def test_what_nobody_rated_teaches_and_enters_no_figure() -> None:
+    """Decoys in a direction of their own are read low afterwards; without them they look good."""
+    aside = 6 * np.random.default_rng(3).normal(size=DIMENSIONS)
+    known = texts(240)
+    up = np.mean([one.state.mean for one in known if one.rating["a"] > 4], axis=0)
+
+    def decoys(count: int, seed: int) -> list[StateOf]:
+        dice = np.random.default_rng(seed)
+        return [
+            StateOf(
+                case=f"d{seed}-{number}",
+                group=f"g{number % 30}",
+                state=TextState.of({"a": 10 * up + aside / 6 + 0.3 * dice.normal(size=DIMENSIONS)}),
+                rating={"a": 1.0},
+                length=20,
+                decoy=True,
+            )
+            for number in range(count)
+        ]
+
+    with_them = fit_head([*known, *decoys(40, 1)], RUBRIC, FOR, "Made up.")
+    without = fit_head(known, RUBRIC, FOR, "Made up.")
+    heads = [Head(HeadFile.model_validate(one.data)) for one in (without, with_them)]
+    before, after = (np.mean([head.read(one.state)["a"].points for one in decoys(20, 2)]) for head in heads)
+    assert before > 3
+    assert after < 2
+    figures = heads[1].file.criteria["a"]
+    assert (figures.cases, heads[1].file.texts) == (240, 240)
+    assert not any(name.startswith("d") for name in with_them.criteria["a"].points)
+
+
+def test_texts_that_are_nearly_all_one_get_no_landmarks_to_bend_at() -> None:
+    """Where most states are the same, nothing is near that is not the same, and no number is divided by 0."""
+    some = texts(120)
+    same = [
+        StateOf(case=f"s{at}", group=f"g{at % 30}", state=some[0].state, rating={"a": 1.0}, length=9)
+        for at in range(480)
+    ]
+    data = fit_head([*some, *same], RUBRIC, FOR, "Made up.").data
+    assert all("bend" not in one for one in data["criteria"].values())

@@ -11,8 +11,7 @@ import pytest
 
 from tenward.datasets import Case
 from tenward.errors import DocumentError, JudgeUnavailableError
-from tenward.evaluation import Store
-from tenward.evaluation._fit_head import StateOf, fit_head
+from tenward.evaluation import StateOf, Store, fit_head
 from tenward.judges import Calls, JudgeSpec, ModelJudge, lend_calls
 from tenward.judges._hidden import OUTSIDE
 from tenward.judges._state import STATE_NUMBERS

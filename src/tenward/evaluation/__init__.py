@@ -15,7 +15,7 @@ from tenward.evaluation._compare import (
 from tenward.evaluation._disagreement import Disagreement, disagreement_in_order, disagreement_in_winner
 from tenward.evaluation._export import result_as_dict, run_as_dict
 from tenward.evaluation._fit_general import GeneralDirection, fit_general
-from tenward.evaluation._fit_head import FittedHead, StateOf, fit_head, partial_rank_correlation
+from tenward.evaluation._fit_head import FittedHead, fit_head, partial_rank_correlation
 from tenward.evaluation._fit_mix import FittedMix, fit_mix, require_ratings
 from tenward.evaluation._fit_scale import (
     FittedCriterion,
@@ -27,6 +27,7 @@ from tenward.evaluation._fit_scale import (
     ratings_of,
 )
 from tenward.evaluation._folds import rank_correlation
+from tenward.evaluation._head_labels import StateOf
 from tenward.evaluation._junit import junit_xml
 from tenward.evaluation._outcome import RunOutcome
 from tenward.evaluation._plan import Plan, plan_dataset

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tenward.evaluation._fit_head import StateOf
+    from tenward.evaluation._head_labels import StateOf
 
     Array: TypeAlias = NDArray[np.float64]
 

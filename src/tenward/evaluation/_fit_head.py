@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
-from statistics import NormalDist
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tenward.errors import UsageError
 from tenward.evaluation._fit_scale import Rated, fit_scale
-from tenward.evaluation._folds import fold_of_units, mean_ranks, rank_correlation
+from tenward.evaluation._folds import fold_of_units, rank_correlation
 from tenward.evaluation._head_features import (
     MANY,
     OWN_SHARES,
@@ -28,6 +27,7 @@ from tenward.evaluation._head_features import (
     orthonormal,
     view,
 )
+from tenward.evaluation._head_labels import StateOf, labelled_of, sources_of
 from tenward.evaluation._head_regression import Labelled, choose, held_out
 from tenward.judges.heads import head_digest, packed, shrunk_covariance
 
@@ -47,9 +47,8 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["FittedCriterionHead", "FittedHead", "StateOf", "fit_head", "partial_rank_correlation"]
+__all__ = ["FittedCriterionHead", "FittedHead", "fit_head", "partial_rank_correlation"]
 
-_NORMAL = NormalDist()
 _AXES = 128
 _SHOWN = 32
 """Axes that a file keeps, to tell what is unlike the texts it was fitted to."""
@@ -69,22 +68,6 @@ _KNOWN = 0.99
 _ROOM = 3.0
 """How many times as far a text may lie. Empty praise, half a text and orders to the judge lie up to twice as far, and a
 head reads them low, as it should, where the plain reading does not."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StateOf:
-    """One text, by its state."""
-
-    case: str
-    group: str
-    """Its source; texts of one are never on both sides of a cross-validation."""
-
-    state: TextState
-    rating: Mapping[str, float]
-    """On the rubric's scale; criteria may be missing."""
-
-    length: int
-    """Characters of the text: what a head sees beyond this is told apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +115,7 @@ def fit_head(
     """Fit the criteria of which enough is known.
 
     Args:
-        texts: Texts of one kind, with the states that the same model, engine and question gave.
+        texts: Texts of one kind, with the states that the same model, engine and question gave; decoys among them.
         rubric: Their rubric; ratings are on its scale.
         fitted_for: What the states hang on.
         source: What the texts are, under which licence, and who rated them.
@@ -150,21 +133,21 @@ def fit_head(
     import numpy as np
 
     states = [text.state for text in texts]
-    unit = np.array([state.mean for state in states])
-    sources = _sources(texts, pairs)
+    real = [text for text in texts if not text.decoy]
+    unit = np.array([text.state.mean for text in real])
+    sources = sources_of(texts, pairs)
     begun = directions_begun(earlier, general)
-    counts = fresh_counts(states) if earlier is None or earlier.counts is None else earlier.counts
+    counts = None if earlier is None else earlier.counts
+    counts = fresh_counts([text.state for text in real]) if counts is None else counts
     landmarks = None if earlier is None else earlier.landmarks
     landmarks = fresh_landmarks(states, counts, seed) if landmarks is None else landmarks
     where = {text.case: row for row, text in enumerate(texts)}
     looked = {name: _views(name, states, rubric, axes, begun, counts, landmarks, earlier) for name in rubric.criteria}
     known = {
-        name: [_labelled(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
+        name: [labelled_of(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
         for name, several in looked.items()
     }
-    labels = {
-        name: (len(one.at) + len(one.apart), len({*one.groups, *one.pair_groups})) for name, (one, *_) in known.items()
-    }
+    labels = {name: (one.labels, len({*one.groups, *one.pair_groups})) for name, (one, *_) in known.items()}
     enough = [name for name, (count, groups) in labels.items() if count >= least[0] and groups >= least[1]]
     if not enough:
         most = max(labels.values(), default=(0, 0))
@@ -173,25 +156,26 @@ def fit_head(
             f"expected {least[0]} or more of {least[1]} or more sources",
             hint=f"`human` holds ratings under the names of the rubric's criteria, {', '.join(rubric.criteria)}",
         )
-    lengths = {text.case: float(text.length) for text in texts}
+    lengths = {text.case: float(text.length) for text in real}
     centre = unit.mean(axis=0)
     shown = orthonormal(unit - centre, min(axes, _SHOWN), begun)
-    found = {name: _criterion(name, known[name], looked[name], centre, texts, lengths, rubric, seed) for name in enough}
+    found = {name: _criterion(name, known[name], looked[name], centre, real, lengths, rubric, seed) for name in enough}
     seen = (unit - centre) @ shown.T
-    distance, residual = _farthest(unit, sources, min(axes, _SHOWN), begun, seed)
+    of = [source for source, text in zip(sources, texts, strict=True) if not text.decoy]
+    distance, residual = _farthest(unit, of, min(axes, _SHOWN), begun, seed)
     data: dict[str, Any] = {
         "head": rubric.rubric,
         "range": [rubric.scale.lo, rubric.scale.hi],
         "fitted_for": fitted_for.model_dump(mode="json"),
         "source": source,
         "anchors": anchors,
-        "error": _error_of_sum(texts, found, rubric),
+        "error": _error_of_sum(real, found, rubric),
         "dimensions": len(centre),
         "axes": len(shown),
         "centre": packed(centre),
         "basis": packed(shown),
         "seen": packed(seen.T @ seen),
-        "texts": len(texts),
+        "texts": len(real),
         "distance": round(distance, 6),
         "residual": round(residual, 6),
         "criteria": {name: one.data for name, one in found.items() if one.data is not None},
@@ -229,78 +213,6 @@ def _views(
     ]
 
 
-def _sources(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]:
-    """The source of each text; those that a pair connects are one."""
-    root = {text.group: text.group for text in texts}
-    of = {text.case: text.group for text in texts}
-
-    def top(group: str) -> str:
-        while root[group] != group:
-            group = root[group]
-        return group
-
-    for pair in pairs:
-        root[top(of[pair.better])] = top(of[pair.worse])
-    return [top(text.group) for text in texts]
-
-
-def _labelled(
-    name: str,
-    texts: Sequence[StateOf],
-    pairs: Sequence[Preference],
-    looked: View,
-    where: Mapping[str, int],
-    sources: Sequence[str],
-    rubric: Rubric,
-    earlier: Head | None,
-    general: GeneralDirection | None,
-) -> Labelled:
-    import numpy as np
-
-    rows = [row for row, text in enumerate(texts) if name in text.rating]
-    ours = [(where[pair.better], where[pair.worse]) for pair in pairs if pair.criterion in {"", name}]
-    lo, hi = rubric.scale.lo, rubric.scale.hi
-    at = looked.at
-    rating = np.array([texts[row].rating[name] for row in rows], dtype=np.float64)
-    known = Labelled(
-        at=at[rows],
-        rating=rating,
-        target=_spread_out(rating) if len(rows) >= MANY else rating,
-        groups=[sources[row] for row in rows],
-        apart=at[[better for better, _ in ours]] - at[[worse for _, worse in ours]],
-        pair_groups=[sources[better] for better, _ in ours],
-        margin=(hi - lo) / 4,
-        start=None,
-        start_middle=(lo + hi) / 2,
-    )
-    if earlier is not None and name in earlier.file.criteria:
-        direction, middle = earlier.linear(name)
-        bend = earlier.bend(name)
-        start = looked.start(direction, earlier.counted(name), None if bend is None else bend[1])
-        return replace(known, start=start, start_middle=middle + float(direction @ looked.centre))
-    if general is None:
-        return known
-    start = looked.start(general.direction, None, None)
-    said = float((at @ start).std())
-    wide = float(known.rating.std()) if rows else known.margin  # the general direction is as wide as the ratings
-    return replace(known, start=start * wide / said) if said else known
-
-
-def _spread_out(rating: Array) -> Array:
-    """Ratings half-way to a normal spread as wide as theirs (van der Waerden's scores).
-
-    Where most texts have the highest rating, the few lowest ones would decide all.
-    """
-    import numpy as np
-
-    if rating.std() == 0:
-        return rating
-    shares = mean_ranks(rating) / len(rating) + 0.5
-    scores = np.array([_NORMAL.inv_cdf(share) for share in shares.tolist()])
-    spread = rating.mean() + (scores - scores.mean()) * float(rating.std() / scores.std())
-    return np.asarray((rating + spread) / 2, dtype=np.float64)
-
-
 def _error_of_sum(texts: Sequence[StateOf], found: Mapping[str, FittedCriterionHead], rubric: Rubric) -> float | None:
     """Root mean squared error of the weighted sum over the texts that are rated on every criterion."""
     if not all(name in found and found[name].data is not None for name in rubric.criteria):
@@ -331,16 +243,16 @@ def _criterion(
     apart = np.mean([one.apart for one in draws], axis=0)
     place, ridge = choose(views, seed)
     known, fitted = views[place], _Fitted(ridge, looked[place], centre)
-    if not len(known.at):
+    if not known.real.any():
         return _of_pairs(known, fitted, apart)
     rated = [text for text in texts if name in text.rating]
-    rating, lo, hi = known.rating, float(rubric.scale.lo), float(rubric.scale.hi)
-    said = np.mean([one.points for one in draws], axis=0)
+    rating, lo, hi = known.rating[known.real], float(rubric.scale.lo), float(rubric.scale.hi)
+    said = np.mean([one.points for one in draws], axis=0)[known.real]
     points = {text.case: float(one) for text, one in zip(rated, said.clip(lo, hi), strict=True)}
     if rating.std() == 0:
         why = f"every text has the rating {rating[0]:g}, so nothing can be learned"
         return FittedCriterionHead(data=None, why=why, points=points, apart=apart.tolist())
-    constant = np.mean([one.constant for one in draws], axis=0)
+    constant = np.mean([one.constant for one in draws], axis=0)[known.real]
     error, alone = (math.sqrt(float(((one - rating) ** 2).mean())) for one in (said, constant))
     if error >= alone:
         why = f"off by {error:.2f} points on sources that took no part; always saying the mean by {alone:.2f}"
@@ -392,7 +304,7 @@ class _Fitted:
 def _data(known: Labelled, fitted: _Fitted, error: float, **figures: Any) -> dict[str, Any]:
     """One criterion as the file has it."""
     ridge, looked = fitted.ridge, fitted.looked
-    count, axes = len(known.at) + len(known.apart), min(len(looked.basis), _SHOWN)
+    count, axes = known.labels, min(len(looked.basis), _SHOWN)
     # Held-out residuals hold both the noise and what the weights are off by; the former is what is left of the latter.
     noise = max(error * math.sqrt(max(0.25, 1 - axes / (2 * count))), 1e-3)
     weights, counted, bent = looked.weights(ridge.weights)
@@ -405,7 +317,7 @@ def _data(known: Labelled, fitted: _Fitted, error: float, **figures: Any) -> dic
         "middle": round(ridge.middle + float(weights @ (fitted.centre - looked.centre)), 6),
         "noise": round(noise, 6),
         "prior": round(noise / math.sqrt(max(ridge.penalty * known.spread, 1e-12)), 6),
-        "cases": len(known.at),
+        "cases": int(known.real.sum()),
         "groups": len({*known.groups, *known.pair_groups}),
         "error": round(error, 3),
         **figures,

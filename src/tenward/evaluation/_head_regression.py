@@ -50,6 +50,9 @@ class Labelled:
     groups: Sequence[str]
     """The source of each rated text."""
 
+    real: Mask
+    """Which rated texts somebody rated; the others are decoys."""
+
     apart: Array
     """Pairs times axes: coordinates of the better text less those of the other."""
 
@@ -71,6 +74,7 @@ class Labelled:
             at=self.at[kept],
             rating=self.rating[kept],
             target=self.target[kept],
+            real=self.real[kept],
             groups=[one for one, used in zip(self.groups, kept, strict=True) if used],
             apart=self.apart[pairs],
             pair_groups=[one for one, used in zip(self.pair_groups, pairs, strict=True) if used],
@@ -82,6 +86,11 @@ class Labelled:
 
         rated, pairs = ([one not in groups for one in some] for some in (self.groups, self.pair_groups))
         return np.array(rated, dtype=bool), np.array(pairs, dtype=bool)
+
+    @property
+    def labels(self) -> int:
+        """Ratings that somebody gave, and pairs."""
+        return int(self.real.sum()) + len(self.apart)
 
     @property
     def spread(self) -> float:
@@ -173,7 +182,8 @@ def held_out(views: Sequence[Labelled], seed: int, draw: int) -> Held:
         known = views[place]
         rated, pairs = (~kept for kept in known.outside(left_out))
         points[rated] = fitted.middle + known.at[rated] @ fitted.weights
-        constant[rated] = float(rest[place].rating.mean()) if len(rest[place].rating) else fitted.middle
+        real = rest[place].rating[rest[place].real]
+        constant[rated] = float(real.mean()) if len(real) else fitted.middle
         apart[pairs] = known.apart[pairs] @ fitted.weights
     return Held(points=points, apart=apart, constant=constant)
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenward.errors import UsageError
-from tenward.evaluation._fit_head import StateOf, fit_head
+from tenward.evaluation._fit_head import fit_head
 from tenward.evaluation._folds import rank_correlation
+from tenward.evaluation._head_labels import StateOf
 from tenward.evaluation._scale_file import SOURCE_CHARS
 from tenward.judges import Failure
 from tenward.judges.heads import head_digest, packed, unpacked

@@ -167,6 +167,36 @@ def test_a_head_that_is_none_is_refused(tmp_path: Path, change: dict[str, Any], 
         load_head(path)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("noise", 20000.0),
+        ("prior", 2000000000.0),
+        ("middle", -20000.0),
+        ("bend", {"weights": packed(np.ones(1)), "counted": 20000.0, "width": 1.0}),
+        ("bend", {"weights": packed(np.ones(1)), "counted": 0.1, "width": 0.0}),
+    ],
+)
+def test_a_number_out_of_all_bounds_is_refused(tmp_path: Path, field: str, value: Any) -> None:
+    """Before it makes a score of nothing."""
+    data, _, _ = made()
+    data["criteria"]["a"][field] = value
+    path = tmp_path / "local.r.json"
+    path.write_text(json.dumps(data | {"hash": head_digest(data)}), encoding="utf-8")
+    with pytest.raises(DocumentError, match=f"criteria.a.{field}"):
+        load_head(path)
+
+
+@pytest.mark.parametrize("seen", [np.zeros((AXES, AXES)), -np.eye(AXES), np.tri(AXES)])
+def test_sums_of_products_that_are_none_are_refused(tmp_path: Path, seen: np.ndarray[Any, Any]) -> None:
+    """What texts leave unknown is told by them."""
+    data, _, _ = made(seen=packed(seen))
+    path = tmp_path / "local.r.json"
+    path.write_text(json.dumps(data | {"hash": head_digest(data)}), encoding="utf-8")
+    with pytest.raises(DocumentError, match="seen: found no sums of products"):
+        load_head(path)
+
+
 def test_a_head_that_was_changed_is_refused(tmp_path: Path) -> None:
     """A file that is not as it was written is not believed, whatever was changed in it."""
     path = tmp_path / "r.json"

@@ -61,7 +61,7 @@ _LONGEST = 200
 
 _NEARLY_ALL = (0.01, 0.99)
 _MOST_WORDS, _MOST_SENTENCES = 20_000, 300
-"""Beyond which a text is not looked at: sentences are compared with each other, and no head was fitted to any so long."""
+"""Beyond which a text is not looked at: sentences are compared with each other, and heads know none so long."""
 
 
 def counts_of(output: str, given: str) -> Array:

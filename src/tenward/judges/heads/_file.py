@@ -223,8 +223,8 @@ class HeadFile(Document):
         for name, size in sizes.items():
             _require_numbers(name, getattr(self, name), size)
         seen = unpacked(self.seen).reshape(self.axes, self.axes)
-        if abs(seen - seen.T).max() > _ROUNDED * abs(seen).max() or not (seen.diagonal() > 0).all():
-            raise FieldError("seen", found="no sums of squares", expected="a symmetric table, above 0 on its diagonal")
+        if abs(seen - seen.T).max() > _ROUNDED * abs(seen).max() or seen.diagonal().min() < 0 or not seen.trace() > 0:
+            raise FieldError("seen", found="no sums of products", expected="a symmetric table, not below 0")
         landmarks = 0 if self.landmarks is None else self.landmarks.count
         if self.landmarks is not None:
             if self.counts is None:
