@@ -140,7 +140,7 @@ def fit_head(
     counts = None if earlier is None else earlier.counts
     counts = fresh_counts([text.state for text in real]) if counts is None else counts
     landmarks = None if earlier is None else earlier.landmarks
-    landmarks = fresh_landmarks(states, counts, seed) if landmarks is None else landmarks
+    landmarks = fresh_landmarks([text.state for text in real], counts, seed) if landmarks is None else landmarks
     where = {text.case: row for row, text in enumerate(texts)}
     looked = {name: _views(name, states, rubric, axes, begun, counts, landmarks, earlier) for name in rubric.criteria}
     known = {

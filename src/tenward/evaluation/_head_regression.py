@@ -34,6 +34,8 @@ _SHARES = (1.0, 0.7, 0.4, 0.2, 0.0)
 """Of the earlier weights, from which a regression may start."""
 
 _PAIR = 0.5
+_DECOY = 0.5
+"""What an empty text counts beside one that somebody rated: they lie apart, so that little is enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,13 @@ class Labelled:
 
         rated, pairs = ([one not in groups for one in some] for some in (self.groups, self.pair_groups))
         return np.array(rated, dtype=bool), np.array(pairs, dtype=bool)
+
+    @property
+    def weight(self) -> Array:
+        """How much each rated text counts."""
+        import numpy as np
+
+        return np.where(self.real, 1.0, _DECOY)
 
     @property
     def labels(self) -> int:
@@ -164,7 +173,7 @@ def _try(known: Labelled, seed: int) -> _Tried:
             fitted = system.solve(rest, *way)
             said = fitted.middle + known.at[rated] @ fitted.weights - known.target[rated]
             apart = known.margin - known.apart[pairs] @ fitted.weights
-            off[way] += float((said**2).sum()) + _PAIR * float((apart**2).sum())
+            off[way] += float((known.weight[rated] * said**2).sum()) + _PAIR * float((apart**2).sum())
     best = min(off, key=off.__getitem__)
     return _Tried(penalty=best[0], share=best[1], off=off[best])
 
@@ -201,9 +210,11 @@ class _System:
     def of(cls, known: Labelled) -> _System:
         import numpy as np
 
-        mean = known.at.mean(axis=0) if len(known.at) else np.zeros(known.at.shape[1])
+        weight = known.weight
+        mean = np.average(known.at, axis=0, weights=weight) if len(known.at) else np.zeros(known.at.shape[1])
         around = known.at - mean
-        values, vectors = np.linalg.eigh(around.T @ around + _PAIR * known.apart.T @ known.apart)
+        squares = around.T @ (around * weight[:, np.newaxis])
+        values, vectors = np.linalg.eigh(squares + _PAIR * known.apart.T @ known.apart)
         return cls(values=values.clip(0), vectors=vectors, mean=mean, spread=known.spread)
 
     def solve(self, known: Labelled, penalty: float, share: float) -> Ridge:
@@ -211,8 +222,9 @@ class _System:
 
         start = np.zeros(known.at.shape[1]) if known.start is None else share * known.start
         left = known.target - known.at @ start
-        middle = float(left.mean()) if len(left) else known.start_middle
-        wanted = (known.at - self.mean).T @ (left - middle)
+        weight = known.weight
+        middle = float(np.average(left, weights=weight)) if len(left) else known.start_middle
+        wanted = (known.at - self.mean).T @ (weight * (left - middle))
         wanted = wanted + _PAIR * known.apart.T @ (known.margin - known.apart @ start)
         held_back = max(penalty * self.spread, 1e-12)  # all texts alike: nothing moves, and nothing is divided by 0
         moved = self.vectors @ ((self.vectors.T @ wanted) / (self.values + held_back))
