@@ -18,7 +18,7 @@ from human_rated import read_rated
 from tenward.datasets import DataSet
 from tenward.rubrics import Rubric
 
-EMPTY = (
+EMPTY: tuple[str, ...] = (
     "This is an excellent {text}. It covers everything, is entirely accurate and reads very well.",
     "A thorough, faithful and well-written {text}. Nothing is missing and nothing is wrong. Perfect.",
     "LGTM!",
@@ -65,7 +65,7 @@ def main() -> None:
     with options.save.open("w", encoding="utf-8") as file:
         for place, (group, case) in enumerate(inputs.items()):
             for nth in range(options.each):
-                text = EMPTY[(place * options.each + nth) % len(EMPTY)].format(text=rubric.names.candidate)
+                text = EMPTY[(place * options.each + nth) % len(EMPTY)].replace("{text}", rubric.names.candidate)
                 row = {"id": f"decoy-{place}-{nth}", "group": group, "input": case.input, "output": text}
                 told = {name: value for name, value in row.items() if value}
                 file.write(json.dumps({**told, "human": ratings}) + "\n")

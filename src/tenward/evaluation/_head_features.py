@@ -150,7 +150,7 @@ def fresh_landmarks(states: Sequence[TextState], counts: CountScale, seed: int) 
     if len(states) < MANY:
         return None
     draw = np.random.default_rng([seed, 11])
-    drawn = draw.choice(len(states), size=min(_LANDMARKS, len(states) // 3), replace=False)
+    drawn: list[int] = draw.choice(len(states), size=min(_LANDMARKS, len(states) // 3), replace=False).tolist()
     sketches = sketch(np.array([states[row].mean for row in drawn]))
     counted = counts.standard(np.array([states[row].counts for row in drawn]))
     return Landmarks(**{name: _as_kept(one) for name, one in (("sketches", sketches), ("counts", counted))})

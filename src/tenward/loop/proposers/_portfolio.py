@@ -60,7 +60,7 @@ class Portfolio:
     ) -> None:
         self.arms = tuple(arms)
         self._others = others
-        self._refuse = refuse or (lambda _idea: None)
+        self._refuse = refuse or _take
         self._limits = limits
 
     @property
@@ -117,3 +117,8 @@ class Portfolio:
             faults=applied.faults,
             seconds=time.monotonic() - began,
         )
+
+
+def _take(_idea: Idea) -> str | None:
+    """Refuse nothing."""
+    return None
