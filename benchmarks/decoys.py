@@ -61,11 +61,12 @@ def main() -> None:
     else:
         rubric, cases = Rubric.load(options.rubric), list(DataSet.load(options.data).cases())
     inputs = {case.group or case.id: case for case in cases}
+    each: int = options.each
     ratings = dict.fromkeys(rubric.criteria, float(rubric.scale.lo))
     with options.save.open("w", encoding="utf-8") as file:
         for place, (group, case) in enumerate(inputs.items()):
-            for nth in range(options.each):
-                text = EMPTY[(place * options.each + nth) % len(EMPTY)].replace("{text}", rubric.names.candidate)
+            for nth in range(each):
+                text = EMPTY[(place * each + nth) % len(EMPTY)].replace("{text}", rubric.names.candidate)
                 row = {"id": f"decoy-{place}-{nth}", "group": group, "input": case.input, "output": text}
                 told = {name: value for name, value in row.items() if value}
                 file.write(json.dumps({**told, "human": ratings}) + "\n")
