@@ -386,22 +386,11 @@ def _limited(spec: LoopSpec, *, rounds: int | None, parallel: int | None, **limi
     return spec.model_copy(update=changes) if changes else spec
 
 
-def _arms_data(opened: OpenedLoop) -> dict[str, Any]:
-    """What the kinds of change have come to, as data."""
-    from tenward.loop import arms_of
-
-    return (
-        {}
-        if opened.journal is None
-        else {name: asdict(told) for name, told in arms_of(opened.journal.attempts()).items()}
-    )
-
-
 def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
     """How a loop stands, to standard output."""
     from tenward.cli._loop_check import check_data, check_lines, check_of
     from tenward.cli._loop_views import status_view
-    from tenward.loop import arms_of, write_state
+    from tenward.loop import write_state
 
     holder = opened.holder
     now = [] if opened.journal is None else opened.journal.open_attempts()
@@ -409,15 +398,13 @@ def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
         data = json.loads(write_state(state))
         data["running"] = None if holder is None else {"pid": holder.pid, "host": holder.host, "since": holder.since}
         data["open"] = [attempt.number for attempt in now]
-        data["arms"] = _arms_data(opened)
         data["placebos"]["at_most"] = state.placebos.at_most
         audited = check_of(opened, state)
         data["human_check"] = None if audited is None else check_data(audited, len(audited.pairs))
         print_json(data)
         return
     again = f"tenward loop resume {opened.asked}"
-    arms = {} if opened.journal is None else arms_of(opened.journal.attempts())
-    print_page(status_view(state, holder=holder, now=now, resume=again, check=check_lines(opened, state), arms=arms))
+    print_page(status_view(state, holder=holder, now=now, resume=again, check=check_lines(opened, state)))
 
 
 def _attempt(opened: OpenedLoop, number: int) -> AttemptState:

@@ -183,9 +183,8 @@ def status_view(
     now: Sequence[AttemptState],
     resume: str,
     check: Sequence[Text] = (),
-    arms: Mapping[str, ArmTally] | None = None,
 ) -> RenderableType:
-    """How a loop stands; ``check`` is what a person said of its gain, ``arms`` what its kinds of change came to."""
+    """How a loop stands; ``check`` is what a person said of its gain."""
     title = Text(state.loop, style="bold")
     title.append(f"   {standing(state, held=holder is not None)}", style="cyan" if holder else "yellow")
     blocks: list[RenderableType] = [title]
@@ -195,7 +194,7 @@ def status_view(
         blocks.append(indented(Text(f"nobody runs it now; {resume} goes on from here", style="yellow"), by=2))
     blocks += [indented(line, by=2) for line in (*gain_lines(state), *check)]
     blocks.append(indented(ends_line(state), by=2))
-    blocks += [indented(line, by=2) for line in arm_lines(arms or {})]
+    blocks += [indented(line, by=2) for line in arm_lines(state.arms)]
     blocks += [indented(Text(one_line(str(line)), style="dim"), by=2) for line in state.calibration.get("lines", ())]
     blocks += [indented(Text(one_line(line), style="yellow"), by=2) for line in state.warnings]
     for attempt in now:

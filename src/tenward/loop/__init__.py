@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tenward.loop._alarm_names import Alarm
-    from tenward.loop._arms import ArmTally, arm_shares, arms_of
+    from tenward.loop._arms import ArmTally, arm_shares
     from tenward.loop._audit import Audit, AuditMatter, AuditPair, AuditScores, read_audit, write_audit
     from tenward.loop._committed import Uncommitted, definition_notes, sealed_definition, uncommitted
     from tenward.loop._definition import LoopSpec
@@ -86,7 +86,6 @@ __all__ = [
     "Uncommitted",
     "Written",
     "arm_shares",
-    "arms_of",
     "definition_notes",
     "evaluator_files",
     "journal_path",
@@ -107,7 +106,7 @@ __all__ = [
 
 _HOMES = {
     "_alarm_names": ("Alarm",),
-    "_arms": ("ArmTally", "arm_shares", "arms_of"),
+    "_arms": ("ArmTally", "arm_shares"),
     "_audit": ("Audit", "AuditMatter", "AuditPair", "AuditScores", "read_audit", "write_audit"),
     "_committed": ("Uncommitted", "definition_notes", "sealed_definition", "uncommitted"),
     "_definition": ("LoopSpec",),

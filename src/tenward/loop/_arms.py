@@ -11,14 +11,11 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tenward.loop._ledger import Status
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tenward.loop._states import AttemptState
 
-__all__ = ["ARMS", "ArmName", "ArmTally", "ArmTry", "arm_order", "arm_shares", "arm_tallies", "arms_of"]
+__all__ = ["ARMS", "ArmName", "ArmTally", "ArmTry", "arm_order", "arm_shares", "arm_tallies"]
 
 ArmName = Literal["rules", "examples", "sources", "playbook", "sentence", "drop", "command", "python"]
 ARMS: tuple[ArmName, ...] = ("rules", "examples", "sources", "playbook", "sentence", "drop")
@@ -31,7 +28,6 @@ _PRIOR_CASES = 40
 _PRIOR_RATE = 0.001
 """Gain per judged case that an arm is taken to bring before it was tried, as if so many cases had shown it."""
 
-_EVEN = 0.5
 _NEARLY = 0.5
 """What the gain of a near-miss counts, of that of a keep."""
 
@@ -77,25 +73,6 @@ def arm_tallies(tries: Iterable[ArmTry]) -> dict[str, ArmTally]:
             tried=old.tried + 1, kept=old.kept + one.kept, cases=old.cases + one.cases, brought=old.brought + gain
         )
     return found
-
-
-def arms_of(attempts: Iterable[AttemptState]) -> dict[str, ArmTally]:
-    """What each arm has come to in a loop; empty where its proposer has no arms.
-
-    Args:
-        attempts: Those of the loop; placebos and what was never judged do not count.
-    """
-    return arm_tallies(
-        ArmTry(
-            arm=str(attempt.idea_file["arm"]),
-            kept=attempt.status is Status.KEEP,
-            nearly=attempt.status is not Status.KEEP and (attempt.decision.get("p_better") or 0.0) > _EVEN,
-            effect=float(attempt.decision.get("effect", 0.0)),
-            cases=sum({look.split: look.units for look in attempt.looks}.values()),
-        )
-        for attempt in attempts
-        if attempt.status is not None and attempt.decision is not None and attempt.idea_file.get("arm")
-    )
 
 
 def arm_shares(arms: Sequence[str], tallies: Mapping[str, ArmTally]) -> dict[str, float]:

@@ -405,6 +405,7 @@ class Attempts:
                 claimed=state.claimed + decision.effect,
             )
         self._proposing.learn(closed)
+        control.state = replace(control.state, arms=dict(self._proposing.book.arms))
         return closed
 
 

@@ -22,6 +22,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from tenward.loop._alarm_names import Alarm  # noqa: TC001 - as above
+from tenward.loop._arms import ArmTally
 from tenward.loop._ledger import Status  # noqa: TC001 - as above
 from tenward.loop._spent import Costs, Spent
 from tenward.loop._tally import PlaceboTally, SentinelState
@@ -317,6 +318,9 @@ class LoopState:
 
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     """True attempts by how they ended."""
+
+    arms: Mapping[str, ArmTally] = field(default_factory=dict[str, ArmTally])
+    """What the kinds of change of a portfolio have come to; empty where the proposer has none."""
 
     placebos: PlaceboTally = field(default_factory=PlaceboTally)
     """What became of the others, and how strict they made the loop."""
