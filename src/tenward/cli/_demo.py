@@ -26,7 +26,7 @@ __all__ = ["command"]
 
 
 @click.command("demo")
-@click.option("--loop", "as_loop", is_flag=True, help="Run a short loop on a prompt instead, about six minutes.")
+@click.option("--loop", "as_loop", is_flag=True, help="Run a short loop on a prompt instead, within 12 minutes or so.")
 @click.option(
     "--into",
     type=click.Path(path_type=Path),

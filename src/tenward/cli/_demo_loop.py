@@ -61,7 +61,7 @@ def run_demo_loop(folder: Path) -> None:
     make_repository(folder)
     note(
         f"{folder} is a small git repository: a weak prompt for commit subjects, {_DEV + _SEALED} diffs, and a loop.\n"
-        "One model on this machine is the target, the judge and the proposer; about six minutes on two cores.\n"
+        "One model on this machine is the target, the judge and the proposer; its budget is 12 minutes.\n"
     )
     for words in (
         ("loop", "plan", "subjects"),

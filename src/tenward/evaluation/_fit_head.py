@@ -66,8 +66,8 @@ _KNOWN = 0.99
 """Share of texts of sources that took no part that lie no farther than the limits are counted from."""
 
 _ROOM = 3.0
-"""How many times as far a text may lie. Empty praise, half a text and orders to the judge lie up to twice as far, and a
-head reads them low, as it should, where the plain reading does not."""
+"""How many times as far a text may lie. Empty praise, half a text and orders to the judge lie up to twice as far; a
+head that was shown decoys reads them low, as it should, where the plain reading does not."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ class ProposeSpec(Document):
 
     change: Literal["sentence", "files"] | None = None
     """How much a model changes at a time: one ``sentence`` of a text, which a program puts in its place and which small
-    models manage, or anything in the ``files``. Left out: a sentence where the embedded engine edits one file of prose,
+    models manage, or anything in the ``files``. Left out: ``arms`` where the embedded engine edits one file of prose,
     else files."""
 
     arms: Annotated[tuple[ArmName, ...], Field(min_length=1), AfterValidator(unlike), BeforeValidator(_arms)] | None = (
