@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenward.judges._state import STATE_NUMBERS, pack_state, state_in, state_request, unpack_state
+from tenward.testing import Request, State
 
-TOKENS = [token for token, _ in state_request("Good?")["logit_bias"]]
+TOKENS = [token for token, _ in state_request("Good?")["logit_bias"]][1:]
 
 
 def answer(odds: list[float], **changed: object) -> object:
@@ -44,6 +46,17 @@ NO_STATES: list[object] = [
     answer([1.0, 2.0], prob=float("nan")),
     answer([1.0]),
 ]
+
+
+@given(st.lists(st.floats(-20, 20), min_size=2, max_size=64).filter(lambda odds: max(odds) - min(odds) > 0.1))
+def test_no_chance_decides_whether_there_is_a_state(odds: list[float]) -> None:
+    """One whole token is as good as always drawn, since of half a character the engine reports nothing."""
+    body = state_request("Good?")
+    said = State(odds).answer(Request(index=0, method="POST", path="/completion", headers={}, body=body, raw=b""))
+    state = state_in(json.loads(said.body))
+    assert state is not None
+    every = np.resize(np.array(odds), STATE_NUMBERS)
+    assert np.allclose(state, every - every.mean(), rtol=1e-3, atol=2e-2)
 
 
 @pytest.mark.parametrize("said", NO_STATES)

@@ -46,6 +46,11 @@ _TOKENS = {(number + 1) * _EVERY: number for number in range(STATE_NUMBERS)}
 _LIFT = 60.0
 """Added to the log-odds of each of them, so that they are the likeliest ones and all are reported."""
 
+_DRAWN = 0
+_DRAWN_LIFT = _LIFT + 40.0
+"""The first token of the vocabulary, an exclamation mark, is lifted beyond them all, so that it is the one drawn: of a
+drawn token that is half a character the engine reports nothing."""
+
 _STORED = "<f2"
 _LEAST = 1e-30
 
@@ -69,11 +74,11 @@ def state_request(prompt: str) -> dict[str, Any]:
     return {
         "prompt": prompt,
         "n_predict": 1,
-        "n_probs": STATE_NUMBERS,
-        "logit_bias": [[token, _LIFT] for token in _TOKENS],
+        "n_probs": STATE_NUMBERS + 1,
+        "logit_bias": [[_DRAWN, _DRAWN_LIFT], *([token, _LIFT] for token in _TOKENS)],
         "post_sampling_probs": True,
         "samplers": ["top_k"],
-        "top_k": STATE_NUMBERS,
+        "top_k": STATE_NUMBERS + 1,
         "temperature": 1.0,
     }
 

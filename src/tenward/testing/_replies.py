@@ -22,6 +22,9 @@ FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
 _NEVER = -9999.0
 """What OpenAI reports as the log-probability of a token that is too unlikely to tell."""
 
+_SURELY = 0.999
+"""The share of a token that is as good as always drawn."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -63,25 +66,33 @@ class Json:
 
 @dataclass(frozen=True)
 class State:
-    """The answer to a request for a state, as the embedded engine gives it: the log-odds of the tokens asked for."""
+    """The answer to a request for a state, as the embedded engine gives it: the log-odds of the tokens asked for.
+
+    As the engine does where it drew half a character, it reports nothing unless one token is lifted so far beyond the
+    others that it is the one drawn.
+    """
 
     numbers: Sequence[float]
-    """One per token that the request lifts, in its order; what is missing repeats them."""
+    """One per other token that the request lifts, in its order; what is missing repeats them."""
 
     def answer(self, request: Request) -> Answer:
         """A completion of one token; one token per four bytes of the prompt is counted."""
-        tokens = [int(token) for token, _ in request.body.get("logit_bias", ())]
-        odds = [self.numbers[place % len(self.numbers)] for place in range(len(tokens))] if self.numbers else []
-        top = max(odds, default=0.0)
-        whole = math.fsum(math.exp(one - top) for one in odds)
-        shares = [math.exp(one - top) / whole for one in odds]
-        listed = [{"id": token, "token": "", "prob": share} for token, share in zip(tokens, shares, strict=False)]
+        lifts = {int(token): float(lift) for token, lift in request.body.get("logit_bias", ())}
+        drawn = max(lifts, key=lifts.__getitem__, default=0)
+        others = [token for token in lifts if token != drawn]
+        odds = {drawn: lifts.get(drawn, 0.0)}
+        if self.numbers:
+            odds |= {
+                token: lifts[token] + self.numbers[place % len(self.numbers)] for place, token in enumerate(others)
+            }
+        top = max(odds.values())
+        whole = math.fsum(math.exp(one - top) for one in odds.values())
+        shares = {token: math.exp(one - top) / whole for token, one in odds.items()}
         count = len(str(request.body.get("prompt", "")).encode()) // 4 + 1
-        body = {
-            "content": "",
-            "completion_probabilities": [{"id": 0, "token": "", "prob": 0.0, "top_probs": listed}],
-            "timings": {"cache_n": 0, "prompt_n": count},
-        }
+        body: dict[str, Any] = {"content": "", "timings": {"cache_n": 0, "prompt_n": count}}
+        if shares[drawn] > _SURELY:
+            listed = [{"id": token, "token": "", "prob": share} for token, share in shares.items()]
+            body["completion_probabilities"] = [{"id": drawn, "token": "", "prob": 1.0, "top_probs": listed}]
         return Answer(body=json.dumps(body).encode())
 
 
