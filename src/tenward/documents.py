@@ -33,6 +33,7 @@ __all__ = [
     "parse_document",
     "raise_faults",
     "top_level_keys",
+    "validate_document",
 ]
 
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -192,6 +193,19 @@ def parse_document(text: str, model: type[M], source: Path | str) -> M:
         if not problems:
             return document
     raise DocumentError(source, sorted(problems, key=lambda p: p.line or 0)[:_MAX_PROBLEMS])
+
+
+def validate_document(data: object, model: type[M], source: Path | str) -> M:
+    """Take data that was read already, such as JSON, as ``model``; nothing is known of lines.
+
+    Raises:
+        DocumentError: All faults at once.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(detail, model, {}) for detail in error.errors(include_url=False)]
+        raise DocumentError(source, problems[:_MAX_PROBLEMS]) from error
 
 
 def _walk(

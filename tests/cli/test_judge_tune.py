@@ -102,6 +102,22 @@ def test_a_head_of_ones_own_is_written_and_used(workspace: Path, run: Run) -> No
     assert abs(found["clarity"]["score"] - clarity_of(1000)) < 1
 
 
+def test_the_heads_of_a_judge_are_listed(workspace: Path, run: Run) -> None:
+    """Who rated what a head learned, and how well it does beside the length of the texts, is one command away."""
+    assert run(*ASK, "--source", "Ours, rated by Ada.").returncode == 0
+    shown = run("judge", "heads", "e")
+    assert shown.returncode == 0, shown.stderr
+    row = next(line.split() for line in shown.stdout.splitlines() if line.startswith("mine/v1 "))
+    assert row[:3] == ["mine/v1", "clarity", str(TEXTS)]
+    assert "Ours, rated by Ada." in shown.stdout
+    (head,) = json.loads(run("judge", "heads", "e", "--json").stdout)
+    assert head["source"] == "Ours, rated by Ada."
+    assert float(row[3]) == pytest.approx(head["criteria"]["clarity"]["spearman"], abs=0.005)
+    refused = run("judge", "heads", "local.scale")
+    assert refused.returncode == 2
+    assert "hint:" in refused.stderr
+
+
 def test_pairs_teach_as_well(workspace: Path, run: Run) -> None:
     """Which of two texts is better is enough, without a single rating."""
     write_cases(workspace, lambda _: {})
@@ -119,6 +135,32 @@ def test_pairs_teach_as_well(workspace: Path, run: Run) -> None:
     assert told["tuned"] > 0.8
     one = load_head(workspace / "head.json").criteria["clarity"]
     assert (one.cases, one.pairs, one.spearman) == (0, len(pairs), None)
+
+
+def test_a_few_equal_ratings_beside_pairs_leave_the_pairs_to_teach(workspace: Path, run: Run) -> None:
+    """Ratings that tell nothing apart do not stand in the way of pairs that do."""
+    write_cases(workspace, lambda number: {"clarity": 3.0} if number < 2 else {})
+    pairs = [
+        {"better": f"c{one}", "worse": f"c{other}", "criterion": "clarity"}
+        for one in range(TEXTS)
+        for other in (one + GROUPS, one + 2 * GROUPS)
+        if other < TEXTS and clarity_of(one) > clarity_of(other)
+    ]
+    (workspace / "pairs.jsonl").write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
+    ended = run(*ASK, "--pairs", "pairs.jsonl", "--json", "-o", "head.json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)["criteria"]["clarity"]
+    assert (told["measure"], told["kept"]) == ("pairs", True)
+
+
+def test_sources_that_pairs_connect_are_one_before_anything_is_read(workspace: Path, run: Run) -> None:
+    """Texts that are compared with each other cannot be on both sides, so their sources count once."""
+    write_cases(workspace, lambda _: {})
+    chain = [{"better": f"c{number}", "worse": f"c{number + 1}"} for number in range(TEXTS - 1)]
+    (workspace / "pairs.jsonl").write_text("".join(f"{json.dumps(pair)}\n" for pair in chain))
+    ended = run(*ASK, "--pairs", "pairs.jsonl")
+    assert ended.returncode == 2
+    assert f"found {TEXTS - 1} rated texts or pairs of 1 sources" in ended.stderr
 
 
 def test_labels_that_states_do_not_show_gain_nothing(workspace: Path, run: Run) -> None:

@@ -7,7 +7,7 @@ import sys
 import click
 import yaml
 
-from tenward.cli import _judge_scale
+from tenward.cli import _judge_heads, _judge_scale
 from tenward.cli._console import clean, print_json, print_page, say
 from tenward.cli._judge_sight import command as sight_command
 from tenward.cli._judge_tune import command as tune_command
@@ -20,7 +20,7 @@ __all__ = ["command"]
 
 @click.group("judge")
 def command() -> None:
-    """Show a judge, find out what it sees, fit it to your ratings, or print the JSON Schema of judge files."""
+    """Show a judge and its heads, find out what it sees, fit it to your ratings, or print the JSON Schema."""
 
 
 @command.command("show")
@@ -60,6 +60,7 @@ def schema(*, scale: bool) -> None:
     print_json(scale_schema() if scale else judge_schema())
 
 
+command.add_command(_judge_heads.command)
 command.add_command(_judge_scale.command)
 command.add_command(sight_command)
 command.add_command(tune_command)

@@ -116,9 +116,8 @@ async def score_targets(
 def results_as_dict(results: Sequence[Result], rubric: Rubric, *, judge: str, scale: ShownScale) -> dict[str, Any]:
     """Several results under one rubric as JSON-ready data, with the neighbours that are too close to call."""
     data: dict[str, Any] = {"rubric": rubric.rubric, "judge": judge, "scale": scale.as_dict()}
-    if len(results) > 1:
-        calls = close_calls(best_first(results), scale)
-        data["too_close_to_call"] = None if calls is None else [asdict(call) for call in calls]
+    calls = close_calls(best_first(results), scale)
+    data["too_close_to_call"] = None if calls is None else [asdict(call) for call in calls]
     return data | {"results": [result_as_dict(result) for result in results]}
 
 

@@ -27,7 +27,7 @@ from tenward.evaluation._head_features import (
     orthonormal,
     view,
 )
-from tenward.evaluation._head_labels import StateOf, labelled_of, sources_of
+from tenward.evaluation._head_labels import StateOf, joined, labelled_of
 from tenward.evaluation._head_regression import Labelled, choose, held_out
 from tenward.judges.heads import head_digest, packed, shrunk_covariance
 
@@ -135,14 +135,16 @@ def fit_head(
     states = [text.state for text in texts]
     real = [text for text in texts if not text.decoy]
     unit = np.array([text.state.mean for text in real])
-    sources = sources_of(texts, pairs)
+    together = joined({text.case: text.group for text in texts}, pairs)
+    sources = [together[text.case] for text in texts]
     begun = directions_begun(earlier, general)
     counts = None if earlier is None else earlier.counts
     counts = fresh_counts([text.state for text in real]) if counts is None else counts
     landmarks = None if earlier is None else earlier.landmarks
     landmarks = fresh_landmarks([text.state for text in real], counts, seed) if landmarks is None else landmarks
     where = {text.case: row for row, text in enumerate(texts)}
-    looked = {name: _views(name, states, rubric, axes, begun, counts, landmarks, earlier) for name in rubric.criteria}
+    shares = OWN_SHARES if len(rubric.criteria) > 1 and len(real) >= MANY else (0.0,)
+    looked = {name: _views(name, states, shares, axes, begun, counts, landmarks, earlier) for name in rubric.criteria}
     known = {
         name: [labelled_of(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
         for name, several in looked.items()
@@ -193,7 +195,7 @@ def fit_head(
 def _views(
     name: str,
     states: Sequence[TextState],
-    rubric: Rubric,
+    shares: Sequence[float],
     axes: int,
     begun: Array | None,
     counts: CountScale,
@@ -201,7 +203,6 @@ def _views(
     earlier: Head | None,
 ) -> list[View]:
     """The ways to look at texts for a criterion; with an earlier head that reads it, its own."""
-    shares: Sequence[float] = OWN_SHARES if len(rubric.criteria) > 1 and len(states) >= MANY else (0.0,)
     bends: Sequence[Bends | None] = (None,) if landmarks is None else fresh_bends(landmarks) or (None,)
     if earlier is not None and name in earlier.file.criteria:
         shares = (earlier.file.criteria[name].own,)
@@ -243,7 +244,7 @@ def _criterion(
     apart = np.mean([one.apart for one in draws], axis=0)
     place, ridge = choose(views, seed)
     known, fitted = views[place], _Fitted(ridge, looked[place], centre)
-    if not known.real.any():
+    if len(known.apart) and len(set(known.rating[known.real].tolist())) <= 1:  # no ratings, or all alike
         return _of_pairs(known, fitted, apart)
     rated = [text for text in texts if name in text.rating]
     rating, lo, hi = known.rating[known.real], float(rubric.scale.lo), float(rubric.scale.hi)

@@ -36,7 +36,7 @@ OWN_SHARES = (0.0, 0.5, 1.0)
 MANY = 100
 """Texts from which on a fresh head gets landmarks, and its ways to look are tried; fewer do not tell one from noise."""
 
-_COUNT_SHARES = (0.2, 0.6)
+_COUNT_SHARES = (0.1, 0.3, 0.6, 0.9)
 """Of a typical squared distance between two texts, as nearness has it, that are tried for what a program counts."""
 
 _COUNTED = 0.1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["StateOf", "labelled_of", "sources_of"]
+__all__ = ["StateOf", "joined", "labelled_of"]
 
 _NORMAL = NormalDist()
 
@@ -49,10 +49,9 @@ class StateOf:
     in no figure."""
 
 
-def sources_of(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[str]:
-    """The source of each text; those that a pair connects are one."""
-    root = {text.group: text.group for text in texts}
-    of = {text.case: text.group for text in texts}
+def joined(groups: Mapping[str, str], pairs: Sequence[Preference]) -> dict[str, str]:
+    """The source of each text by case, where those that a pair connects are one."""
+    root = {group: group for group in groups.values()}
 
     def top(group: str) -> str:
         while root[group] != group:
@@ -60,8 +59,8 @@ def sources_of(texts: Sequence[StateOf], pairs: Sequence[Preference]) -> list[st
         return group
 
     for pair in pairs:
-        root[top(of[pair.better])] = top(of[pair.worse])
-    return [top(text.group) for text in texts]
+        root[top(groups[pair.better])] = top(groups[pair.worse])
+    return {case: top(group) for case, group in groups.items()}
 
 
 def labelled_of(

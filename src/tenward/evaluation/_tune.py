@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tenward.errors import UsageError
 from tenward.evaluation._fit_head import fit_head
 from tenward.evaluation._folds import rank_correlation
-from tenward.evaluation._head_labels import StateOf
+from tenward.evaluation._head_labels import StateOf, joined
 from tenward.evaluation._scale_file import SOURCE_CHARS
 from tenward.judges import Failure
 from tenward.judges.heads import head_digest, packed, unpacked
@@ -119,7 +119,7 @@ def check_labels(cases: Sequence[Case], preferences: Sequence[Preference], rubri
                     f"the scale of {rubric.rubric}",
                     hint="rate on the scale of the rubric, by its levels",
                 )
-    sources = {case.id: case.group or case.id for case in labelled}
+    sources = joined({case.id: case.group or f"\0{case.id}" for case in labelled}, preferences)
     counts: list[tuple[int, int]] = []
     constant: list[float] = []
     for name in rubric.criteria:
@@ -218,12 +218,12 @@ def tune_head(
     """
     least = (LEAST_LABELS, LEAST_SOURCES)
     fitted = fit_head(texts, rubric, fitted_for, source, pairs=preferences, earlier=earlier, least=least, seed=seed)
-    groups = {text.case: text.group for text in texts}
+    groups = joined({text.case: text.group for text in texts}, preferences)
     found: dict[str, TunedCriterion] = {}
     for name, one in fitted.criteria.items():
         ratings = {text.case: text.rating[name] for text in texts if name in text.rating}
         ours = [pair for pair in preferences if pair.criterion in {"", name}]
-        if ratings:
+        if len(ratings) >= len(ours) and len(set(ratings.values())) > 1:
             found[name] = _by_ratings(name, one, ratings, now, groups, seed)
         else:
             found[name] = _by_pairs(name, one, ours, now, groups, seed)

@@ -32,11 +32,19 @@ def test_what_a_text_has_of_its_input() -> None:
     found = of("The brown horse jumped high. It fell over the old fence.", source)
     assert found["borrowed"] == pytest.approx(9 / 11)
     assert found["copied threes"] == pytest.approx(4 / 9)
+    assert found["in order"] == 1
     assert np.expm1(found["density"]) == pytest.approx((4**2 + 1 + 4**2) / 11)
     assert np.expm1(found["pieces"]) == pytest.approx(3 / 2)
     assert found["covered"] == pytest.approx(2 / 3)
     assert found["main"] == pytest.approx(6 / 8)
     assert found["opening"] == pytest.approx(3 / 8)
+
+
+def test_what_is_copied_in_another_order_is_seen() -> None:
+    """Of the runs of three after the first, those that do not lie before the previous one in the input."""
+    source = "One two three four. Five six seven eight. Nine ten eleven twelve."
+    assert of("Nine ten eleven twelve. One two three four.", source)["in order"] == pytest.approx(2 / 3)
+    assert of("Nothing of it is here.", source)["in order"] == 0
 
 
 def test_a_text_is_all_of_itself() -> None:

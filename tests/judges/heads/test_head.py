@@ -207,10 +207,10 @@ def test_a_head_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\x00\xff"])
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path, text: str) -> None:
-    """Nothing of it is believed."""
+    """Nothing of it is believed, and it is said what to do."""
     path = tmp_path / "r.json"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(DocumentError):
+    with pytest.raises(DocumentError, match=r"tenward judge tune|a mapping|dictionary"):
         load_head(path)
 
 

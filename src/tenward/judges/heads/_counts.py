@@ -35,6 +35,7 @@ COUNTS = (
     "capitals",
     "borrowed",
     "copied threes",
+    "in order",
     "density",
     "pieces",
     "covered",
@@ -45,10 +46,11 @@ COUNTS = (
 shares of words, and of three words in a row, that were there before; most that two sentences have in common; signs
 beyond usual punctuation (logarithm likewise); capitalised words per word.
 
-Of the text and its input, 0 where there is none: shares of words, and of three words in a row, that the input has;
-mean length of the copied piece that a word lies in, and pieces per sentence (logarithms); the least of a sentence that
-one sentence of the input covers; shares of the input's 20 most frequent words in the text, and of the 8 in its first
-sentence. Sentences are compared, and frequent words are found, by words of four letters or more."""
+Of the text and its input, 0 where there is none: shares of words, and of three words in a row, that the input has; how
+often the latter follow each other as they do there; mean length of the copied piece that a word lies in, and pieces per
+sentence (logarithms); the least of a sentence that one sentence of the input covers; shares of the input's 20 most
+frequent words in the text, and of the 8 in its first sentence. Sentences are compared, and frequent words are found, by
+words of four letters or more."""
 
 _WORD = re.compile(r"\w+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -106,6 +108,7 @@ def _beside(output: str, given: str) -> list[float]:
     return [
         _shared(words, set(known)),
         _shared(_threes(words), set(_threes(known))),
+        _in_order(_threes(words), _threes(known)),
         math.log1p(sum(piece**2 for piece in pieces) / max(len(words), 1)),
         math.log1p(len(pieces) / max(len(sentences), 1)),
         min(covered, default=0.0),
@@ -137,6 +140,13 @@ def _repeated(some: Sequence[str] | Sequence[tuple[str, ...]]) -> float:
 
 def _shared(some: Collection[str] | Collection[tuple[str, ...]], known: Collection[object]) -> float:
     return sum(one in known for one in some) / len(some) if some else 0.0
+
+
+def _in_order(some: Sequence[tuple[str, ...]], known: Sequence[tuple[str, ...]]) -> float:
+    """How often the next of what both have does not lie earlier in the second, 0 to 1."""
+    at = {one: place for place, one in reversed(list(enumerate(known)))}
+    places = [at[one] for one in some if one in at]
+    return sum(one <= other for one, other in itertools.pairwise(places)) / max(len(places) - 1, 1)
 
 
 def _common(one: frozenset[str], other: frozenset[str]) -> float:

@@ -7,9 +7,9 @@ import binascii
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from tenward.documents import Document, FieldError, VersionedName, parse_document
+from tenward.documents import Document, FieldError, VersionedName, validate_document
 from tenward.errors import DocumentError, Problem
 from tenward.guards import is_mapping
 from tenward.judges._calls import digest
@@ -300,13 +300,10 @@ def load_head(path: Path) -> HeadFile:
         DocumentError: It cannot be read, is no head, or is not as it was written.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        data = json.loads(text)
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         found = error.strerror if isinstance(error, OSError) and error.strerror else "no whole JSON"
-        problem = Problem(line=None, field="", found=found, expected="the JSON file of a head")
+        hint = "restore it, or write it anew with tenward judge tune; without it the judge reads as it did before"
+        problem = Problem(line=None, field="", found=found, expected="the JSON file of a head", hint=hint)
         raise DocumentError(path, [problem]) from error
-    try:
-        return HeadFile.model_validate(data)
-    except (ValidationError, FieldError):
-        return parse_document(text, HeadFile, path)  # slower, and says in which line
+    return validate_document(data, HeadFile, path)
