@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tenward.loop import LoopSpec
-from tenward.loop.proposers import function_fault
+from tenward.loop.proposers import proposer_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ LOOP = "loop: demo/v1\ngoal: Better.\nedit: [skill.md]\npropose: {{python: '{}'}
 
 def fault(top: Path, function: str, more: str = "") -> str:
     """Return what stands against a function and what to do; empty where nothing does."""
-    found = function_fault(LoopSpec.parse(LOOP.format(function, more)), top)
+    found = proposer_fault(LoopSpec.parse(LOOP.format(function, more)), top)
     return "" if found is None else f"{found.message}; {found.hint}"
 
 
@@ -101,4 +101,4 @@ def test_a_python_that_says_nothing_is_no_fault_of_the_loop(tmp_path: Path, monk
 def test_who_is_no_function_is_not_looked_for(tmp_path: Path) -> None:
     """A command has nothing to find here."""
     spec = LoopSpec.parse(LOOP.format("a:b", "").replace("python: 'a:b'", "command: cat"))
-    assert function_fault(spec, tmp_path) is None
+    assert proposer_fault(spec, tmp_path) is None

@@ -127,7 +127,7 @@ def run(
     from tenward.cli._loop_watch import Board, show_board
     from tenward.evaluation import Store
     from tenward.loop import Engine
-    from tenward.loop.proposers import function_fault
+    from tenward.loop.proposers import proposer_fault
     from tenward.tracing import open_trace
 
     opened = open_loop(loop)
@@ -141,7 +141,7 @@ def run(
     for line in opened.notes:
         note(line)
     spec = _limited(opened.need_spec(), rounds=rounds, hours=hours, usd=usd, calls=calls, parallel=parallel)
-    for fault in (price_fault(opened, spec), function_fault(spec, opened.top)):
+    for fault in (price_fault(opened, spec), proposer_fault(spec, opened.top)):
         if fault is not None:
             raise fault
     board = Board(opened.name, plain=not lively())

@@ -67,6 +67,9 @@ class LoopPlan:
     arms: tuple[str, ...]
     """Kinds of change that are drawn from; none where the proposer has no such kinds."""
 
+    searched: Mapping[str, str]
+    """Where each setting is searched, by its name; none where the proposer searches none."""
+
     proposer_calls: int
     """Of a model that proposes, for one attempt at most, asking again included; 0 where none does."""
 
@@ -151,7 +154,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         round_tokens=None if whole is None else _tokens(whole),
         round_usd=None if whole is None else whole.worst_usd,
         round_seconds=_longest(spec, loop, cases + dev) if spec.score.number is not None else None,
-        arms=_arms(loop, spec),
+        **_proposer(loop, spec),
         proposer_calls=asked.most_calls,
         proposer_tokens=_tokens(asked),
         seconds_per_case=spent.seconds / spent.judged if spent is not None and spent.judged else None,
@@ -186,7 +189,7 @@ def _scale(spec: LoopSpec, loop: OpenedLoop) -> str:
 def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[str]]:
     """What is not committed as it is, and which commands cannot be started."""
     from tenward.loop import missing_programs, uncommitted
-    from tenward.loop.proposers import function_fault
+    from tenward.loop.proposers import proposer_fault
 
     spec, begun = loop.need_spec(), bool(loop.record.base)
     loose = uncommitted(loop.record, loop.base, files)
@@ -202,7 +205,7 @@ def _faults(loop: OpenedLoop, files: EvaluatorFiles) -> tuple[list[str], list[st
         loose_paths = [*(file.path for file in loose if not file.known), *loop.loose_artefact]
         modes |= {path: "100755" if os.access(loop.top / path, os.X_OK) else "100644" for path in loose_paths}
     errors = [f"{missing.told}; {missing.hint}" for missing in missing_programs(spec, modes)]
-    faults = (function_fault(spec, loop.top), price_fault(loop, spec))
+    faults = (proposer_fault(spec, loop.top), price_fault(loop, spec))
     errors += [f"{fault.message}; {fault.hint}" for fault in faults if fault is not None]
     return notes, errors
 
@@ -218,12 +221,18 @@ def _rule_faults(spec: LoopSpec, dev: int, sealed: int) -> list[str]:
     return []
 
 
-def _arms(loop: OpenedLoop, spec: LoopSpec) -> tuple[str, ...]:
-    """The arms of a portfolio, if that is what proposes."""
-    from tenward.loop.proposers import Portfolio, make_proposer
+def _proposer(loop: OpenedLoop, spec: LoopSpec) -> dict[str, Any]:
+    """The arms of a portfolio, or the settings that are searched, if that is what proposes."""
+    from tenward.loop.proposers import Portfolio, SearchProposer, make_proposer, proposer_fault
 
+    if proposer_fault(spec, loop.top) is not None:  # told as an error
+        return {"arms": (), "searched": {}}
     proposer = make_proposer(spec, loop.top, library=loop.library)
-    return proposer.arms if isinstance(proposer, Portfolio) else ()
+    parameters = proposer.parameters if isinstance(proposer, SearchProposer) else ()
+    return {
+        "arms": proposer.arms if isinstance(proposer, Portfolio) else (),
+        "searched": {one.name: one.words for one in parameters},
+    }
 
 
 def _proposing(spec: LoopSpec, loop: OpenedLoop) -> PlannedCalls:

@@ -102,6 +102,9 @@ def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:
         asked = f"{plan.proposer_calls} calls and {plan.proposer_tokens:,} tokens"
         model = f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt"
         return f"{arms}; {model}" if arms else model
+    if propose.search is not None:
+        ranges = "; ".join(f"{name} {where}" for name, where in plan.searched.items())
+        return f"settings of {propose.search.file}, drawn by {propose.search.sampler}: {ranges}"
     own = " ".join(propose.command) if propose.command is not None else propose.python or ""
     return "; ".join(filter(None, [arms, own]))
 

@@ -171,7 +171,8 @@ class Attempts:
         self._control.purse.check()
         duel = self._duel(attempt, slot)
         try:
-            ended = await run_stage(self._control, stages[at], at, duel, slot, attempt, self._probe)
+            others = self._proposing.book.numbers_at(at)
+            ended = await run_stage(self._control, stages[at], at, duel, slot, attempt, self._probe, others)
         except CandidateCrashedError as error:
             return self._crashed(attempt, str(error))
         attempt = replace(

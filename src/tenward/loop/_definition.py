@@ -168,10 +168,15 @@ class StageSpec(Document):
     number: NumberSpec | None = None
     """A cheaper measurement than the score."""
 
+    best: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of candidates that go on after ``number``: those among the best so far (asynchronous successive halving, Li
+    et al., 2020). Left out: those that are not worse than the incumbent."""
+
     @model_validator(mode="after")
     def _agree(self) -> StageSpec:
         exactly_one(self, "run", "cases", "number", hint="write one list entry per stage")
         only_beside(self, "run", "timeout")
+        only_beside(self, "number", "best")
         return self
 
 
@@ -358,6 +363,17 @@ class LoopSpec(Document):
             found = f"arms, where {', '.join(self.edit)} may change"
             expected = "one file ending in .md or .txt, and a score that is no number"
             yield FieldError("propose", "arms", found=found, expected=expected, hint="leave arms out")
+        search = self.propose.search
+        if search is not None and not PathPatterns(self.edit).match(search.file):
+            expected = f"a file that edit matches ({', '.join(self.edit)})"
+            yield FieldError(
+                "propose", "search", "file", found=repr(search.file), expected=expected, hint="add it to edit"
+            )
+        goals = {stage.number.goal for stage in self.stages if stage.number is not None}
+        if search is not None and self.score.number is not None and goals - {self.score.number.goal}:
+            found = f"a stage that wants to {min(goals - {self.score.number.goal})} its number"
+            expected = f"one that wants to {self.score.number.goal} it, as the score does"
+            yield FieldError("stages", found=found, expected=expected, hint="the search learns from both")
 
     def _produce_faults(self) -> Iterator[FieldError]:
         prompt = None if self.produce is None else self.produce.prompt

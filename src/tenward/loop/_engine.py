@@ -337,7 +337,12 @@ class Engine:
             past=(attempt for attempt in control.journal.attempts() if not attempt.open),
         )
         proposing.proposer = self._proposer or make_proposer(
-            spec, self._top, library=self._library, refuse=proposing.refusal, mark=control.commands.mark
+            spec,
+            self._top,
+            library=self._library,
+            refuse=proposing.refusal,
+            past=proposing.book.since,
+            mark=control.commands.mark,
         )
         probe = next((stage.number for stage in spec.stages if stage.number is not None), None)
         return Attempts(

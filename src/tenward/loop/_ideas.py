@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ from tenward.judges import sendable
 from tenward.loop._arms import ArmTry, arm_tallies
 from tenward.loop._index import TextIndex, terms_of
 from tenward.loop._ledger import Status
+from tenward.loop._settings import SettingValue
 from tenward.metrics import tokenise
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tenward.loop._arms import ArmTally
     from tenward.loop._retro import Retro
@@ -77,6 +79,9 @@ class Idea:
     arm: str = ""
     """Which kind of change of a portfolio it is; empty where a proposer has no such kinds."""
 
+    settings: Mapping[str, SettingValue] = field(default_factory=dict[str, SettingValue])
+    """Values of all settings that are searched, where it is such a change; what else it says does not matter then."""
+
     stated: bool = True
     """Whether somebody wrote it down as an idea. What is named after the last line that a program printed is none, and
     never counts as a repeat: many programs end with the same words whatever they did."""
@@ -86,6 +91,11 @@ class Idea:
         """What the idea is compared by."""
         return f"{self.title}\n{self.rationale}"
 
+    @property
+    def key(self) -> str:
+        """Its settings, in one form for equal ones."""
+        return json.dumps(self.settings, sort_keys=True)
+
     def to_json(self) -> dict[str, object]:
         """Plain values, which :meth:`from_json` reads."""
         return {
@@ -94,6 +104,7 @@ class Idea:
             "ruled_out": list(self.ruled_out),
             "combines": list(self.combines),
             **({"arm": self.arm} if self.arm else {}),
+            **({"settings": dict(self.settings)} if self.settings else {}),
             **({} if self.stated else {"stated": False}),
         }
 
@@ -109,6 +120,7 @@ class Idea:
         rationale: object = value.get("rationale") or ""
         ruled_out: object = value.get("ruled_out") or list[object]()
         combines: object = value.get("combines") or list[object]()
+        settings: object = value.get("settings")
         if not isinstance(rationale, str) or not is_list(ruled_out) or not is_list(combines):
             raise ValueError("expected rationale as a text, ruled_out and combines as lists")
         return cls(
@@ -118,6 +130,11 @@ class Idea:
                 :_MOST_RULED_OUT
             ],
             combines=tuple(number for number in combines if type(number) is int),
+            settings={
+                str(name): one
+                for name, one in (settings.items() if is_mapping(settings) else ())
+                if isinstance(one, bool | int | float | str)
+            },
             arm=_one_line(str(value.get("arm") or "")),
             stated=value.get("stated", True) is not False,
         )
@@ -145,6 +162,12 @@ class PastIdea:
 
     retro: Retro | None = None
     """What was learned."""
+
+    score: float | None = None
+    """Its mean score on dev cases, 0 to 1, or its number; None if it was never scored."""
+
+    stages: tuple[float | None, ...] = ()
+    """The number of each stage that it came to; None for one that asks for none."""
 
     cases: int = 0
     """Cases that were judged for it, dev and sealed."""
@@ -177,6 +200,7 @@ class IdeaBook:
         self._terms: list[Counter[str]] = []
         self._near_misses: list[int] = []
         self._combined: set[frozenset[int]] = set()
+        self._searched: dict[str, list[PastIdea]] = {}
         for one in past:
             self.add(one)
 
@@ -191,6 +215,8 @@ class IdeaBook:
         self._past.append(past)
         if past.near_miss:
             self._near_misses.append(place)
+        if past.idea.settings:
+            self._searched.setdefault(past.idea.key, []).append(past)
         if past.tried and len(past.idea.combines) > 1:
             self._combined.add(frozenset(past.idea.combines))
 
@@ -213,6 +239,15 @@ class IdeaBook:
         """The ``k`` latest ideas, latest first."""
         return tuple(reversed(self._past[-k:])) if k > 0 else ()
 
+    def since(self, k: int) -> Sequence[PastIdea]:
+        """All ideas but the first ``k``, in the order in which their attempts ended."""
+        return self._past[k:]
+
+    def numbers_at(self, stage: int) -> list[float]:
+        """The numbers of all attempts that came to a stage, counted from 0."""
+        reached = (past.stages[stage] for past in self._past if len(past.stages) > stage)
+        return [number for number in reached if number is not None]
+
     def nearest(self, text: str, k: int) -> tuple[PastIdea, ...]:
         """The ``k`` ideas nearest to ``text`` by BM25, nearest first; fewer where fewer share a word with it."""
         return tuple(self._past[place] for place, _ in self._index.search(terms_of(text), k))
@@ -230,6 +265,8 @@ class IdeaBook:
             idea: The new idea.
             incumbent: The commit it would be tried against.
         """
+        if idea.settings:
+            return next((one for one in self._searched.get(idea.key, ()) if one.tried), None)
         if not idea.stated:
             return None
         if len(idea.combines) > 1:

@@ -11,6 +11,7 @@ from tenward.documents import Document, FieldError
 from tenward.guards import is_list
 from tenward.loop._arms import ArmName
 from tenward.loop._fields import Command, ModelRef, Seconds, exactly_one, unlike
+from tenward.loop._search_spec import SearchSpec  # noqa: TC001 - pydantic reads the annotation
 
 __all__ = ["ProposeSpec"]
 
@@ -26,7 +27,7 @@ def _arms(value: Any) -> Any:
 
 
 class ProposeSpec(Document):
-    """Who proposes changes. Exactly one of ``llm``, ``command`` and ``python``, or ``arms`` alone."""
+    """Who proposes changes. Exactly one of ``llm``, ``command``, ``python`` and ``search``, or ``arms`` alone."""
 
     llm: ModelRef | None = None
     """A model, asked for an idea and its edits: the name of a judge file, ``provider/model``, or a mapping."""
@@ -37,6 +38,9 @@ class ProposeSpec(Document):
 
     python: Annotated[str, Field(max_length=300)] | None = None
     """``package.module:function``, called in a process of its own with the brief as a dict."""
+
+    search: SearchSpec | None = None
+    """Settings of a file, whose values a program searches; no model is asked."""
 
     change: Literal["sentence", "files"] | None = None
     """How much a model changes at a time: one ``sentence`` of a text, which a program puts in its place and which small
@@ -57,8 +61,9 @@ class ProposeSpec(Document):
 
     @model_validator(mode="after")
     def _agree(self) -> ProposeSpec:
-        if self.arms is None or self.llm is not None or self.command is not None or self.python is not None:
-            way = exactly_one(self, "llm", "command", "python", hint="such as propose: {llm: local}")
+        ways = (self.llm, self.command, self.python, self.search)
+        if self.arms is None or any(way is not None for way in ways):
+            way = exactly_one(self, "llm", "command", "python", "search", hint="such as propose: {llm: local}")
         else:
             way = ""
         if self.arms is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,10 +13,12 @@ from tenward.loop._scores import ScoreTable, mean
 from tenward.loop._states import StageState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tenward.loop._bench import NumberBench
     from tenward.loop._control import Control
     from tenward.loop._deciding import Duel
-    from tenward.loop._definition import NumberSpec, StageSpec
+    from tenward.loop._definition import StageSpec
     from tenward.loop._slots import Slot
     from tenward.loop._states import AttemptState
     from tenward.processes import Completed
@@ -52,8 +55,9 @@ async def run_stage(
     slot: Slot,
     attempt: AttemptState,
     probe: NumberBench | None,
+    others: Sequence[float],
 ) -> StageEnd:
-    """Take one stage.
+    """Take one stage; ``others`` are the numbers of other candidates at this one.
 
     Raises:
         CandidateCrashedError: It does not work on cases.
@@ -70,7 +74,7 @@ async def run_stage(
         return StageEnd(state=state, log=f"{detail}\n{ended.tail}" if crashed else ended.tail, crashed=crashed)
     if stage.number is not None:
         assert probe is not None
-        return await _number(control, stage.number, at, name, slot, attempt, probe)
+        return await _number(control, stage, at, name, slot, attempt, probe, others)
     if stage.cases is None or stage.cases == "all":
         return StageEnd(state=StageState(stage=name, passed=True, detail="the race goes over all of them"))
     hopeless, detail = await duel.looks_hopeless(stage.cases)
@@ -106,14 +110,17 @@ def _how(ended: Completed, timeout: float) -> str:
 
 async def _number(
     control: Control,
-    number: NumberSpec,
+    stage: StageSpec,
     at: int,
     name: str,
     slot: Slot,
     attempt: AttemptState,
     probe: NumberBench,
+    others: Sequence[float],
 ) -> StageEnd:
-    """Measure the candidate, and the incumbent once for all candidates; who is not worse goes on."""
+    """Measure the candidate, and the incumbent once for all candidates; who is not worse goes on, or is of the best."""
+    number = stage.number
+    assert number is not None
     sides: dict[str, list[float]] = {}
     seconds, log = 0.0, ""
     for subject, tree in ((f"e{attempt.epoch}", attempt.parent), (f"a{attempt.number}", attempt.tree)):
@@ -135,6 +142,11 @@ async def _number(
             sides.setdefault(subject[0], []).append(score.value)
             log = score.output
     new, old = mean(sides["a"]) or 0.0, mean(sides["e"]) or 0.0
-    passed = new <= old if number.goal == "minimize" else new >= old
-    state = StageState(stage=name, passed=passed, detail=f"{new:g}, the incumbent {old:g}", number=new)
+    sign = -1 if number.goal == "minimize" else 1
+    passed, detail = sign * new >= sign * old, f"{new:g}, the incumbent {old:g}"
+    if stage.best is not None:
+        place = 1 + sum(sign * other > sign * new for other in others)
+        passed = passed or place <= math.ceil(stage.best * (len(others) + 1))
+        detail += f", place {place} of {len(others) + 1}"
+    state = StageState(stage=name, passed=passed, detail=detail, number=new)
     return StageEnd(state=state, log=log)

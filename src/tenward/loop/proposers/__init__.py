@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
-from tenward.loop.proposers._lookup import function_fault
+from tenward.loop.proposers._lookup import proposer_fault
 from tenward.loop.proposers._make import make_proposer, model_proposer
 from tenward.loop.proposers._portfolio import Portfolio
 from tenward.loop.proposers._proposal import Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
 from tenward.loop.proposers._retro import write_retro
+from tenward.loop.proposers._search import SearchProposer
 from tenward.loop.proposers._sentence import SentenceProposer
 from tenward.loop.proposers._text_arms import RulesArm
 
@@ -21,9 +22,10 @@ __all__ = [
     "Proposer",
     "PythonProposer",
     "RulesArm",
+    "SearchProposer",
     "SentenceProposer",
-    "function_fault",
     "make_proposer",
     "model_proposer",
+    "proposer_fault",
     "write_retro",
 ]

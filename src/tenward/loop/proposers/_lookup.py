@@ -1,4 +1,4 @@
-"""Whether the function that a loop's file names is there, found as the loop will find it, with none of it run."""
+"""Whether the proposer that a loop's file names can be had: a function, found with none of it run, or a search."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tenward.errors import LoopError
+from tenward.errors import LoopError, TenwardError
 from tenward.guards import is_mapping
 from tenward.loop.proposers import _whereabouts
+from tenward.loop.proposers._make import make_proposer
 from tenward.loop.proposers._process import allowed_environment
 
 if TYPE_CHECKING:
@@ -19,21 +20,26 @@ if TYPE_CHECKING:
 
     from tenward.loop._definition import LoopSpec
 
-__all__ = ["function_fault"]
+__all__ = ["proposer_fault"]
 
 _SECONDS = 60.0
 
 
-def function_fault(spec: LoopSpec, top: Path) -> LoopError | None:
-    """Why the function that proposes cannot be called; None where it can be, or where no function proposes.
+def proposer_fault(spec: LoopSpec, top: Path) -> TenwardError | None:
+    """Why the function that proposes cannot be called, or settings not be searched; None where they can be.
 
-    It is looked for by the Python, in the folders and with the variables that it will be called with. No code of the
-    user's runs: what only running a module can show is taken to be there.
+    A function is looked for by the Python, in the folders and with the variables that it will be called with. No code
+    of the user's runs: what only running a module can show is taken to be there.
 
     Args:
         spec: The loop.
         top: Top of the repository.
     """
+    if spec.propose.search is not None:
+        try:
+            make_proposer(spec, top)
+        except TenwardError as error:
+            return error
     function, top = spec.propose.python, top.resolve()
     if function is None:
         return None

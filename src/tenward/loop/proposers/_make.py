@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tenward.errors import LoopError
 from tenward.loop._arms import ARMS
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
 from tenward.loop.proposers._portfolio import Portfolio
 from tenward.loop.proposers._python import PythonProposer
+from tenward.loop.proposers._search import SearchProposer
 from tenward.loop.proposers._sentence import SentenceProposer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tenward.judges import JudgeSpec
     from tenward.loop._definition import LoopSpec
-    from tenward.loop._ideas import Idea
+    from tenward.loop._ideas import Idea, PastIdea
     from tenward.loop._snapshot import Limits
     from tenward.loop.proposers._proposal import Proposer
     from tenward.workspace import Library
@@ -57,6 +59,7 @@ def make_proposer(
     library: Library | None = None,
     refuse: Callable[[Idea], str | None] | None = None,
     limits: Limits | None = None,
+    past: Callable[[int], Sequence[PastIdea]] | None = None,
     mark: str = "",
 ) -> Proposer:
     """Make the proposer of a loop.
@@ -67,13 +70,23 @@ def make_proposer(
         library: Where judge files are looked up.
         refuse: Says why an idea is refused, or None to take it; asked by a model's proposer before its edits are read.
         limits: How large files may become.
+        past: Gives the ideas of ended attempts, all but so many of the first; None for none.
         mark: What the processes of the loop carry in their environment.
 
     Raises:
         UnknownNameError: There is no judge file of that name.
-        UsageError: The judge file is a panel, or not valid.
+        UsageError: The judge file is a panel, or not valid; a library that the proposer needs is not installed.
+        LoopError: Settings cannot be searched as the file says.
     """
     propose = spec.propose
+    if propose.search is not None:
+        return SearchProposer(
+            propose.search,
+            settings_text(top, propose.search.file),
+            maximize=spec.score.number is None or spec.score.number.goal == "maximize",
+            past=past or _none,
+            at_once=spec.parallel,
+        )
     if propose.llm is not None:
         return model_proposer(spec, propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
     others: dict[str, Proposer] = {}
@@ -89,3 +102,20 @@ def make_proposer(
         return Portfolio(propose.arms, others, refuse=refuse, limits=limits)
     (proposer,) = others.values()
     return proposer
+
+
+def settings_text(top: Path, file: str) -> str:
+    """The text of a file whose settings are searched.
+
+    Raises:
+        LoopError: It cannot be read.
+    """
+    try:
+        return (top / file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        found = error.strerror if isinstance(error, OSError) and error.strerror else "no UTF-8 text"
+        raise LoopError(f"propose.search.file: {file}: found {found.lower()}, expected a file of settings") from error
+
+
+def _none(_k: int) -> Sequence[PastIdea]:
+    return ()

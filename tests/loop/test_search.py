@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tenward.errors import DocumentError, LoopError, TenwardError, UsageError
+from tenward.loop import Engine, Journal, LoopRecord, LoopSpec, journal_path
+from tenward.loop._brief import Measured, build_brief
+from tenward.loop._ideas import IdeaBook, PastIdea
+from tenward.loop._ledger import Status
+from tenward.loop._search_spec import SearchSpec, searched
+from tenward.loop._settings import read_settings
+from tenward.loop.proposers import SearchProposer, make_proposer, proposer_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tenward.loop.proposers import Proposal
+
+    Score = Callable[[Mapping[str, object]], float | None]
+
+TEXT = """\
+kind = "round"        # "round" or "square"
+x = 5.0               # -10 to 10
+y = 3                 # how many, 0 to 20
+corner = 0.5          # of a square one, 0 to 1
+plain = true
+label = "of no matter"
+"""
+SEARCH = SearchSpec(file="s.toml")
+LOOP = """\
+loop: s/v1
+goal: Lower is better.
+edit: [s.toml]
+propose: {{search: {search}}}
+score: {{number: {{command: {command}, goal: minimize}}}}
+{more}
+budget: {{rounds: 30}}
+"""
+
+
+def worth(values: Mapping[str, object]) -> float:
+    """Return what is to be made small: 0 at x 2, y 7, plain off, round."""
+    x, y = float(str(values["x"])), float(str(values["y"]))
+    return (x - 2) ** 2 + (y - 7) ** 2 + 5 * (values["plain"] is True) + 3 * (values["kind"] == "square")
+
+
+class Play:
+    """A search that is played by itself: every proposal is scored, and told as the loop tells it."""
+
+    def __init__(
+        self, spec: SearchSpec = SEARCH, score: Callable[[Mapping[str, object]], float | None] = worth
+    ) -> None:
+        self.book = IdeaBook()
+        self.proposer = SearchProposer(spec, TEXT, maximize=False, past=self.book.since)
+        self.score = score
+        self.seen: list[dict[str, object]] = []
+
+    def propose(self, number: int) -> Proposal:
+        """Return the proposal for attempt N."""
+        brief = build_brief(
+            number=number,
+            goal="Lower.",
+            editable=["s.toml"],
+            files={"s.toml": TEXT},
+            measured=Measured(value=worth(now()), goal="minimize"),
+            chance=number * 0.618 % 1,
+        )
+        return asyncio.run(self.proposer.propose(brief, Path()))
+
+    def round(self, number: int) -> float | None:
+        """Propose, score and tell; return the score."""
+        proposal = self.propose(number)
+        assert proposal.idea is not None, proposal.faults
+        found = {name: one.value for name, one in read_settings("s.toml", proposal.files["s.toml"]).items()}
+        self.seen.append(dict(found))
+        value = self.score(found)
+        status = Status.CRASHED if value is None else Status.DISCARD
+        self.book.add(PastIdea(number=number, idea=proposal.idea, status=status, score=value))
+        return value
+
+
+def now() -> dict[str, object]:
+    """Return the settings as they are at first."""
+    return {name: one.value for name, one in read_settings("s.toml", TEXT).items()}
+
+
+def test_ranges_come_from_comments() -> None:
+    """Numbers with a range, texts with their values in quotes, and what is true or false; the rest is left alone."""
+    found = {one.name: one.words for one in searched(SEARCH, TEXT)}
+    assert found == {
+        "kind": "round, square",
+        "x": "-10 to 10",
+        "y": "0 to 20",
+        "corner": "0 to 1",
+        "plain": "false, true",
+    }
+
+
+def test_a_search_finds_what_is_better_than_chance() -> None:
+    """Sixty rounds come near the best of five settings, of a kind each, and nothing is tried twice."""
+    play = Play()
+    best = min(value for number in range(1, 61) if (value := play.round(number)) is not None)
+    assert best < 4
+    assert len({str(one) for one in play.seen}) == 60
+    assert all(one["label"] == "of no matter" for one in play.seen)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 10_000))
+def test_the_same_past_and_chance_draw_the_same(start: int) -> None:
+    """A process that goes on where another was stopped proposes what that one would have."""
+    play = Play()
+    for number in range(start, start + 14):
+        play.round(number)
+    other = Play()
+    for past in play.book.since(0):
+        other.book.add(past)
+    assert other.propose(start + 14).files == play.propose(start + 14).files
+
+
+def test_values_stay_in_their_ranges_and_kinds() -> None:
+    """Whole numbers stay whole, steps are kept, and what has no meaning stays as it is."""
+    spec = SearchSpec.model_validate(
+        {
+            "file": "s.toml",
+            "parameters": {
+                "kind": ["round", "square"],
+                "y": {"low": 2, "high": 8, "step": 3},
+                "x": {"low": 0.001, "high": 10, "log": True},
+                "corner": {"low": 0, "high": 1, "when": {"kind": "square"}},
+            },
+        }
+    )
+    play = Play(spec)
+    for number in range(1, 25):
+        play.round(number)
+    for one in play.seen:
+        assert one["y"] in {2, 5, 8}
+        assert isinstance(one["y"], int)
+        assert 0.001 <= float(str(one["x"])) <= 10
+        assert one["kind"] == "square" or one["corner"] == 0.5
+    assert {one["kind"] for one in play.seen} == {"round", "square"}
+
+
+def test_what_breaks_down_is_avoided() -> None:
+    """Where half of the range crashes, the search soon stays in the other half."""
+    play = Play(score=lambda found: None if float(str(found["x"])) < 0 else worth(found))
+    for number in range(1, 61):
+        play.round(number)
+    assert sum(float(str(one["x"])) < 0 for one in play.seen[30:]) < 8
+
+
+def test_a_search_that_has_tried_all_says_so() -> None:
+    """Two settings of two values each have four combinations, of which the loop begins with one."""
+    parameters = {"kind": ["round", "square"], "plain": [True, False]}
+    play = Play(SearchSpec.model_validate({"file": "s.toml", "parameters": parameters}))
+    for number in range(1, 4):
+        play.round(number)
+    ended = play.propose(4)
+    assert ended.ending == "invalid"
+    assert "tried before" in ended.faults[0]
+
+
+@pytest.mark.parametrize("sampler", ["cma-es", "random"])
+def test_other_samplers_propose_too(sampler: str) -> None:
+    """Ten rounds of each, on numbers."""
+    ranges = {"x": {"low": -10, "high": 10}, "corner": {"low": 0, "high": 1}}
+    play = Play(SearchSpec.model_validate({"file": "s.toml", "sampler": sampler, "parameters": ranges}))
+    for number in range(1, 11):
+        play.round(number)
+    assert len({str(one) for one in play.seen}) == 10
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"speed": {"low": 1, "high": 2}}, "found 'speed', expected a setting of s.toml"),
+        ({"x": [1, "a"]}, "expected values like 5.0"),
+        ({"kind": {"low": 1, "high": 2}}, "found a range for 'round'"),
+        ({"x": {"low": 1, "high": 2, "when": {"kind": "round"}}}, "a parameter above it"),
+        ({"kind": ["round", "flat"], "x": {"low": 1, "high": 2, "when": {"kind": "square"}}}, "a parameter above it"),
+    ],
+)
+def test_parameters_that_cannot_be_searched_are_named(parameters: dict[str, object], words: str) -> None:
+    """Before a run: not in the file, of another kind, or hanging on what is not searched."""
+    spec = SearchSpec.model_validate({"file": "s.toml", "parameters": parameters})
+    with pytest.raises(LoopError, match=words):
+        searched(spec, TEXT)
+
+
+def test_a_file_without_ranges_is_named() -> None:
+    """With how to write one."""
+    with pytest.raises(LoopError, match=r"no setting in s\.toml whose comment says its range") as caught:
+        searched(SEARCH, "x = 1  # of no range\n")
+    assert "1 to 250" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("{file: s.toml, parameters: {x: {low: 3, high: 3}}}", "found the range 3 to 3, expected low below high"),
+        ("{file: s.toml, parameters: {x: {low: 3}}}", "found one end only"),
+        ("{file: s.toml, parameters: {x: {low: 0, high: 3, log: true}}}", "found log with low 0"),
+        ("{file: s.toml, parameters: {x: {low: 0, high: 3, step: 4}}}", "expected at most 3"),
+        ("{file: s.toml, parameters: {x: [1]}}", "at least 2"),
+        ("{file: s.toml, sampler: magic}", "magic"),
+        ("{file: other.toml}", "a file that edit matches"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(search: str, words: str) -> None:
+    """Every fault names its field."""
+    with pytest.raises(DocumentError, match=words):
+        LoopSpec.parse(LOOP.format(search=search, command="./run", more=""))
+
+
+def test_without_optuna_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is run."""
+    (tmp_path / "s.toml").write_text(TEXT)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    spec = LoopSpec.parse(LOOP.format(search="{file: s.toml}", command="./run", more=""))
+    with pytest.raises(UsageError, match="found no Optuna"):
+        make_proposer(spec, tmp_path)
+    fault = proposer_fault(spec, tmp_path)
+    assert isinstance(fault, TenwardError)
+    assert "tenward[search]" in (fault.hint or "")
+
+
+RUN = """\
+import pathlib, sys, tomllib
+s = tomllib.loads(pathlib.Path("s.toml").read_text())
+if s["x"] < -8: sys.exit("too far out")
+print((s["x"] - 2) ** 2 + (s["y"] - 7) ** 2)
+"""
+
+
+def repository(top: Path, more: str = "") -> LoopSpec:
+    """Make a repository with a loop that searches; return its spec."""
+    (top / "s.toml").write_text(TEXT)
+    (top / "run.py").write_text(RUN)
+    who = ("-c", "user.name=U", "-c", "user.email=u@example.org")
+    for arguments in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "Begin")):
+        subprocess.run(["git", "-C", str(top), *arguments], check=True)
+    return LoopSpec.parse(LOOP.format(search="{file: s.toml}", command=f"{sys.executable} run.py", more=more))
+
+
+def test_a_loop_that_searches_keeps_what_is_better_and_goes_on(tmp_path: Path) -> None:
+    """Keeps are commits of the one file; a second run takes up where the first ended, and repeats nothing."""
+    spec = repository(tmp_path)
+    record = LoopRecord.open(tmp_path, spec.name)
+    first = asyncio.run(Engine(spec, record, None, top=tmp_path).run(rounds=12))
+    state = asyncio.run(Engine(spec, LoopRecord.open(tmp_path, spec.name), None, top=tmp_path).run(rounds=12))
+    assert state.counts["keep"] >= 2
+    assert state.incumbent_score is not None
+    assert first.incumbent_score is not None
+    assert state.incumbent_score <= first.incumbent_score < 25
+    with Journal(journal_path(record)) as journal:
+        attempts = list(journal.attempts())
+    assert len(attempts) == len({attempt.tree for attempt in attempts}) == 24
+
+
+def test_a_stage_lets_the_best_so_far_go_on(tmp_path: Path) -> None:
+    """Successive halving: of many candidates a share is measured in full."""
+    stage = f"stages: [{{number: {{command: {sys.executable} run.py, goal: minimize}}, best: 0.25}}]"
+    spec = repository(tmp_path, stage)
+    record = LoopRecord.open(tmp_path, spec.name)
+    asyncio.run(Engine(spec, record, None, top=tmp_path).run(rounds=24))
+    with Journal(journal_path(record)) as journal:
+        reasons = [attempt.reason for attempt in journal.attempts()]
+    assert 8 <= sum(reason.startswith("discarded at number") for reason in reasons) < 24
