@@ -18,6 +18,7 @@ from tenward.errors import UsageError
 from tenward.evaluation._fit_scale import Rated, fit_scale
 from tenward.evaluation._folds import fold_of_units, rank_correlation
 from tenward.evaluation._head_features import (
+    COUNTED,
     MANY,
     OWN_SHARES,
     directions_begun,
@@ -143,8 +144,12 @@ def fit_head(
     landmarks = None if earlier is None else earlier.landmarks
     landmarks = fresh_landmarks([text.state for text in real], counts, seed) if landmarks is None else landmarks
     where = {text.case: row for row, text in enumerate(texts)}
-    shares = OWN_SHARES if len(rubric.criteria) > 1 and len(real) >= MANY else (0.0,)
-    looked = {name: _views(name, states, shares, axes, begun, counts, landmarks, earlier) for name in rubric.criteria}
+    many = len(real) >= MANY
+    shares = OWN_SHARES if many and len(rubric.criteria) > 1 else (0.0,)
+    weights = COUNTED if many else COUNTED[:1]
+    looked = {
+        name: _views(name, states, shares, weights, axes, begun, counts, landmarks, earlier) for name in rubric.criteria
+    }
     known = {
         name: [labelled_of(name, texts, pairs, one, where, sources, rubric, earlier, general) for one in several]
         for name, several in looked.items()
@@ -196,6 +201,7 @@ def _views(
     name: str,
     states: Sequence[TextState],
     shares: Sequence[float],
+    weights: Sequence[float],
     axes: int,
     begun: Array | None,
     counts: CountScale,
@@ -207,10 +213,10 @@ def _views(
     if earlier is not None and name in earlier.file.criteria:
         shares = (earlier.file.criteria[name].own,)
         bent = earlier.bend(name)
-        bends = (None if bent is None else bent[0],)
+        bends, weights = (None if bent is None else bent[0],), weights[:1]
     return [
-        view(name, own, states, axes=axes, begun=begun, counts=counts, bends=one)
-        for own, one in itertools.product(shares, bends)
+        view(name, own, states, axes=axes, begun=begun, counts=counts, counted=counted, bends=one)
+        for own, one, counted in itertools.product(shares, bends, weights)
     ]
 
 

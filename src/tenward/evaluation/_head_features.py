@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = NDArray[np.float64]
 
 __all__ = [
+    "COUNTED",
     "MANY",
     "OWN_SHARES",
     "View",
@@ -30,7 +31,7 @@ __all__ = [
     "view",
 ]
 
-OWN_SHARES = (0.0, 0.5, 1.0)
+OWN_SHARES = (0.0, 1.0)
 """Of the state at the end of a criterion's own question that are tried; the rest is the mean over all questions."""
 
 MANY = 100
@@ -39,8 +40,8 @@ MANY = 100
 _COUNT_SHARES = (0.1, 0.3, 0.6, 0.9)
 """Of a typical squared distance between two texts, as nearness has it, that are tried for what a program counts."""
 
-_COUNTED = 0.1
-"""How much one standard deviation of a count weighs, where a text's mean distance from the centre weighs 1."""
+COUNTED = (0.1, 0.15)
+"""How much one standard deviation of a count may weigh, where a text's mean distance from the centre weighs 1."""
 
 _BENT = 1.7
 """How much nearness to one landmark weighs likewise."""
@@ -66,6 +67,9 @@ class View:
     """Texts times axes, counts and landmarks."""
 
     bends: Bends | None
+    counted: float
+    """Of :data:`COUNTED`."""
+
     size: float
     """By which counts and nearness are multiplied, so that they weigh beside the coordinates along the axes."""
 
@@ -77,7 +81,7 @@ class View:
         return np.concatenate(
             [
                 self.basis @ direction,
-                np.zeros(len(COUNTS)) if counted is None else counted / (self.size * _COUNTED),
+                np.zeros(len(COUNTS)) if counted is None else counted / (self.size * self.counted),
                 np.zeros(landmarks) if bent is None else bent / (self.size * _BENT),
             ]
         )
@@ -88,7 +92,7 @@ class View:
         counted, bent = fitted[axes : axes + len(COUNTS)], fitted[axes + len(COUNTS) :]
         return (
             self.basis.T @ fitted[:axes],
-            counted * self.size * _COUNTED,
+            counted * self.size * self.counted,
             bent * self.size * _BENT if len(bent) else None,
         )
 
@@ -101,6 +105,7 @@ def view(
     axes: int,
     begun: Array | None,
     counts: CountScale,
+    counted: float,
     bends: Bends | None,
 ) -> View:
     """Look at texts for one criterion.
@@ -112,6 +117,7 @@ def view(
         axes: Principal axes, at most.
         begun: Directions that are axes too.
         counts: How counts spread.
+        counted: How much they weigh, of :data:`COUNTED`.
         bends: Landmarks, if any.
     """
     import numpy as np
@@ -121,12 +127,12 @@ def view(
     basis = orthonormal(units - centre, axes, begun)
     at = (units - centre) @ basis.T
     size = float(np.sqrt((at**2).sum(axis=1).mean())) or 1.0
-    counted = counts.standard(np.array([state.counts for state in states]))
-    at = np.hstack([at, size * _COUNTED * counted])
+    standard = counts.standard(np.array([state.counts for state in states]))
+    at = np.hstack([at, size * counted * standard])
     if bends is not None:
-        near = bends.features(np.array([state.mean for state in states]), counted)
+        near = bends.features(np.array([state.mean for state in states]), standard)
         at = np.hstack([at, size * _BENT * near])
-    return View(own=own, centre=centre, basis=basis, at=at, bends=bends, size=size)
+    return View(own=own, centre=centre, basis=basis, at=at, bends=bends, counted=counted, size=size)
 
 
 def fresh_counts(states: Sequence[TextState]) -> CountScale:
