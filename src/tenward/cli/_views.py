@@ -33,7 +33,7 @@ _LONGEST_WORDS = 2000
 _MARKS = {True: ("✓", ""), False: ("✗", "yellow"), None: ("?", "dim")}
 _MOST_CLOSE = 5  # pairs told one by one
 _BY_PROGRAM = "put into words by a program, from the readings and the rubric"
-_NO_SCORE = "; checks change no score"
+_NO_SCORE = "; checks (✓ holds, ✗ does not, ? undecided, with how likely they hold) change no score"
 _BY_MODEL = "words of the judge's model"
 _HINTS_ONLY = "words of a small model: read them as hints; the scores do not depend on them"
 
