@@ -107,6 +107,19 @@ def test_a_file_that_cannot_be_read_is_named(path: str, text: str, words: str) -
     assert str(caught.value).startswith(path)
 
 
+def test_json_may_have_tabs_and_powers_of_ten() -> None:
+    """What YAML would not read."""
+    assert values("a.json", '{\n\t"a": 1e-3,\n\t"b": [[1], {"c": 2}]\n}') == {"a": 0.001, "b.0.0": 1, "b.1.c": 2}
+
+
+def test_what_is_not_changed_is_not_written() -> None:
+    """Quotes stay as they are, and words of YAML stay plain."""
+    text = "A = 'x'\nB = 2\n"
+    assert with_settings("a.py", text, {"A": "x", "B": 3}) == "A = 'x'\nB = 3\n"
+    assert with_settings("a.yaml", "a: slow\n", {"a": "fast"}) == "a: fast\n"
+    assert with_settings("a.yaml", "a: slow\n", {"a": "yes"}) == 'a: "yes"\n'
+
+
 def test_a_setting_that_is_not_there_is_named() -> None:
     """With those that are."""
     with pytest.raises(LoopError, match="no setting speed, expected one of a, b"):

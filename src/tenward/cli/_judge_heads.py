@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tenward.cli._console import clean, print_json, print_page
+from tenward.cli._console import clean, note, print_json, print_page
 from tenward.cli._kind import require_kind
-from tenward.errors import UsageError
+from tenward.errors import DocumentError, UsageError
 from tenward.judges import JudgeSpec, load_spec
-from tenward.judges.heads import HeadShelf
+from tenward.judges.heads import HeadShelf, load_head
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ def command(name: str, *, as_json: bool) -> None:
             f"judge {name} has no heads, expected one with read: hidden",
             hint="such as local; tenward judge show lists the judges",
         )
-    heads = HeadShelf.of(library, path).files()
+    heads: dict[Path, HeadFile] = {}
+    for file in HeadShelf.of(library, path).files():
+        try:
+            heads[file] = load_head(file)
+        except DocumentError as error:
+            note(f"{error}; it reads nothing")
     if as_json:
         print_json(_data(heads))
     else:

@@ -369,6 +369,10 @@ class LoopSpec(Document):
             yield FieldError(
                 "propose", "search", "file", found=repr(search.file), expected=expected, hint="add it to edit"
             )
+        if search is not None and self.parallel > 1:
+            found = f"{self.parallel} beside propose.search"
+            hint = "each draw learns from the one before; leave parallel out"
+            yield FieldError("parallel", found=found, expected="1", hint=hint)
         goals = {stage.number.goal for stage in self.stages if stage.number is not None}
         if search is not None and self.score.number is not None and goals - {self.score.number.goal}:
             found = f"a stage that wants to {min(goals - {self.score.number.goal})} its number"

@@ -336,12 +336,14 @@ class Engine:
             sources=None if spec.ideas is None else read_sources(self._top, spec.ideas.sources),
             past=(attempt for attempt in control.journal.attempts() if not attempt.open),
         )
+        search = spec.propose.search
         proposing.proposer = self._proposer or make_proposer(
             spec,
             self._top,
             library=self._library,
             refuse=proposing.refusal,
             past=proposing.book.since,
+            settings=None if search is None else proposing.texts_of(control.state.baseline).get(search.file),
             mark=control.commands.mark,
         )
         probe = next((stage.number for stage in spec.stages if stage.number is not None), None)

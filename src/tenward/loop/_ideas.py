@@ -166,6 +166,9 @@ class PastIdea:
     score: float | None = None
     """Its mean score on dev cases, 0 to 1, or its number; None if it was never scored."""
 
+    beside: float | None = None
+    """The incumbent's, on the same cases."""
+
     stages: tuple[float | None, ...] = ()
     """The number of each stage that it came to; None for one that asks for none."""
 

@@ -285,6 +285,7 @@ def _past_idea(attempt: AttemptState) -> PastIdea | None:
         p_better=None if decision is None else decision.p_better,
         retro=Retro.from_json(dict(attempt.retro)) if attempt.retro else None,
         score=attempt.score,
+        beside=attempt.incumbent_score,
         stages=tuple(stage.number for stage in attempt.stages),
         cases=sum({look.split: look.units for look in attempt.looks}.values()),
     )

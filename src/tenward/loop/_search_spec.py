@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -12,30 +13,35 @@ from tenward.documents import Document, FieldError
 from tenward.errors import LoopError
 from tenward.guards import is_list
 from tenward.loop._fields import Pattern, unlike
-from tenward.loop._settings import SettingValue, read_settings
+from tenward.loop._settings import SettingValue, read_settings, with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tenward.loop._settings import Setting
 
 __all__ = ["Parameter", "ParameterSpec", "SearchSpec", "searched"]
 
 _BOUND = r"[-+]?(?:\d[\d_]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"(?<![\w.])({_BOUND})\s*(?:to|\.\.\.?|–)\s*({_BOUND})(?![\w])")
+_RANGE = re.compile(rf"(?<![\w.,-])({_BOUND})\s*(?:to|\.\.\.?|–)\s*({_BOUND})(?!\w|[.,-]\d)")
+_EITHER = re.compile(r"\btrue or false\b", re.IGNORECASE)
 _QUOTED = re.compile(r"""["'`“]([^"'`”]{1,100})["'`”]""")
-_EXACT = 1e-6
 _WIDE = 1000
 """Times the low end that the high end of a range in a comment is, from which on it is searched by its logarithm."""
 
+_EXACT = 1e-6
+_DIGITS = 6
+_COUNTED = 10_000
+_MOST = 1e15
+_End = Annotated[float, Field(ge=-_MOST, le=_MOST)]
 _Value: TypeAlias = StrictBool | StrictInt | StrictFloat | StrictStr
 
 
 class ParameterSpec(Document):
     """Where one setting is searched: from ``low`` to ``high``, or among ``choices``."""
 
-    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    low: _End | None = None
+    high: _End | None = None
     """The ends of its range, both included. Where they and the value in the file are whole, it stays a whole number."""
 
     step: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -84,7 +90,7 @@ class SearchSpec(Document):
 
     parameters: Annotated[dict[str, ParameterSpec], Field(min_length=1, max_length=200)] | None = None
     """Which settings, by name as in ``risk.most``, and where. Left out: every setting whose comment says its range,
-    such as ``1 to 250`` or values in quotes, and all that are true or false."""
+    such as ``1 to 250``, ``true or false``, or values in quotes."""
 
     sampler: Literal["tpe", "cma-es", "random"] = "tpe"
     """How the next values are drawn: by how densely good and other ones lay (``tpe``), from a normal distribution that
@@ -115,7 +121,7 @@ class Parameter:
         if self.choices:
             told = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in self.choices)
         else:
-            told = f"{self.low:g} to {self.high:g}"
+            told = f"{'whole numbers ' if self.whole else ''}{self.low:g} to {self.high:g}"
             told += (
                 f" in steps of {self.step:g}" if self.step is not None and not (self.whole and self.step == 1) else ""
             )
@@ -123,6 +129,22 @@ class Parameter:
         if self.when:
             told += f", when {' and '.join(f'{name} is {value}' for name, value in self.when.items())}"
         return told
+
+    @property
+    def values(self) -> tuple[SettingValue, ...]:
+        """All values it may have, if those can be counted."""
+        if self.choices or not self.whole:
+            return self.choices
+        step = int(self.step or 1)
+        return tuple(range(int(self.low), int(self.high) + 1, step)) if self.high - self.low < _COUNTED * step else ()
+
+    def rounded(self, value: float) -> float:
+        """A value as it is written, so that files stay readable: to a millionth of the range, or of itself."""
+        if self.step is not None:
+            return min(max(float(f"{value:.12g}"), self.low), self.high)
+        size = abs(value) if self.log else self.high - self.low
+        digits = _DIGITS - math.ceil(math.log10(size)) if size else _DIGITS
+        return min(max(round(value, digits), self.low), self.high)
 
     def holds(self, value: SettingValue) -> bool:
         """Whether it may have a value."""
@@ -152,6 +174,7 @@ def searched(search: SearchSpec, text: str) -> tuple[Parameter, ...]:
                 f"propose.search: found no setting in {search.file} whose comment says its range, expected one or more",
                 hint="write one such as `fast = 2  # 1 to 250`, or name parameters: {fast: {low: 1, high: 250}}",
             )
+        _require_writable(search.file, text, found)
         return tuple(found)
     drawn: dict[str, Parameter] = {}
     for name, one in search.parameters.items():
@@ -162,12 +185,21 @@ def searched(search: SearchSpec, text: str) -> tuple[Parameter, ...]:
             )
         for other, value in one.when.items():
             if other not in drawn or not drawn[other].holds(value):
+                may = f", which may be {drawn[other].words}" if other in drawn else ""
                 raise LoopError(
                     f"propose.search.parameters.{name}.when: found {other}: {value}, "
-                    "expected a parameter above it, and a value that it may have",
+                    f"expected a parameter that stands above {name}, and a value that it may have",
+                    hint=f"above it: {', '.join(drawn) or 'none'}{may}",
                 )
         drawn[name] = _declared(there[name], one)
+    _require_writable(search.file, text, drawn.values())
     return tuple(drawn.values())
+
+
+def _require_writable(file: str, text: str, parameters: Iterable[Parameter]) -> None:
+    for one in parameters:
+        others = one.choices or ((int(one.low), int(one.high)) if one.whole else (one.low, one.high))
+        with_settings(file, text, {one.name: next(value for value in others if value != one.now)})
 
 
 def _declared(setting: Setting, one: ParameterSpec) -> Parameter:
@@ -196,19 +228,18 @@ def _declared(setting: Setting, one: ParameterSpec) -> Parameter:
 
 
 def _from_comment(setting: Setting) -> Parameter | None:
-    """What a comment says of a range; None where it says none."""
+    """What a comment says of a range in which the value lies; None where it says none."""
+    choices: tuple[SettingValue, ...] = ()
     if isinstance(setting.value, bool):
-        return Parameter(name=setting.name, now=setting.value, choices=(False, True))
-    if isinstance(setting.value, str):
-        named = tuple(dict.fromkeys(_QUOTED.findall(setting.comment)))
-        if setting.value in named and len(named) > 1:
-            return Parameter(name=setting.name, now=setting.value, choices=named)
-        return None
+        choices = (False, True) if _EITHER.search(setting.comment) else ()
+    elif isinstance(setting.value, str):
+        choices = tuple(dict.fromkeys(_QUOTED.findall(setting.comment)))
+    if isinstance(setting.value, bool | str):
+        known = setting.value in choices and len(choices) > 1
+        return Parameter(name=setting.name, now=setting.value, choices=choices) if known else None
     match = _RANGE.search(setting.comment)
-    if match is None:
-        return None
-    low, high = (float(bound.replace("_", "")) for bound in match.groups())
-    if low >= high:
+    low, high = (float(bound.replace("_", "")) for bound in match.groups()) if match is not None else (0.0, 0.0)
+    if not (low < high and low <= setting.value <= high and max(-low, high) <= _MOST):
         return None
     whole = isinstance(setting.value, int) and low.is_integer() and high.is_integer()
     log = low > 0 and high >= _WIDE * low

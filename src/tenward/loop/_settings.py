@@ -33,6 +33,7 @@ SettingValue: TypeAlias = bool | int | float | str
 SETTINGS_FILES = (".toml", ".yaml", ".yml", ".json", ".py")
 """Ends of the names of files whose settings can be read."""
 
+_WORD = re.compile(r"[A-Za-z][\w-]*")
 _TABLE = re.compile(r"\s*\[\s*([\w.\-]+)\s*\]\s*(?:#.*)?$")
 _PAIR = re.compile(r"""\s*([\w\-]+(?:\.[\w\-]+)*)\s*=\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^\s#"'\[{]+)\s*(#.*)?$""")
 
@@ -73,8 +74,8 @@ def read_settings(path: str, text: str) -> dict[str, Setting]:
         elif end == ".py":
             found = list(_of_python(text))
         else:
-            found = list(_of_yaml(text))
-    except (ValueError, SyntaxError, yaml.YAMLError, tokenize.TokenError, RecursionError) as error:
+            found = list(_of_yaml(text, dict(_leaves(json.loads(text))) if end == ".json" else None))
+    except (ValueError, SyntaxError, yaml.YAMLError, tokenize.TokenError, RecursionError, IndexError) as error:
         line = getattr(error, "lineno", None) or getattr(getattr(error, "problem_mark", None), "line", None)
         what = str(error).partition("\n")[0]
         raise LoopError(
@@ -99,8 +100,9 @@ def with_settings(path: str, text: str, values: Mapping[str, SettingValue]) -> s
     if missing := [name for name in values if name not in there]:
         raise LoopError(f"{path}: found no setting {missing[0]}, expected one of {', '.join(there) or 'some'}")
     changed = text
-    for setting in sorted((there[name] for name in values), key=lambda one: one.start, reverse=True):
-        written = _written(path, values[setting.name])
+    moved = [there[name] for name, value in values.items() if not _same(there[name].value, value)]
+    for setting in sorted(moved, key=lambda one: one.start, reverse=True):
+        written = _written(path, values[setting.name], plain=text[setting.start] not in "\"'")
         changed = changed[: setting.start] + written + changed[setting.end :]
     wanted = {name: setting.value for name, setting in there.items()} | dict(values)
     try:
@@ -111,10 +113,22 @@ def with_settings(path: str, text: str, values: Mapping[str, SettingValue]) -> s
     raise LoopError(f"{path}: its settings cannot be changed by themselves, expected each value once")
 
 
-def _written(path: str, value: SettingValue) -> str:
-    written = repr(value) if path.endswith(".py") else json.dumps(value, ensure_ascii=False)
+def _same(one: SettingValue, other: SettingValue) -> bool:
+    return type(one) is type(other) and one == other
+
+
+def _written(path: str, value: SettingValue, *, plain: bool) -> str:
+    if plain and path.endswith((".yaml", ".yml")) and isinstance(value, str) and _is_plain(value):
+        return value
+    python = path.endswith(".py") and not (isinstance(value, str) and value.isprintable())
+    written = repr(value) if python else json.dumps(value, ensure_ascii=False)
     # YAML takes 1e-05 for text.
     return written.replace("e", ".0e") if isinstance(value, float) and "." not in written else written
+
+
+def _is_plain(value: str) -> bool:
+    """Whether YAML takes a word for itself without quotes."""
+    return _WORD.fullmatch(value) is not None and yaml.safe_load(value) == value
 
 
 def _is_value(value: object) -> bool:
@@ -128,7 +142,7 @@ def _of_toml(text: str) -> Iterator[Setting]:
         bare = line.rstrip("\r\n")
         if match := _TABLE.match(bare):
             table = f"{match[1]}."
-        elif bare.lstrip().startswith("["):
+        elif bare.lstrip().startswith("[["):
             table = "\0"  # a table of a list, whose values have no name
         elif (match := _PAIR.match(bare)) and (name := table + match[1]) in known and name not in seen:
             value = known[name]
@@ -163,13 +177,14 @@ def _leaves(data: object, before: str = "") -> Iterator[tuple[str, SettingValue]
         yield before, data
 
 
-def _of_yaml(text: str) -> Iterator[Setting]:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
+def _of_yaml(text: str, known: Mapping[str, SettingValue] | None) -> Iterator[Setting]:
+    """Settings of YAML, or of JSON, whose values are ``known``."""
+    root = yaml.compose(text if known is None else text.replace("\t", " "), Loader=yaml.SafeLoader)
     if root is None:
         return
     loader = yaml.SafeLoader("")
     for name, node in _scalars(root):
-        value: object = loader.construct_object(node, deep=True)
+        value: object = loader.construct_object(node, deep=True) if known is None else known.get(name)
         if not isinstance(value, bool | int | float | str) or not _is_value(value) or node.style in {"|", ">"}:
             continue
         start, end = int(node.start_mark.index), int(node.end_mark.index)
@@ -205,7 +220,7 @@ def _of_python(text: str) -> Iterator[Setting]:
             continue
         try:
             said: object = ast.literal_eval(value)
-        except ValueError:
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
         if not isinstance(said, bool | int | float | str) or not _is_value(said):
             continue

@@ -73,17 +73,14 @@ class HeadShelf:
         """The file of the head for a rubric, by its name with or without version, in one of the folders."""
         return folder / f"{self.judge}.{rubric.partition('/')[0]}.json"
 
-    def files(self) -> dict[Path, HeadFile]:
-        """All heads of the judge, by their files; of two for the same rubric the one that counts.
-
-        Raises:
-            DocumentError: A file of that name is no head, or is damaged.
-        """
+    def files(self) -> list[Path]:
+        """The files of all heads of the judge; of two for the same rubric the one that counts."""
         found: dict[str, Path] = {}
         for folder in self.folders:
             for path in sorted(folder.glob(f"{glob.escape(self.judge)}.*.json")):
-                found.setdefault(path.name, path)
-        return {path: load_head(path) for _, path in sorted(found.items())}
+                if path.is_file():
+                    found.setdefault(path.name, path)
+        return [path for _, path in sorted(found.items())]
 
     def under(self, rubric: Rubric, wanted: HeadFor) -> HeadInUse:
         """The first head that was fitted for this rubric and for such states.

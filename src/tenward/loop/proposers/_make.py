@@ -60,6 +60,7 @@ def make_proposer(
     refuse: Callable[[Idea], str | None] | None = None,
     limits: Limits | None = None,
     past: Callable[[int], Sequence[PastIdea]] | None = None,
+    settings: str | None = None,
     mark: str = "",
 ) -> Proposer:
     """Make the proposer of a loop.
@@ -71,6 +72,7 @@ def make_proposer(
         refuse: Says why an idea is refused, or None to take it; asked by a model's proposer before its edits are read.
         limits: How large files may become.
         past: Gives the ideas of ended attempts, all but so many of the first; None for none.
+        settings: The file whose settings are searched, as it was when the loop began; None to read it.
         mark: What the processes of the loop carry in their environment.
 
     Raises:
@@ -82,10 +84,9 @@ def make_proposer(
     if propose.search is not None:
         return SearchProposer(
             propose.search,
-            settings_text(top, propose.search.file),
+            settings_text(top, propose.search.file) if settings is None else settings,
             maximize=spec.score.number is None or spec.score.number.goal == "maximize",
             past=past or _none,
-            at_once=spec.parallel,
         )
     if propose.llm is not None:
         return model_proposer(spec, propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
