@@ -91,6 +91,18 @@ def test_a_file_is_scored(run: Run) -> None:
     assert "1 call · " in lines[-1]
 
 
+def test_a_question_about_an_input_that_is_not_there_is_told(run: Run, workspace: Path) -> None:
+    """A summary without its article can be judged, and the judge can only guess whether it is true."""
+    asks = "criteria: {faithful: Is it in the article?, clear: Is it clear?}\n"
+    text = f"rubric: s/v1\nabout: S.\nnames: {{input: article}}\n{asks}"
+    (workspace / "rubrics/s.yaml").write_text(text, encoding="utf-8")
+    put("a.txt", "A summary.")
+    put("in.txt", "An article.")
+    told = run("score", "a.txt", "-r", "s", "-j", "stated")
+    assert "note: no article was given (--input), about which faithful asks" in told.stderr
+    assert "no article" not in run("score", "a.txt", "-r", "s", "-j", "stated", "--input", "@in.txt").stderr
+
+
 def test_a_folder_is_scored_as_one_text(run: Run, server: StubServer) -> None:
     """The files of a folder are read together; what was read and left out is talk."""
     put("texts/a.txt", "first, grade 5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,8 @@ def command(
     for target in read:
         for line in target.notes:
             note(f"note: {target.case.id}: {line}")
+    if about := _without_input(read, loaded):
+        note(about)
     with working(f"judging with {who.name} ..."):
         results = asyncio.run(score_targets(read, loaded, who, explain=explain))
     if as_json:
@@ -95,6 +98,17 @@ def command(
     else:
         show_results(results, judge=who.name, scale=scale, explained=bool(explain))
     return _exit_code(results, fail_under)
+
+
+def _without_input(read: Sequence[Target], rubric: Rubric) -> str:
+    """What is asked about an input that no target has; empty where nothing is."""
+    name = rubric.names.input
+    word = re.compile(rf"\b{re.escape(name)}\b")
+    asked = [one for one, criterion in rubric.criteria.items() if word.search(str(criterion.ask))]
+    if not asked or any(target.case.input for target in read):
+        return ""
+    verb = "asks" if len(asked) == 1 else "ask"
+    return f"note: no {name} was given (--input), about which {' and '.join(asked)} {verb}"
 
 
 async def score_targets(
