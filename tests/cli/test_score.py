@@ -93,7 +93,7 @@ def test_a_file_is_scored(run: Run) -> None:
 
 def test_a_question_about_an_input_that_is_not_there_is_told(run: Run, workspace: Path) -> None:
     """A summary without its article can be judged, and the judge can only guess whether it is true."""
-    asks = "criteria: {faithful: Is it in the article?, clear: Is it clear?}\n"
+    asks = "criteria:\n  faithful: Is it in the article?\n  clear: Is it clear?\n"
     text = f"rubric: s/v1\nabout: S.\nnames: {{input: article}}\n{asks}"
     (workspace / "rubrics/s.yaml").write_text(text, encoding="utf-8")
     put("a.txt", "A summary.")
