@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.errors import LoopError
+from tenward.judges import ModelJudge
 from tenward.loop import Engine, LoopRecord, LoopSpec, LoopState
+from tenward.loop._evaluator import evaluator_files
+from tenward.loop._seal import seal
 from tenward.testing import ScriptedProposer, SimulatedJudge
+from tenward.workspace import Library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -165,3 +169,19 @@ async def test_a_committed_scale_file_is_a_part_of_the_seal(lab: Lab) -> None:
     lab.git("add", ".")
     lab.git("commit", "-qm", "Say what readings mean")
     assert "judges/j.scale.yaml" in (await lab.run()).seal_parts
+
+
+def test_the_shipped_judge_reads_by_its_head_in_a_loop(lab: Lab) -> None:
+    """What score and eval read by, a loop reads by as well: the head is a part of the seal."""
+    lab.write("datasets/c.jsonl", "".join(json.dumps({"id": f"c{at}", "input": "A."}) + "\n" for at in range(20)))
+    lab.git("add", ".")
+    lab.git("commit", "-qm", "Cases")
+    scored = "score: {rubric: rubrics/r.yaml, judge: judges/j.yaml, dataset: datasets/c.jsonl}"
+    spec = LoopSpec.parse(LOOP.replace(scored, "score: {rubric: summary, judge: local, dataset: datasets/c.jsonl}"))
+    record, library = LoopRecord.open(lab.top, "demo"), Library.discover(lab.top)
+    sealed = seal(spec, evaluator_files(spec, lab.top, library), record, record.resolve("HEAD"), library)
+    judge, _ = sealed.load_judges()
+    assert isinstance(judge, ModelJudge)
+    assert sealed.rubric is not None
+    assert judge.head(sealed.rubric) is not None
+    assert "heads/local.summary.json" in sealed.parts

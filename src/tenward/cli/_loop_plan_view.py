@@ -48,7 +48,8 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
         part("scale", plan.scale)
     for stage in spec.stages:
         if stage.number is not None:
-            part("stage", f"{' '.join(stage.number.command)} ({stage.number.goal})")
+            best = f"; the best {stage.best:.0%} so far go on" if stage.best is not None else ""
+            part("stage", f"{' '.join(stage.number.command)} ({stage.number.goal}){best}")
         else:
             part("stage", f"cases: {stage.cases}" if stage.cases is not None else " ".join(stage.run or ()))
     part("kept by", _keep_words(spec))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tenward.datasets import DataSet
 from tenward.errors import LoopError
-from tenward.judges import PanelSpec, load_spec, scale_file_for
+from tenward.judges import JudgeSpec, PanelSpec, load_spec, scale_file_for
+from tenward.judges.heads import HeadShelf
 from tenward.loop._fields import named
 from tenward.loop._paths import PathPatterns
 from tenward.loop._places import place, placed
@@ -41,6 +42,9 @@ class EvaluatorFiles:
     """The judge's file, those of a panel's members, those of the confirming judge and of the prompted model, and the
     scale files that say what their readings mean."""
 
+    heads: tuple[Path, ...]
+    """The heads by which judges read states under the rubric."""
+
     dataset: Path | None
     card: Path | None
     programs: tuple[Path, ...]
@@ -49,7 +53,7 @@ class EvaluatorFiles:
     @property
     def all(self) -> tuple[Path, ...]:
         """Every file, each once."""
-        single = (self.loop, self.rubric, *self.judges, self.dataset, self.card, *self.programs)
+        single = (self.loop, self.rubric, *self.judges, *self.heads, self.dataset, self.card, *self.programs)
         return tuple(dict.fromkeys(path for path in single if path is not None))
 
     @property
@@ -92,6 +96,7 @@ def evaluator_files(
     rubric_path = dataset_path = card_path = None
     commands = list(commands_of(spec))
     judges: dict[Path, None] = {}
+    heads: dict[Path, None] = {}
     if spec.score.rubric is not None:
         with placed(spec, "score", "rubric"):
             rubric_path = library.find("rubrics", named(spec.score.rubric, top)).resolve()
@@ -104,10 +109,10 @@ def evaluator_files(
         ):
             if name is not None:
                 with placed(spec, part, "judge"):
-                    _collect_judges(named(name, top), library, judges, rubric)
+                    _collect_judges(named(name, top), library, judges, heads, rubric)
     _check_writers(spec, library, top)
     if spec.produce is not None and spec.produce.model is not None and spec.produce.model.judge is not None:
-        _collect_judges(named(spec.produce.model.judge, top), library, judges)
+        _collect_judges(named(spec.produce.model.judge, top), library, judges, heads)
     prompt = None if spec.produce is None else spec.produce.prompt
     if prompt is not None and prompt not in committed and not (top / prompt).is_file():
         raise LoopError(
@@ -124,6 +129,7 @@ def evaluator_files(
         loop=None if spec.source is None else spec.source.resolve(),
         rubric=rubric_path,
         judges=tuple(judges),
+        heads=tuple(heads),
         dataset=dataset_path,
         card=card_path,
         programs=_programs(spec, commands, top, committed),
@@ -173,10 +179,20 @@ def _check_writers(spec: LoopSpec, library: Library, top: Path) -> None:
                 ref.spec(library, top=top)
 
 
-def _collect_judges(name: str | Path, library: Library, found: dict[Path, None], rubric: Rubric | None = None) -> None:
-    """Add a judge's file, those of its members and, of one that judges by a rubric, the scale files that count then."""
-    path = library.find("judges", name).resolve()
+def _collect_judges(
+    name: str | Path,
+    library: Library,
+    found: dict[Path, None],
+    heads: dict[Path, None],
+    rubric: Rubric | None = None,
+) -> None:
+    """Add a judge's file, those of its members and, of one that judges by a rubric, what its readings mean then."""
+    place = library.find("judges", name)
+    path = place.resolve()
     spec = load_spec(path)
+    hidden = isinstance(spec, JudgeSpec) and spec.read == "hidden"
+    if rubric is not None and hidden and (head := HeadShelf.of(library, place).find(rubric.rubric)) is not None:
+        heads[head.resolve()] = None
     if rubric is not None and (scale := scale_file_for(library, path, spec.judge, rubric.rubric)) is not None:
         found[scale.resolve()] = None
     if path in found:
@@ -184,7 +200,7 @@ def _collect_judges(name: str | Path, library: Library, found: dict[Path, None],
     found[path] = None
     if isinstance(spec, PanelSpec):
         for member in spec.panel:
-            _collect_judges(member, library, found, rubric)
+            _collect_judges(member, library, found, heads, rubric)
 
 
 def _card(dataset: Path) -> Path:

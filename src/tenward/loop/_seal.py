@@ -119,6 +119,7 @@ def seal(
         parts["the loop's file"] = _hash(definition)
     kinds: dict[Path | None, str] = {files.rubric: "rubrics", files.dataset: "datasets", files.card: "datasets"}
     kinds |= dict.fromkeys(files.judges, "judges")
+    kinds |= dict.fromkeys(files.heads, "judges/heads")
     for path, kind in kinds.items():
         if path is not None:
             _copy(folder / kind / path.name, contents[_name(path, files)])

@@ -82,6 +82,18 @@ class HeadShelf:
                     found.setdefault(path.name, path)
         return [path for _, path in sorted(found.items())]
 
+    def find(self, rubric: str) -> Path | None:
+        """The file of the first head for a rubric, whatever judge it was fitted for; None where there is none.
+
+        Args:
+            rubric: Name and version.
+
+        Raises:
+            DocumentError: A file of that name is no head, or is damaged.
+        """
+        places = (self.place(folder, rubric) for folder in self.folders)
+        return next((path for path in places if path.is_file() and load_head(path).head == rubric), None)
+
     def under(self, rubric: Rubric, wanted: HeadFor) -> HeadInUse:
         """The first head that was fitted for this rubric and for such states.
 
