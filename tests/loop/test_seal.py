@@ -12,6 +12,7 @@ from tenward.judges import ModelJudge
 from tenward.loop import Engine, LoopRecord, LoopSpec, LoopState
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._seal import seal
+from tenward.rubrics import Rubric
 from tenward.testing import ScriptedProposer, SimulatedJudge
 from tenward.workspace import Library
 
@@ -181,7 +182,9 @@ def test_the_shipped_judge_reads_by_its_head_in_a_loop(lab: Lab) -> None:
     record, library = LoopRecord.open(lab.top, "demo"), Library.discover(lab.top)
     sealed = seal(spec, evaluator_files(spec, lab.top, library), record, record.resolve("HEAD"), library)
     judge, _ = sealed.load_judges()
+    sealed.remove_copies()
     assert isinstance(judge, ModelJudge)
     assert sealed.rubric is not None
+    assert judge.fingerprint(Rubric.load("commit-subject"))["head"] == "none"
     assert judge.head(sealed.rubric) is not None
     assert "heads/local.summary.json" in sealed.parts

@@ -85,6 +85,9 @@ class Sealed:
             raise LoopError("found a number as the score, expected a rubric with a judge")
         judge = Judge.load(self.judge_file, library=self.library)
         confirming = None if self.confirm_file is None else Judge.load(self.confirm_file, library=self.library)
+        if self.rubric is not None:
+            for one in filter(None, (judge, confirming)):
+                one.fingerprint(self.rubric)  # reads the heads, whose copies will be taken off the disk
         return judge, confirming or judge
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tenward.errors import DocumentError, Problem
@@ -53,6 +53,9 @@ class HeadShelf:
 
     left_out: Path | None = None
     """A head that is not looked at, though it lies there."""
+
+    read: dict[Path, HeadFile] = field(default_factory=dict["Path", "HeadFile"], compare=False, repr=False)
+    """Heads that were read: they stay in use when their files go, as the sealed copies of a loop do."""
 
     @classmethod
     def of(cls, library: Library, path: Path) -> HeadShelf:
@@ -107,9 +110,9 @@ class HeadShelf:
         note = ""
         for folder in self.folders:
             path = self.place(folder, rubric.rubric)
-            if path == self.left_out or not (path.exists() or path.is_symlink()):
+            if path == self.left_out or not (path in self.read or path.exists() or path.is_symlink()):
                 continue
-            file = load_head(path)
+            file = self.read.setdefault(path, self.read.get(path) or load_head(path))
             if unlike := _unlike(file, rubric, wanted):
                 note = note or f"{path}: the head for {file.head} was fitted for another {unlike}: it reads nothing"
                 continue
