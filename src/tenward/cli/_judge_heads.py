@@ -47,7 +47,7 @@ def command(name: str, *, as_json: bool) -> None:
         try:
             heads[file] = load_head(file)
         except DocumentError as error:
-            note(f"{error}; it reads nothing")
+            note(str(error))
     if as_json:
         print_json(_data(heads))
     else:

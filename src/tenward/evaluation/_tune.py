@@ -223,7 +223,7 @@ def tune_head(
     for name, one in fitted.criteria.items():
         ratings = {text.case: text.rating[name] for text in texts if name in text.rating}
         ours = [pair for pair in preferences if pair.criterion in {"", name}]
-        if len(ratings) >= len(ours) and len(set(ratings.values())) > 1:
+        if not ours or (len(ratings) >= len(ours) and len(set(ratings.values())) > 1):
             found[name] = _by_ratings(name, one, ratings, now, groups, seed)
         else:
             found[name] = _by_pairs(name, one, ours, now, groups, seed)
