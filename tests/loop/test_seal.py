@@ -9,6 +9,7 @@ import pytest
 
 from tenward.errors import LoopError
 from tenward.judges import ModelJudge
+from tenward.judges.heads import head_digest
 from tenward.loop import Engine, LoopRecord, LoopSpec, LoopState
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._seal import seal
@@ -188,3 +189,19 @@ def test_the_shipped_judge_reads_by_its_head_in_a_loop(lab: Lab) -> None:
     assert judge.fingerprint(Rubric.load("commit-subject"))["head"] == "none"
     assert judge.head(sealed.rubric) is not None
     assert "heads/local.summary.json" in sealed.parts
+
+
+def test_a_head_for_another_model_is_not_sealed_in_place_of_the_one_that_reads(lab: Lab) -> None:
+    """Which head reads is decided once: that of the workspace does not fit, so the shipped one reads in loops too."""
+    shipped = Library.discover(lab.top).shipped / "judges" / "heads" / "local.summary.json"
+    head = json.loads(shipped.read_text())
+    head["fitted_for"]["model"] = "0" * 64
+    head.pop("hash")
+    lab.write("judges/heads/local.summary.json", json.dumps({**head, "hash": head_digest(head)}))
+    lab.git("add", ".")
+    lab.git("commit", "-qm", "A head of another model")
+    spec = LoopSpec.parse(
+        LOOP.replace("score: {rubric: rubrics/r.yaml, judge: judges/j.yaml", "score: {rubric: summary, judge: local")
+    )
+    files = evaluator_files(spec, lab.top, Library.discover(lab.top))
+    assert files.heads == (shipped.resolve(),)

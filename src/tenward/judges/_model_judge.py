@@ -88,7 +88,7 @@ class ModelJudge(Judge):
                 used = self._heads.under(rubric, self.states(rubric))
                 scale = scale_with_head(scale, used, rubric)
                 fingerprint["head"] = used.digest
-            self._last = rubric, _Under(fingerprint=fingerprint, scale=scale, head=used.head)
+            self._last = rubric, _Under(fingerprint=fingerprint, scale=scale, used=used)
         return self._last[1]
 
     def states(self, rubric: Rubric) -> HeadFor:
@@ -102,7 +102,11 @@ class ModelJudge(Judge):
 
     def head(self, rubric: Rubric) -> Head | None:
         """The head by which it reads under a rubric; None where it reads plainly."""
-        return self._under(rubric).head
+        return self._under(rubric).used.head
+
+    def head_file(self, rubric: Rubric) -> Path | None:
+        """The file of that head."""
+        return self._under(rubric).used.path
 
     def without_head(self, path: Path) -> ModelJudge:
         """The same judge, as it would read if one of its heads did not lie there."""
@@ -127,7 +131,7 @@ class ModelJudge(Judge):
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
-        head = self._under(rubric).head
+        head = self.head(rubric)
         by_head = None if head is None else (head, self._states)
         return plan_case(self.spec, self._connection, case, rubric, explain=explain, head=by_head)
 
@@ -162,7 +166,7 @@ class ModelJudge(Judge):
 
     async def _read(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking) -> Verdict:
         """By the head where there is one, and plainly what is left; both ways where it knows no such texts."""
-        head = self._under(rubric).head
+        head = self.head(rubric)
         hidden = HiddenReading()
         if head is not None:
             hidden = await read_hidden(self._states, prompt, case, rubric, head, asked=asking.of, deadline=deadline)
@@ -327,7 +331,7 @@ class _Under:
 
     fingerprint: Mapping[str, str]
     scale: ScaleInUse
-    head: Head | None
+    used: HeadInUse
 
 
 class _Asking:

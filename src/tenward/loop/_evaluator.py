@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from tenward.datasets import DataSet
 from tenward.errors import LoopError
-from tenward.judges import JudgeSpec, PanelSpec, load_spec, scale_file_for
-from tenward.judges.heads import HeadShelf
+from tenward.judges import Judge, JudgeSpec, ModelJudge, PanelSpec, load_spec, scale_file_for
 from tenward.loop._fields import named
 from tenward.loop._paths import PathPatterns
 from tenward.loop._places import place, placed
@@ -190,9 +189,10 @@ def _collect_judges(
     place = library.find("judges", name)
     path = place.resolve()
     spec = load_spec(path)
-    hidden = isinstance(spec, JudgeSpec) and spec.read == "hidden"
-    if rubric is not None and hidden and (head := HeadShelf.of(library, place).find(rubric.rubric)) is not None:
-        heads[head.resolve()] = None
+    if rubric is not None and isinstance(spec, JudgeSpec) and spec.read == "hidden":
+        judge = Judge.load(place, library=library)
+        if isinstance(judge, ModelJudge) and (head := judge.head_file(rubric)) is not None:
+            heads[head.resolve()] = None
     if rubric is not None and (scale := scale_file_for(library, path, spec.judge, rubric.rubric)) is not None:
         found[scale.resolve()] = None
     if path in found:

@@ -34,6 +34,9 @@ class HeadInUse:
     """The head by which a judge reads under one rubric, if any."""
 
     head: Head | None = None
+    path: Path | None = None
+    """The file of the head."""
+
     note: str = ""
     """Why a head that there is was left alone, or what is to be known of the one in use; empty otherwise."""
 
@@ -85,18 +88,6 @@ class HeadShelf:
                     found.setdefault(path.name, path)
         return [path for _, path in sorted(found.items())]
 
-    def find(self, rubric: str) -> Path | None:
-        """The file of the first head for a rubric, whatever judge it was fitted for; None where there is none.
-
-        Args:
-            rubric: Name and version.
-
-        Raises:
-            DocumentError: A file of that name is no head, or is damaged.
-        """
-        places = (self.place(folder, rubric) for folder in self.folders)
-        return next((path for path in places if path.is_file() and load_head(path).head == rubric), None)
-
     def under(self, rubric: Rubric, wanted: HeadFor) -> HeadInUse:
         """The first head that was fitted for this rubric and for such states.
 
@@ -122,7 +113,7 @@ class HeadShelf:
                 note = (
                     f"{path}: the head was fitted to states of {other}, and is read with {wanted.engine or 'no engine'}"
                 )
-            return HeadInUse(head=Head(file), note=note)
+            return HeadInUse(head=Head(file), path=path, note=note)
         return HeadInUse(note=note)
 
 
