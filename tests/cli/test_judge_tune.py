@@ -104,6 +104,7 @@ def test_a_head_of_ones_own_is_written_and_used(workspace: Path, run: Run) -> No
 
 def test_the_heads_of_a_judge_are_listed(workspace: Path, run: Run) -> None:
     """Who rated what a head learned, and how well it does beside the length of the texts, is one command away."""
+    assert "judge e has no heads" in run("judge", "heads", "e").stdout
     assert run(*ASK, "--source", "Ours, rated by Ada.").returncode == 0
     shown = run("judge", "heads", "e")
     assert shown.returncode == 0, shown.stderr

@@ -216,7 +216,7 @@ def test_the_model_explains_on_request(run: Run) -> None:
     ):
         assert part in ended.stdout
         assert part not in plain.stdout
-    assert re.search(r"^    1\.  (clear|kind) \(up to \+[01]\.\d\d\)", ended.stdout, re.MULTILINE)
+    assert re.search(r"^    1\.  (clear|kind) \(up to \+[01]\.\d\d of 5\)", ended.stdout, re.MULTILINE)
 
 
 CHECKED = """\
@@ -252,8 +252,8 @@ def test_a_program_explains_what_was_read(run: Run, server: StubServer, workspac
         assert "put into words by a program, from the readings and the rubric" in page
         assert "read as 3.5 of 5" in page
     assert "      ✗ It names the day (20%)\n      ✓ It names the place (90%)\n" in asked
-    assert "1.  clear (up to +1.20)  Name the day\n" in asked
-    assert "1.  clear (up to +1.50)  Reach 5 “in the light”.\n" in plain
+    assert "1.  clear (up to +1.20 of 5)  Name the day\n" in asked
+    assert "1.  clear (up to +1.50 of 5)  Reach 5 “in the light”.\n" in plain
     assert "names the day" not in plain
     data = json.loads(run("score", "a.txt", "-r", "checked", "-j", "stub", "--explain=program", "--json").stdout)
     (result,) = data["results"]

@@ -50,8 +50,10 @@ def command(name: str, *, as_json: bool) -> None:
             note(str(error))
     if as_json:
         print_json(_data(heads))
-    else:
+    elif heads:
         print_page(_view(heads))
+    else:
+        click.echo(f"judge {name} has no heads that can be read; tenward judge tune fits one to labelled cases")
 
 
 def _data(heads: Mapping[Path, HeadFile]) -> list[dict[str, Any]]:

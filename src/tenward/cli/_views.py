@@ -52,7 +52,7 @@ def result_view(result: Result, *, judge: str, scale: ShownScale) -> RenderableT
         blocks.append(Text("  A gate failed, so no model was asked and there is no score.", style="bold"))
         return Group(*blocks)
     parts = {part.criterion: part for part in score.parts}
-    blocks.append(_criteria(verdict.criteria, parts, score))
+    blocks.append(_criteria(verdict.criteria, parts, score, result.rubric))
     blocks.append(_conclusion(result, score, scale))
     if verdict.why_not_2_lower:
         blocks.append(Text("\n  why not 2 lower", style="bold"))
@@ -172,7 +172,9 @@ def _gate(gate: GateResult) -> RenderableType:
     return hanging(label, Text(f"{printable(gate.gate)} ({printable(gate.detail)})", style=style), indent=2, width=13)
 
 
-def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: Score) -> RenderableType:
+def _criteria(
+    items: Sequence[CriterionVerdict], parts: dict[str, Part], score: Score, rubric: Rubric
+) -> RenderableType:
     names = max(len("criterion"), *(len(item.criterion) for item in items))
     scale = f"{score.bottom} to {score.top}"
     spread_of = {item.criterion: shown_spread(item) for item in items}
@@ -186,6 +188,7 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
     quoted: set[str] = set()
     for item in items:
         low = item.criterion in score.below_floor
+        floor = rubric.criteria[item.criterion].floor if low else None
         line = Text(f"  {item.criterion:<{names}}  ")
         if item.score is None:
             line.append(f"{'unscored':<{BAR_CELLS}}  {'–':>5}", style="yellow")
@@ -200,7 +203,7 @@ def _criteria(items: Sequence[CriterionVerdict], parts: dict[str, Part], score: 
             line.append(f"  {'' if spread is None else f'±{spread:.1f}':>6}", style="dim")
         line.append(f"  {parts[item.criterion].share:>6.0%}", style="dim")
         lines.append(line)
-        lines.extend(indented(words, by=6) for words in _words(item, quoted, below_floor=low, failure=shared is None))
+        lines.extend(indented(words, by=6) for words in _words(item, quoted, floor=floor, failure=shared is None))
     if shared is not None:
         lines.append(indented(_failed("all criteria: ", shared), by=2))
     return Group(*lines)
@@ -220,10 +223,10 @@ def _failed(label: str, failure: Failure) -> Text:
     return Text(f"{label}{failure.kind}: {printable(failure.detail)}", style="yellow")
 
 
-def _words(item: CriterionVerdict, quoted: set[str], *, below_floor: bool, failure: bool) -> Iterator[Text]:
-    """What stands under a criterion; evidence that is in ``quoted`` was shown before."""
-    if below_floor:
-        yield Text("below its floor: this fails the candidate, whatever the rest says", style="red")
+def _words(item: CriterionVerdict, quoted: set[str], *, floor: float | None, failure: bool) -> Iterator[Text]:
+    """What stands under a criterion: the floor it is below, if any; evidence that is not in ``quoted`` already."""
+    if floor is not None:
+        yield Text(f"below its floor of {floor:g}: this fails the candidate, whatever the rest says", style="red")
     if failure and item.failure is not None:
         yield _failed("", item.failure)
     if item.reason:
@@ -270,7 +273,7 @@ def _conclusion(result: Result, score: Score, scale: ShownScale) -> RenderableTy
 
 def _steps(result: Result) -> Iterator[RenderableType]:
     for number, step in enumerate(result.steps, 1):
-        text = Text(f"{step.criterion} (up to +{result.gain(step):.2f})", style="bold")
+        text = Text(f"{step.criterion} (up to +{result.gain(step):.2f} of {result.rubric.scale.hi})", style="bold")
         text.append(f"  {_say(step.text)}", style="not bold")
         yield hanging(f"{number}.", text, indent=4, width=4)
 

@@ -102,7 +102,7 @@ function conclusion(item) {
   return [
     item.why && section("Why not 2 lower", said(item.why)),
     item.steps && section("Steps to 10", h("ol", { class: "steps" }, item.steps.map(([name, text, gain]) =>
-      h("li", null, h("b", null, name), gain > 0 ? ` (up to +${figure(gain)}) ` : " ", h("span", { dir: "auto" }, text))))),
+      h("li", null, h("b", null, name), gain > 0 ? ` (up to +${figure(gain)} of ${HIGH}) ` : " ", h("span", { dir: "auto" }, text))))),
     item.wordless && section(item.words ? "Missing words" : "No words", h("p", null, "Words or checks that were asked for could not be had."), failed(item.wordless)),
     wordy && item.words === "program" && h("p", { class: "note" }, "Put into words by a program, from the readings and the rubric. Checks change no score."),
     wordy && item.words === "model" && h("p", { class: "note" }, item.small ? "Words of a small model: read them as hints. The scores do not depend on them." : "Words of the judge's model."),
