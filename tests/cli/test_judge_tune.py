@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tenward.judges.heads import load_head
+from tenward.judges.heads import head_digest, load_head
 from tenward.judges.models import ModelStore
 from tenward.testing import Logprobs, State, Status, StubServer
 
@@ -117,6 +118,76 @@ def test_the_heads_of_a_judge_are_listed(workspace: Path, run: Run) -> None:
     refused = run("judge", "heads", "local.scale")
     assert refused.returncode == 2
     assert "hint:" in refused.stderr
+
+
+def test_texts_that_are_the_same_count_once(workspace: Path, run: Run) -> None:
+    """Copies under other ids are one source, and pairs said twice are one: figures are of what was not learned."""
+    lines = [
+        {"id": f"c{at}", "output": f"This is text number {at % 2}.", "human": {"clarity": 1 + 4 * (at % 2)}}
+        for at in range(20)
+    ]
+    (workspace / "datasets/mine.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    copies = run(*ASK)
+    assert copies.returncode == 2
+    assert "found 20 rated texts or pairs of 2 sources" in copies.stderr
+    write_cases(workspace, lambda _: {})
+    pair = json.dumps({"better": "c1", "worse": "c2", "criterion": "clarity"})
+    (workspace / "pairs.jsonl").write_text(f"{pair}\n" * 20)
+    said_twice = run(*ASK, "--pairs", "pairs.jsonl")
+    assert said_twice.returncode == 2
+    assert "found 1 rated texts or pairs" in said_twice.stderr
+
+
+def test_equal_ratings_beside_pairs_leave_the_pairs(workspace: Path, run: Run) -> None:
+    """Where all ratings are alike, the pairs teach, and nothing is claimed of the error of the sum."""
+    write_cases(workspace, lambda _: {"clarity": 3.0, "tests": 3.0})
+    pairs = [
+        {"better": f"c{one}", "worse": f"c{one + GROUPS}"}
+        for one in range(TEXTS - GROUPS)
+        if clarity_of(one) > clarity_of(one + GROUPS)
+    ]
+    (workspace / "pairs.jsonl").write_text("".join(f"{json.dumps(pair)}\n" for pair in pairs))
+    ended = run(*ASK, "--pairs", "pairs.jsonl")
+    assert ended.returncode in {0, 1}, ended.stderr
+    assert "fault in tenward" not in ended.stderr
+
+
+def test_rated_cases_without_an_output_are_refused(workspace: Path, run: Run) -> None:
+    """A rating belongs to a text; where there is none, nothing is read."""
+    write_cases(workspace, lambda number: {"clarity": clarity_of(number)})
+    path = workspace / "datasets/mine.jsonl"
+    path.write_text(path.read_text().replace('"output": "This', '"input": "This'))
+    ended = run(*ASK)
+    assert ended.returncode == 2
+    assert "labelled cases without an output, the first is 'c0'" in ended.stderr
+
+
+def test_a_head_elsewhere_is_not_said_to_be_in_use(workspace: Path, run: Run) -> None:
+    """With -o the head is written where one likes, and reads nothing there; a device is not replaced by it."""
+    pipe = workspace / "pipe"
+    os.mkfifo(pipe)
+    refused = run(*ASK, "-o", "pipe")
+    assert refused.returncode == 2
+    assert "found a device or pipe" in refused.stderr
+    ended = run(*ASK, "-o", "mine.json")
+    assert "it reads nothing there" in ended.stderr
+    assert "by it from now on" not in ended.stderr
+
+
+def test_heads_that_read_nothing_are_told(workspace: Path, run: Run) -> None:
+    """A head of another model is passed over and said to be; a damaged one is an error, after the others."""
+    assert run(*ASK).returncode == 0
+    path = workspace / "judges/heads/e.mine.json"
+    head = json.loads(path.read_text())
+    head["fitted_for"]["model"] = "0" * 64
+    path.write_text(json.dumps({**head, "hash": head_digest(head)}))
+    shown = run("judge", "heads", "e")
+    assert shown.returncode == 0
+    assert "fitted for another model file; no head reads" in shown.stderr
+    path.write_text("{")
+    damaged = run("judge", "heads", "e")
+    assert damaged.returncode == 2
+    assert "e.mine.json" in damaged.stderr
 
 
 def test_pairs_teach_as_well(workspace: Path, run: Run) -> None:

@@ -293,6 +293,26 @@ async def test_what_fools_the_dev_judge_is_stopped_by_the_sealed_cases(tmp_path:
     assert "sealed" in {look.split for one in attempts for look in one.looks}
 
 
+@pytest.mark.parametrize(("gated", "ends"), [(True, "keep"), (False, "discard")])
+async def test_what_lifts_outputs_over_gates_cannot_have_bought_the_judge(
+    tmp_path: Path, gated: bool, ends: str
+) -> None:
+    """Sealed cases that show two thirds of a great gain stop what may please the judge, not what passes gates."""
+    gate = "gates: [{forbids: rough}]\n" if gated else ""
+    start = {PROMPT: "quality 0\nrough\n", "rubrics/r.yaml": RUBRIC + gate}
+    top = make(tmp_path / "work", dev=4, sealed=10, files=start)
+    sealed = (0.83, 0.0, 0.56, 0.68, 0.76, 0.74, 0.0, 0.69, 0.5, 0.5)
+
+    def scores(case: Any) -> dict[str, float | Failure]:
+        if "rough" in case.output:
+            return {"good": 0.0}
+        place = int(case.id[1:])
+        return {"good": 7.8 + place / 10 if case.id.startswith("d") else 10 * sealed[place]}
+
+    state, _ = await run(top, lambda brief, _: to(0.9, brief.number), ScriptedJudge(scores), rounds=1)
+    assert state.counts == {ends: 1}
+
+
 def hash_of(name: str) -> float:
     """Return a number from 0 to 1 that only the name decides."""
     return random.Random(name).random()

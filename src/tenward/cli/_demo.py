@@ -26,15 +26,18 @@ __all__ = ["command"]
 
 
 @click.command("demo")
-@click.option("--loop", "as_loop", is_flag=True, help="Run a short loop on a prompt instead, within 12 minutes or so.")
+@click.option("--loop", "as_loop", is_flag=True, help="Run a short loop on a prompt instead, within 8 minutes or so.")
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
     metavar="FOLDER",
     help="New folder for the loop's repository and report: tenward-demo, or the first such name that is free.",
 )
+@click.option(
+    "--seed", type=click.IntRange(0, 2**53), default=0, show_default=True, help="Of what the loop draws; with --loop."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON to standard output; not with --loop.")
-def command(*, as_loop: bool, into: Path | None, as_json: bool) -> None:
+def command(*, as_loop: bool, into: Path | None, seed: int, as_json: bool) -> None:
     """Score a good and a poor revision of a small program, with a real model.
 
     With --loop, the model improves a prompt instead: in a small repository of its own, with a report at the end.
@@ -50,7 +53,7 @@ def command(*, as_loop: bool, into: Path | None, as_json: bool) -> None:
         pull_model(DEFAULT_MODEL)
     if as_loop:
         try:
-            run_demo_loop(into or _free_folder())
+            run_demo_loop(into or _free_folder(), seed)
         except subprocess.CalledProcessError as error:
             raise SystemExit(error.returncode) from error  # it has said why
     else:

@@ -33,7 +33,8 @@ produce: {prompt: prompts/subject.md, model: local, max_tokens: 80}
 score: {rubric: commit-subject, judge: local, dataset: datasets/subjects.jsonl}
 feedback: score                          # reading the rubric's checks would take time
 placebo: 0
-budget: {rounds: 3, hours: 0.2}
+budget: {rounds: 2, hours: 0.2}
+seed: {seed}
 """
 _CARD = """\
 ---
@@ -49,8 +50,12 @@ Enough to see how a loop works, and far too few to improve a prompt: copy the lo
 """
 
 
-def run_demo_loop(folder: Path) -> None:
+def run_demo_loop(folder: Path, seed: int) -> None:
     """Make a repository in a new folder, run a loop in it, and write its report there.
+
+    Args:
+        folder: It is made.
+        seed: Of what the loop draws.
 
     Raises:
         UsageError: The folder is there already and holds something.
@@ -58,26 +63,28 @@ def run_demo_loop(folder: Path) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", hint="remove it, or choose another folder with --into")
-    make_repository(folder)
+    make_repository(folder, seed)
     note(
         f"{folder} is a small git repository: a weak prompt for commit subjects, {_DEV + _SEALED} diffs, and a loop.\n"
-        "One model on this machine is the target, the judge and the proposer; its budget is 12 minutes.\n"
+        "One model on this machine is the target, the judge and the proposer; it takes 5 to 8 minutes on two cores.\n"
     )
-    for words in (
-        ("loop", "plan", "subjects"),
-        ("loop", "run", "subjects"),
-        ("loop", "report", "subjects", "-o", "report.html"),
+    for program, *words in (
+        ("tenward", "loop", "plan", "subjects"),
+        ("tenward", "loop", "run", "subjects"),
+        ("tenward", "loop", "report", "subjects", "-o", "report.html"),
+        ("git", "--no-pager", "diff", "main", "tenward/subjects"),
     ):
-        note(f"$ tenward {' '.join(words)}")
-        subprocess.run([sys.executable, "-m", "tenward", *words], cwd=folder, check=True)
+        note(f"$ {program} {' '.join(words)}")
+        ours = [sys.executable, "-m", "tenward"] if program == "tenward" else [program]
+        subprocess.run([*ours, *words], cwd=folder, check=True)
         note("")
     note(
         f"Next, in {folder}: open report.html, tenward loop log subjects, tenward loop show subjects 1,\n"
-        "git for-each-ref refs/tenward, or git diff main tenward/subjects"
+        "or git merge tenward/subjects to take what was kept"
     )
 
 
-def make_repository(folder: Path) -> None:
+def make_repository(folder: Path, seed: int = 0) -> None:
     """Make the repository of the demo: a weak prompt, a few cases, and the loop, committed."""
     try:
         import git
@@ -88,7 +95,7 @@ def make_repository(folder: Path) -> None:
     dev = [case for case in shortest if case.split == "dev"][:_DEV]
     sealed = [case for case in shortest if case.split == "sealed"][:_SEALED]
     files = {
-        "loop/subjects.yaml": _LOOP,
+        "loop/subjects.yaml": _LOOP.replace("{seed}", str(seed)),
         "prompts/subject.md": _PROMPT,
         "datasets/subjects.md": _CARD.format(cases=len(dev) + len(sealed), dev=len(dev), sealed=len(sealed)),
     }

@@ -21,14 +21,18 @@ def check_writable(path: Path | None) -> None:
     """Refuse, before anything is paid, a file that could not be written after it.
 
     Raises:
-        UsageError: Its folder is not there, or the path is a folder.
+        UsageError: Its folder is not there or cannot be written to, or the path is no file.
     """
     if path is None:
         return
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir():
-        found = "a folder" if path.is_dir() else f"no folder {folder}"
-        raise UsageError(f"{path}: found {found}, expected a file to write", hint="make the folder first")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise UsageError(f"{path}: found no folder {folder}, expected a file to write", hint="make the folder first")
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a device or pipe"
+        raise UsageError(f"{path}: found {found}, expected a file to write", hint="name another file")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{path}: found a folder that cannot be written to", hint="name another file")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -37,6 +41,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         UsageError: It cannot be written.
     """
+    path = path.resolve()  # what a link points to is written, and the link stays
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -8,9 +8,10 @@ import click
 
 from tenward.cli._console import clean, note, print_json, print_page
 from tenward.cli._kind import require_kind
-from tenward.errors import DocumentError, UsageError
-from tenward.judges import JudgeSpec, load_spec
+from tenward.errors import DocumentError, TenwardError, UsageError
+from tenward.judges import JudgeSpec, ModelJudge, load_spec
 from tenward.judges.heads import HeadShelf, load_head
+from tenward.rubrics import Rubric
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
@@ -42,18 +43,40 @@ def command(name: str, *, as_json: bool) -> None:
             f"judge {name} has no heads, expected one with read: hidden",
             hint="such as local; tenward judge show lists the judges",
         )
+    judge = ModelJudge(spec, (), HeadShelf.of(library, path))
     heads: dict[Path, HeadFile] = {}
+    damaged: list[DocumentError] = []
     for file in HeadShelf.of(library, path).files():
         try:
-            heads[file] = load_head(file)
+            head = load_head(file)
         except DocumentError as error:
-            note(str(error))
+            damaged.append(error)
+            continue
+        heads[file] = head
+        if said := _idle(file, head, judge, library):
+            note(said)
     if as_json:
         print_json(_data(heads))
     elif heads:
         print_page(_view(heads))
     else:
         click.echo(f"judge {name} has no heads that can be read; tenward judge tune fits one to labelled cases")
+    for one in damaged[1:]:
+        note(str(one))
+    if damaged:
+        raise damaged[0]
+
+
+def _idle(file: Path, head: HeadFile, judge: ModelJudge, library: Library) -> str:
+    """Why a head does not read, though it is there; empty where it does."""
+    try:
+        rubric = Rubric.load(head.head, library=library)
+        used = judge.head_in_use(rubric)
+    except TenwardError as error:
+        return f"{file}: in use for no rubric: {error}"
+    if used.path == file:
+        return used.note
+    return used.note or f"{file}: in use for no rubric: it is called otherwise than judges/heads/JUDGE.RUBRIC.json"
 
 
 def _data(heads: Mapping[Path, HeadFile]) -> list[dict[str, Any]]:

@@ -120,7 +120,8 @@ def command(
     if not found.gains:
         note("no criterion gains, so no file was written; more labels, of more sources, may change that")
     elif target is not None:
-        note(f"wrote {target}: {who.name} reads {loaded.rubric} by it from now on; without that file, as before")
+        used = f"{who.name} reads {loaded.rubric} by it from now on; without that file, as before"
+        note(f"wrote {target}: {used if own is not None and target.resolve() == own.resolve() else _where_to(own)}")
     return 0 if found.gains else 1
 
 
@@ -170,6 +171,11 @@ def _own_head(library: Library, judge: Path, rubric: Rubric) -> Path | None:
     if library.roots[0] == library.shipped:
         return None
     return shelf.place(library.roots[0] / "judges" / "heads", rubric.rubric)
+
+
+def _where_to(own: Path | None) -> str:
+    place = "judges/heads/ of a workspace" if own is None else str(own)
+    return f"it reads nothing there; it is used as {place}"
 
 
 def _progress(done: int, total: int) -> None:

@@ -33,7 +33,7 @@ class Preference:
 
 
 def read_preferences(path: Path, cases: Collection[str], criteria: Collection[str]) -> tuple[Preference, ...]:
-    """Read a file of preferences.
+    """Read a file of preferences; what is said twice counts once.
 
     Args:
         path: JSON lines with ``better``, ``worse`` and, if it is about one criterion, ``criterion``.
@@ -54,7 +54,7 @@ def read_preferences(path: Path, cases: Collection[str], criteria: Collection[st
         problems.append(Problem(line=None, field="", found="no pair", expected="a pair on every line", hint=_SUCH_AS))
     if problems:
         raise DocumentError(path, problems[:_MOST_PROBLEMS])
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _faults(row: Row, cases: Collection[str], criteria: Collection[str]) -> Iterator[Problem]:

@@ -222,7 +222,7 @@ def _views(
 
 def _error_of_sum(texts: Sequence[StateOf], found: Mapping[str, FittedCriterionHead], rubric: Rubric) -> float | None:
     """Root mean squared error of the weighted sum over the texts that are rated on every criterion."""
-    if not all(name in found and found[name].data is not None for name in rubric.criteria):
+    if not all(name in found and found[name].data is not None and found[name].points for name in rubric.criteria):
         return None
     whole = [
         math.fsum(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from tenward.datasets import Preference
+    from tenward.datasets import Case, Preference
     from tenward.evaluation._fit_general import GeneralDirection
     from tenward.evaluation._head_features import View
     from tenward.judges.heads import Head, TextState
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = NDArray[np.float64]
 
-__all__ = ["StateOf", "joined", "labelled_of"]
+__all__ = ["LEAST_SOURCES", "StateOf", "joined", "labelled_of", "sources_of"]
+
+LEAST_SOURCES = 4
+"""Of the labels of a criterion, so that a head can be measured on sources that took no part."""
 
 _NORMAL = NormalDist()
 
@@ -47,6 +50,15 @@ class StateOf:
     decoy: bool = False
     """An empty text that a program wrote for an input and that is taken for the lowest level: it counts in fitting, and
     in no figure."""
+
+
+def sources_of(cases: Sequence[Case]) -> dict[str, str]:
+    """The source of each case by its id: its group, else its input, or its text where hardly an input differs."""
+    alone = [case for case in cases if not case.group]
+    by_input = len({case.input for case in alone}) >= LEAST_SOURCES
+    return {case.id: f"\0{case.input if by_input else case.output}" for case in alone} | {
+        case.id: case.group for case in cases if case.group
+    }
 
 
 def joined(groups: Mapping[str, str], pairs: Sequence[Preference]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tenward.errors import UsageError
 from tenward.evaluation._fit_head import fit_head
 from tenward.evaluation._folds import rank_correlation
-from tenward.evaluation._head_labels import StateOf, joined
+from tenward.evaluation._head_labels import LEAST_SOURCES, StateOf, joined, sources_of
 from tenward.evaluation._scale_file import SOURCE_CHARS
 from tenward.judges import Failure
 from tenward.judges.heads import head_digest, packed, unpacked
@@ -42,7 +42,7 @@ __all__ = [
     "tune_head",
 ]
 
-LEAST_LABELS, LEAST_SOURCES = 10, 4
+LEAST_LABELS = 10
 _RESAMPLES = 2000
 _SURE = 0.8
 
@@ -106,11 +106,19 @@ def check_labels(cases: Sequence[Case], preferences: Sequence[Preference], rubri
     """The cases that have a label, where these are on the scale and enough for a head; nothing is read for it.
 
     Raises:
-        UsageError: A rating is off the scale, every rating is the same, or there are too few labels or sources.
+        UsageError: A rating is off the scale, every rating is the same, there are too few labels or sources, or a
+            case has no output.
     """
     lo, hi = rubric.scale.lo, rubric.scale.hi
     named = {name for pair in preferences for name in (pair.better, pair.worse)}
     labelled = tuple(case for case in cases if case.human.keys() & rubric.criteria.keys() or case.id in named)
+    without = [case.id for case in labelled if not (case.output or "").strip()]
+    if without:
+        raise UsageError(
+            f"found {len(without)} of {len(labelled)} labelled cases without an output, the first is {without[0]!r}, "
+            "expected the text that was rated in `output`",
+            hint="tenward produce makes outputs",
+        )
     for case in labelled:
         for name in rubric.criteria:
             if name in case.human and not lo <= case.human[name] <= hi:
@@ -119,7 +127,7 @@ def check_labels(cases: Sequence[Case], preferences: Sequence[Preference], rubri
                     f"the scale of {rubric.rubric}",
                     hint="rate on the scale of the rubric, by its levels",
                 )
-    sources = joined({case.id: case.group or f"\0{case.id}" for case in labelled}, preferences)
+    sources = joined(sources_of(labelled), preferences)
     counts: list[tuple[int, int]] = []
     constant: list[float] = []
     for name in rubric.criteria:
@@ -165,6 +173,7 @@ async def read_labelled(
     Raises:
         SystemicError: No further case could be read either.
     """
+    sources = sources_of(cases)
     texts: list[StateOf] = []
     now: dict[str, Mapping[str, float | None]] = {}
     lost: dict[str, str] = {}
@@ -177,7 +186,7 @@ async def read_labelled(
             texts.append(
                 StateOf(
                     case=case.id,
-                    group=case.group or f"\0{case.id}",
+                    group=sources[case.id],
                     state=state,
                     rating={name: float(one) for name, one in case.human.items() if name in rubric.criteria},
                     length=len(case.output),

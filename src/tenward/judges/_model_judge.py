@@ -13,6 +13,7 @@ from tenward.judges._calls import Asked, PlannedCalls, digest, lent_calls
 from tenward.judges._checks import read_checks
 from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
+from tenward.judges._echo import as_read
 from tenward.judges._engine import engine_turn
 from tenward.judges._explain import explain_by_program
 from tenward.judges._hidden import HiddenReading, read_hidden, read_states, states_under
@@ -104,9 +105,9 @@ class ModelJudge(Judge):
         """The head by which it reads under a rubric; None where it reads plainly."""
         return self._under(rubric).used.head
 
-    def head_file(self, rubric: Rubric) -> Path | None:
-        """The file of that head."""
-        return self._under(rubric).used.path
+    def head_in_use(self, rubric: Rubric) -> HeadInUse:
+        """That head with its file, or why there is none."""
+        return self._under(rubric).used
 
     def without_head(self, path: Path) -> ModelJudge:
         """The same judge, as it would read if one of its heads did not lie there."""
@@ -119,6 +120,7 @@ class ModelJudge(Judge):
             SystemicError: No further state could be read either.
         """
         async with engine_turn():
+            case, _ = as_read(self.spec, case, rubric)
             prompt = prompt_for(self.spec, case, rubric)
             asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
             try:
@@ -131,6 +133,7 @@ class ModelJudge(Judge):
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
+        case, _ = as_read(self.spec, case, rubric)
         head = self.head(rubric)
         by_head = None if head is None else (head, self._states)
         return plan_case(self.spec, self._connection, case, rubric, explain=explain, head=by_head)
@@ -148,6 +151,7 @@ class ModelJudge(Judge):
     async def _judge(self, case: Case, rubric: Rubric, *, explain: Explain) -> Verdict:
         began = time.monotonic()
         deadline = Deadline(seconds=self.spec.deadline)
+        case, echoes = as_read(self.spec, case, rubric)
         prompt = prompt_for(self.spec, case, rubric)
         self._connection.begin_case(prompt.shared)
         asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
@@ -162,7 +166,8 @@ class ModelJudge(Judge):
             elif self.spec.asks_checks(explain):
                 verdict = await self._checked(verdict, rubric, prompt, deadline, asking)
             verdict = explain_by_program(verdict, rubric)
-        return replace(verdict, seconds=time.monotonic() - began, fingerprint=self.fingerprint(rubric))
+        seconds = time.monotonic() - began
+        return replace(verdict, echoes=echoes, seconds=seconds, fingerprint=self.fingerprint(rubric))
 
     async def _read(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking) -> Verdict:
         """By the head where there is one, and plainly what is left; both ways where it knows no such texts."""

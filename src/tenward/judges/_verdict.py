@@ -185,6 +185,9 @@ class Verdict:
     """Why a judge that reads states by a head read this text plainly too, the lower score of each criterion standing;
     empty where it did not."""
 
+    echoes: tuple[str, ...] = ()
+    """Sentences of the candidate that repeat the rubric's own words; the embedded model read it without them."""
+
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     """Wall time, in seconds."""
@@ -215,7 +218,13 @@ class Verdict:
 
     @property
     def how(self) -> str:
-        """How a judge that reads states by a head read this text, in a few words; empty for any other judge."""
+        """How the embedded judge read this text, in a few words; empty where there is nothing to say."""
+        count = len(self.echoes)
+        told = "a sentence left out that repeats" if count == 1 else f"{count} sentences left out that repeat"
+        return " · ".join(filter(None, [self._by_head, f"{told} the rubric" * bool(count)]))
+
+    @property
+    def _by_head(self) -> str:
         if self.plain:
             return f"read both ways, the lower one stands: {self.plain}"
         by_head = [item.criterion for item in self.criteria if item.read == "hidden"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ARMS", "ArmName", "ArmTally", "ArmTry", "arm_order", "arm_shares", "arm_tallies"]
 
 ArmName = Literal["rules", "examples", "sources", "playbook", "sentence", "drop", "command", "python"]
-ARMS: tuple[ArmName, ...] = ("rules", "examples", "sources", "playbook", "sentence", "drop")
+ARMS: tuple[ArmName, ...] = ("examples", "rules", "sources", "playbook", "sentence", "drop")
 """Those of a model's portfolio, in the order in which each is tried once."""
 
 _FLOOR = 0.2

@@ -22,7 +22,7 @@ from tenward.loop._sentinels import drift_alarms
 from tenward.loop._snapshot import snapshot
 from tenward.loop._stages import run_stage
 from tenward.loop._states import AttemptState, FileChange, LoopPhase, Phase
-from tenward.loop._strictness import set_drop, with_dials, with_placebo
+from tenward.loop._strictness import set_drop, with_dials, with_placebo, without_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -191,7 +191,10 @@ class Attempts:
         self._control.purse.check()
         duel = self._duel(attempt, slot)
         try:
-            verdicts = await duel.decide(with_dials(self._rule, sure=attempt.sure, drop=attempt.drop), self._floors)
+            rule = with_dials(self._rule, sure=attempt.sure, drop=attempt.drop)
+            if self._incumbent_of(attempt).worth_nothing:
+                rule = without_doubt(rule)
+            verdicts = await duel.decide(rule, self._floors)
         except CandidateCrashedError as error:
             return self._crashed(attempt, str(error))
         except IncumbentMovedError:
@@ -249,7 +252,7 @@ class Attempts:
     def _alarms(self, attempt: AttemptState, duel: Duel, decision: Decision) -> tuple[Alarm, ...]:
         """What stands against a keep; of another end, what explains it."""
         control = self._control
-        alarms = split_alarms(decision)
+        alarms = () if self._incumbent_of(attempt).worth_nothing else split_alarms(decision)
         if decision.outcome == "keep":
             alarms = (*self._bought(attempt, duel), *alarms, *drift_alarms(control.state.sentinels, attempt.epoch))
         return mark_overruled(alarms, control.spec.alarms.overrule)

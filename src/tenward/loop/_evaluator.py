@@ -191,7 +191,7 @@ def _collect_judges(
     spec = load_spec(path)
     if rubric is not None and isinstance(spec, JudgeSpec) and spec.read == "hidden":
         judge = Judge.load(place, library=library)
-        if isinstance(judge, ModelJudge) and (head := judge.head_file(rubric)) is not None:
+        if isinstance(judge, ModelJudge) and (head := judge.head_in_use(rubric).path) is not None:
             heads[head.resolve()] = None
     if rubric is not None and (scale := scale_file_for(library, path, spec.judge, rubric.rubric)) is not None:
         found[scale.resolve()] = None

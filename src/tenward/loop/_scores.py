@@ -308,6 +308,12 @@ class Incumbent:
         """Whether it came to a score on a case."""
         return any(row.value is not None and not row.crashed for row in self.scores.rows(case))
 
+    @property
+    def worth_nothing(self) -> bool:
+        """Whether each of its dev cases fails a gate, before any judge is asked."""
+        cases = cases_of(self.in_play)
+        return bool(cases) and all(self.scores.value(case) == 0 and not self.scores.is_judged(case) for case in cases)
+
     async def try_out(self, case: str, *, split: Split, number: int, slot: Slot) -> CaseScore:
         """Measure it once more on one case, to see whether the evaluator works; the score is not kept.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tenward.loop._spent import Costs
     from tenward.loop._states import LoopState
 
-__all__ = ["set_drop", "with_dials", "with_placebo"]
+__all__ = ["set_drop", "with_dials", "with_placebo", "without_doubt"]
 
 
 def with_dials(rule: DecisionRule, *, sure: float | None, drop: float | None) -> DecisionRule:
@@ -23,6 +23,17 @@ def with_dials(rule: DecisionRule, *, sure: float | None, drop: float | None) ->
     old = rule.settings
     new = replace(old, sure=old.sure if sure is None else sure, drop=old.drop if drop is None else drop)
     return replace(rule, settings=new)
+
+
+def without_doubt(rule: DecisionRule) -> DecisionRule:
+    """The rule where no judge can be fooled: of an incumbent that is worth nothing, since its outputs fail gates.
+
+    What passes is worth no less, however kindly it is judged, so there is no bought look that hides a loss.
+    """
+    if not isinstance(rule, PosteriorRace):
+        return rule
+    prior = replace(rule.settings.prior, fooling=0.0, half=0.0)
+    return replace(rule, settings=replace(rule.settings, prior=prior))
 
 
 def set_drop(costs: Costs, spec: LoopSpec) -> float | None:

@@ -84,8 +84,7 @@ class HeadShelf:
         found: dict[str, Path] = {}
         for folder in self.folders:
             for path in sorted(folder.glob(f"{glob.escape(self.judge)}.*.json")):
-                if path.is_file():
-                    found.setdefault(path.name, path)
+                found.setdefault(path.name, path)
         return [path for _, path in sorted(found.items())]
 
     def under(self, rubric: Rubric, wanted: HeadFor) -> HeadInUse:
@@ -98,23 +97,23 @@ class HeadShelf:
         Raises:
             DocumentError: A file of that name is no head, is damaged, or reads other criteria than the rubric has.
         """
-        note = ""
+        passed = ""
         for folder in self.folders:
             path = self.place(folder, rubric.rubric)
             if path == self.left_out or not (path in self.read or path.exists() or path.is_symlink()):
                 continue
             file = self.read.setdefault(path, self.read.get(path) or load_head(path))
             if unlike := _unlike(file, rubric, wanted):
-                note = note or f"{path}: the head for {file.head} was fitted for another {unlike}: it reads nothing"
+                passed = passed or f"{path}: passed over, as the head for {file.head} was fitted for another {unlike}"
                 continue
             _require_criteria(path, file, rubric)
+            note = f"{passed}; {path} reads" if passed else ""
             other = file.fitted_for.engine
             if other != wanted.engine:
-                note = (
-                    f"{path}: the head was fitted to states of {other}, and is read with {wanted.engine or 'no engine'}"
-                )
+                now = wanted.engine or "no engine"
+                note = f"{path}: the head was fitted to states of {other}, and is read with {now}"
             return HeadInUse(head=Head(file), path=path, note=note)
-        return HeadInUse(note=note)
+        return HeadInUse(note=f"{passed}; no head reads" if passed else "")
 
 
 def _unlike(file: HeadFile, rubric: Rubric, wanted: HeadFor) -> str:
