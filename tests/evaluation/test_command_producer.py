@@ -55,6 +55,44 @@ async def test_any_text_reaches_the_command(tmp_path: Path, text: str) -> None:
     assert produced.output == ascii(text)
 
 
+async def test_what_a_command_left_behind_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of its transcript comes with the output, without secrets; that of an earlier pass does not."""
+    monkeypatch.setenv("MY_KEY", "s3cret")
+    text = """
+import os, pathlib, sys
+place = pathlib.Path(os.environ["TENWARD_TRANSCRIPT"])
+assert place == pathlib.Path("logs/a_b.txt").absolute() and not place.exists()
+place.write_text("x" * 30_000 + "used s3cret, then gave up")
+print("done")
+"""
+    case = Case(id="a/b", input="x")
+    for _ in range(2):
+        produced = await made(tmp_path, text, case, transcript="logs/{case}.txt", env=["MY_KEY"])
+        assert produced.output == "done"
+        assert produced.transcript.endswith("xused [secret], then gave up")
+        assert len(produced.transcript) <= 20_000 + len("[secret]")
+    assert (await made(tmp_path, "print(1)", case, transcript="logs/{case}.txt")).transcript == ""
+
+
+@pytest.mark.parametrize("link", ["logs", "logs/a.txt"])
+async def test_a_transcript_that_is_a_link_tells_nothing(tmp_path: Path, link: str) -> None:
+    """A program under test cannot have a file from elsewhere told to whoever proposes."""
+    (tmp_path / "sealed").mkdir()
+    (tmp_path / "sealed/a.txt").write_text("sealed")
+    work = tmp_path / "work"
+    (work / "logs").mkdir(parents=True)
+    target = "../sealed" if link == "logs" else "../../sealed/a.txt"
+    text = f"""
+import os, shutil
+shutil.rmtree("logs")
+os.makedirs(os.path.dirname({link!r}) or ".", exist_ok=True)
+os.symlink({target!r}, {link!r})
+print(open("logs/a.txt").read())
+"""
+    produced = await made(work, text, Case(id="a", input="x"), transcript="logs/{case}.txt")
+    assert (produced.output, produced.transcript) == ("sealed", "")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "detail"),
     [

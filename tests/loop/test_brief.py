@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenward.datasets import Case
-from tenward.evaluation import Result, evaluate_case
+from tenward.evaluation import Produced, Result, evaluate_case
 from tenward.judges import CheckReading, CriterionVerdict, Step, Verdict
 from tenward.loop import Status
 from tenward.loop._brief import Brief, BriefLimits, Measured, build_brief, stuck_level
@@ -93,6 +93,18 @@ def test_the_worst_cases_are_shown_with_what_was_put_in_and_came_out() -> None:
     assert "SECRET" not in made.text
     assert "SECRET" not in json.dumps(made.to_json())
     assert "INPUT good" not in made.text
+
+
+def test_what_runs_left_behind_is_told() -> None:
+    """The end of a program's transcript stands with its case, and what a failed stage printed with its idea."""
+    whole = "started " + "x" * 5_000 + " could not find the config"
+    told = brief(results=[replace(result("a", 2, 2), produced=Produced(output="o", transcript=whole))])
+    assert told.cases[0].transcript.endswith("could not find the config")
+    assert len(told.cases[0].transcript) == 2_000
+    assert "could not find the config" in told.text
+    book = IdeaBook()
+    book.add(past(1, "Drop the config", printed="E   FileNotFoundError: config"))
+    assert "FileNotFoundError: config" in brief(book=book).text
 
 
 def test_what_patterns_match_in_vain_is_named() -> None:

@@ -127,6 +127,9 @@ def test_each_rule_takes_its_own_dials(keep: dict[str, Any], rule: object) -> No
         ({"propose": {"llm": {"model": "gpt"}}}, "propose.llm.model", "provider/model"),
         ({"produce": {"prompt": "p.md"}}, "produce.model", "the model that is prompted"),
         ({"produce": {"command": "x", "max_tokens": 5}}, "produce.max_tokens", "only beside prompt"),
+        ({"produce": {"command": "x", "transcript": "log.txt"}}, "produce.transcript", "a path below the worktree"),
+        ({"produce": {"command": "x", "transcript": "../{case}"}}, "produce.transcript", "below the worktree"),
+        ({"produce": {"command": "x", "transcript": "/{case}"}}, "produce.transcript", "below the worktree"),
         ({"produce": {"command": "./run.sh"}}, "score", "produce without a data set"),
         (
             {"produce": {"prompt": "p.md", "model": "local"}, "score": {"rubric": "a", "dataset": "b"}},

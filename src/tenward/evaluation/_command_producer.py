@@ -6,15 +6,18 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import shlex
+import stat
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from tenward.errors import UsageError
 from tenward.evaluation._produce import Produced
+from tenward.guards import is_list
 from tenward.judges import Asked, Failure, PlannedCalls, call_key, digest, lent_calls
 from tenward.processes import run_command, scrubbed_environment
 
@@ -30,7 +33,9 @@ __all__ = ["CommandProducer"]
 
 _MOST_BYTES = 200_000
 _MOST_HASHED = 10_000_000
+_MOST_TOLD = 20_000
 _MOST_THREADS = 64
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 _LOG_LINES, _LOG_CHARS = 3, 300
 
 
@@ -49,6 +54,8 @@ class CommandProducer:
         env: Names of further variables that it sees.
         version: What stands for everything the command reads and runs, such as a hash of a tree of git. Outputs are
             kept in the cache per version; without one nothing is kept, since a command may change.
+        transcript: A file below the folder that the command may leave, ``{case}`` in it being the case's id with
+            anything unusual as ``_``; the variable ``TENWARD_TRANSCRIPT`` holds its path. Its end is kept.
 
     Raises:
         UsageError: The command is empty or its quotes do not close, there is no such folder, or the timeout is not
@@ -63,12 +70,14 @@ class CommandProducer:
         timeout: float = 600.0,
         env: Sequence[str] = (),
         version: str = "",
+        transcript: str = "",
     ) -> None:
         self.command = _words(command)
         self.folder = folder
         self.timeout = timeout
         self.env = tuple(env)
         self.version = version
+        self.transcript = transcript
         if not folder.is_dir():
             raise UsageError(f"{folder}: found no such folder, expected where the command runs", hint="make it first")
         if not timeout > 0:
@@ -85,11 +94,11 @@ class CommandProducer:
         given = json.dumps({"id": case.id, "input": case.input, "context": case.context})
         told = {"kind": "command", "command": self.command, "version": self.version, "case": given}
         key = call_key(told | {"pass": calls.sample}) if self.version else ""
-        if key and (known := _text_of(calls.recall(key))) is not None:
-            return Produced(output=known)
+        if key and (known := _kept(calls.recall(key))) is not None:
+            return known
         limiter = calls.limiter
         async with limiter.slot() if limiter is not None else nullcontext():
-            produced = await self._run(given)
+            produced = await self._run(given, self._place(case))
         if key and produced.failure is None:
             asked = Asked(
                 slot=f"produce|{case.id}|{calls.sample}",
@@ -100,7 +109,7 @@ class CommandProducer:
                     "context": digest(case.context),
                 },
             )
-            calls.remember(key, asked, json.dumps(produced.output))
+            calls.remember(key, asked, json.dumps([produced.output, produced.transcript]))
         return produced
 
     def describe(self) -> dict[str, Any]:
@@ -124,19 +133,28 @@ class CommandProducer:
             await asyncio.to_thread(self._threads.shutdown)
             self._threads = None
 
-    async def _run(self, given: str) -> Produced:
+    def _place(self, case: Case) -> Path | None:
+        """Where the transcript of a case is to lie."""
+        return self.folder / self.transcript.replace("{case}", _UNFIT.sub("_", case.id)) if self.transcript else None
+
+    async def _run(self, given: str, left: Path | None) -> Produced:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="tenward-produce")
         stop = threading.Event()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, self._run_here, given, stop)
+            return await loop.run_in_executor(self._threads, self._run_here, given, left, stop)
         except asyncio.CancelledError:
             stop.set()  # a thread cannot be cancelled; it kills the command, and aclose() waits for it
             raise
 
-    def _run_here(self, given: str, stop: threading.Event) -> Produced:
+    def _run_here(self, given: str, left: Path | None, stop: threading.Event) -> Produced:
         passed = {name: os.environ[name] for name in self.env if name in os.environ}
+        if left is not None and _is_below(left, self.folder):
+            with suppress(OSError):
+                left.parent.mkdir(parents=True, exist_ok=True)
+                left.unlink(missing_ok=True)  # of an earlier pass
+                passed["TENWARD_TRANSCRIPT"] = str(left)
         with tempfile.TemporaryFile() as printed:
             try:
                 ended = run_command(
@@ -158,14 +176,18 @@ class CommandProducer:
             printed.seek(0)
             raw = printed.read(_MOST_BYTES + 1)
         failure, output = self._read(ended, raw, size)
-        return Produced(output=output, failure=failure, seconds=ended.seconds)
+        told = "" if left is None else self._without_secrets(_end_of(left, self.folder))
+        return Produced(output=output, failure=failure, transcript=told, seconds=ended.seconds)
 
     def _failed(self, kind: FailureKind, what: str, log: str) -> Failure:
-        lines = " / ".join(line.strip() for line in log.splitlines()[-_LOG_LINES:])
+        lines = self._without_secrets(" / ".join(line.strip() for line in log.splitlines()[-_LOG_LINES:]))
+        return Failure(kind=kind, detail=f"{what}: {lines[-_LOG_CHARS:]}" if lines else what)
+
+    def _without_secrets(self, text: str) -> str:
         for name in self.env:
             if value := os.environ.get(name, "").strip():
-                lines = lines.replace(value, "[secret]")
-        return Failure(kind=kind, detail=f"{what}: {lines[-_LOG_CHARS:]}" if lines else what)
+                text = text.replace(value, "[secret]")
+        return text
 
     def _read(self, ended: Completed, raw: bytes, size: int) -> tuple[Failure | None, str]:
         log = ended.tail or raw[-4000:].decode("utf-8", "replace").strip()
@@ -203,10 +225,33 @@ def _file_digest(path: Path) -> str:
     return ""
 
 
-def _text_of(answer: str | None) -> str | None:
-    """The output in a cached answer; a damaged answer is none, and the command runs again."""
+def _kept(answer: str | None) -> Produced | None:
+    """What a cached answer holds; a damaged answer is none, and the command runs again."""
     try:
-        text = json.loads(answer) if answer is not None else None
+        kept = json.loads(answer) if answer is not None else None
     except ValueError:
         return None
-    return text if isinstance(text, str) else None
+    if not is_list(kept) or len(kept) != 2:
+        return None
+    output, transcript = kept
+    if not isinstance(output, str) or not isinstance(transcript, str):
+        return None
+    return Produced(output=output, transcript=transcript)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.parent.resolve().is_relative_to(folder.resolve())
+
+
+def _end_of(path: Path, folder: Path) -> str:
+    """The end of a regular file below a folder; empty where there is none. No link is followed."""
+    if not _is_below(path, folder):
+        return ""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return ""
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_TOLD))
+            return file.read().decode("utf-8", "replace").strip()
+    except OSError:
+        return ""

@@ -32,6 +32,9 @@ class Produced:
     """Why there is no output: the failures of a model's call, ``crashed`` or ``timeout`` of a command, ``schema`` for
     an output that is empty or no text."""
 
+    transcript: str = ""
+    """The end of what a command left behind of its doings, where that was asked for."""
+
     usage: Usage = field(default_factory=Usage)
     """What the calls took; nothing for what was in the cache. What a command spends by itself is not known here."""
 

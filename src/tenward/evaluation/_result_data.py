@@ -50,7 +50,13 @@ def result_from_data(data: dict[str, Any], rubric: Rubric) -> Result:
     if (made := data.get("produced")) is not None:
         failure = None if made["failure"] is None else Failure(**made["failure"])
         usage = Usage(**made["usage"])
-        produced = Produced(output=case.get("output", ""), failure=failure, usage=usage, seconds=made["seconds"])
+        produced = Produced(
+            output=case.get("output", ""),
+            failure=failure,
+            transcript=made.get("transcript", ""),
+            usage=usage,
+            seconds=made["seconds"],
+        )
     return Result(
         case=Case(**case),
         rubric=rubric,

@@ -59,6 +59,7 @@ _GOOD = 8
 """Quality from which on an output without a reference may be shown as an example."""
 
 _EXAMPLE_CHARS = 2_000
+_TRANSCRIPT_CHARS = 2_000
 _STUCK = ("", _READ_AGAIN, _COMBINE, _BE_RADICAL)
 
 
@@ -130,6 +131,9 @@ class BriefCase:
 
     failed: tuple[str, ...] = ()
     """Gates that failed."""
+
+    transcript: str = ""
+    """The end of what the program under test left behind of its doings, at most 2,000 characters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -433,6 +437,7 @@ def _told(result: Result, feedback: Feedback) -> BriefCase:
         reasons={one.criterion: one.in_words for one in criteria if one.in_words} if told else {},
         steps=tuple(f"{step.criterion}: {step.text}" for step in result.steps) if feedback == "steps" else (),
         failed=tuple(f"{gate.gate} ({gate.detail})" for gate in failed),
+        transcript="" if result.produced is None else result.produced.transcript[-_TRANSCRIPT_CHARS:],
     )
 
 

@@ -209,6 +209,7 @@ def section_cases(cases: Sequence[BriefCase]) -> Section:
         bodies = (
             ("input", case.input),
             ("output", case.output),
+            ("transcript", case.transcript),
             ("failed", "\n".join(case.failed)),
             ("judge", "\n".join(judged)),
             ("steps-to-10", "\n".join(case.steps)),
@@ -227,6 +228,8 @@ def section_ideas(title: str, lead: str, past: Sequence[PastIdea]) -> Section:
         if one.retro is not None:
             text += f"\nLearned: {one.retro.why}"
             text += "".join(f"\nSuggested: {item}" for item in one.retro.suggested)
+        if one.printed:
+            text += f"\nPrinted at the end:\n{one.printed}"
         items.append(_Item(head=f"Attempt {one.number}: {one.status.value}{effect}", bodies=(("idea", text),)))
     return Section(title=title, lead=lead if items else "", items=tuple(items))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
@@ -54,6 +55,13 @@ class IdeasSpec(Document):
     """Paths or patterns of the files that passages are taken from."""
 
 
+def _transcript(path: str | None) -> str | None:
+    if path is not None and ("{case}" not in path or path.startswith("/") or ".." in PurePosixPath(path).parts):
+        expected = "a path below the worktree that holds {case}, as cases run side by side"
+        raise FieldError(found=repr(path), expected=expected, hint="such as logs/{case}.txt")
+    return path
+
+
 class ProduceSpec(Document):
     """How the artefact makes an output for a case. Exactly one of ``prompt`` and ``command``."""
 
@@ -74,6 +82,10 @@ class ProduceSpec(Document):
     """A program that reads the case from standard input, as JSON with ``id``, ``input`` and ``context``, and prints its
     output."""
 
+    transcript: Annotated[Text | None, AfterValidator(_transcript)] = None
+    """A file below the worktree in which the command leaves what it did, with ``{case}`` for the case's id, such as
+    ``logs/{case}.jsonl``; its end is told to whoever proposes, of dev cases."""
+
     timeout: Seconds = 120.0
     """Seconds after which the command is stopped, for one case."""
 
@@ -81,7 +93,7 @@ class ProduceSpec(Document):
     def _agree(self) -> ProduceSpec:
         exactly_one(self, "prompt", "command", hint="leave produce out where the artefact itself is judged")
         only_beside(self, "prompt", "model", "max_tokens", "temperature")
-        only_beside(self, "command", "timeout")
+        only_beside(self, "command", "timeout", "transcript")
         if self.prompt is not None and self.model is None:
             raise FieldError("model", found="nothing", expected="the model that is prompted", hint="such as local")
         return self

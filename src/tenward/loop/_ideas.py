@@ -175,6 +175,9 @@ class PastIdea:
     cases: int = 0
     """Cases that were judged for it, dev and sealed."""
 
+    printed: str = ""
+    """The end of what it printed where it crashed or failed a stage."""
+
     @property
     def tried(self) -> bool:
         """Whether the idea was put to the test: a crash or an invalid edit says nothing about it."""

@@ -27,7 +27,7 @@ def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Produ
     if produce is None:
         return None
     if produce.command is not None:
-        command, timeout = produce.command, produce.timeout
+        command, timeout, transcript = produce.command, produce.timeout, produce.transcript or ""
 
         def by_command(slot: Slot) -> Producer:
             return CommandProducer(
@@ -36,6 +36,7 @@ def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Produ
                 timeout=timeout,
                 env=spec.allow_env,
                 version=slot.base,
+                transcript=transcript,
             )
 
         return by_command

@@ -39,6 +39,7 @@ __all__ = ["Proposed", "Proposing"]
 
 _ENDS = {"invalid": Status.INVALID, "crashed": Status.CRASHED, "edited": Status.DISCARD}
 _MOST_TREES = 8
+_PRINTED_CHARS = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,4 +289,5 @@ def _past_idea(attempt: AttemptState) -> PastIdea | None:
         beside=attempt.incumbent_score,
         stages=tuple(stage.number for stage in attempt.stages),
         cases=sum({look.split: look.units for look in attempt.looks}.values()),
+        printed=attempt.log[-_PRINTED_CHARS:] if attempt.decision is None else "",
     )

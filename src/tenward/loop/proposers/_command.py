@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ from tenward.judges import Usage
 from tenward.loop._ideas import Idea
 from tenward.loop.proposers._process import allowed_environment, beside, how_it_ended, read_small, run_beside
 from tenward.loop.proposers._proposal import Proposal
+from tenward.loop.proposers._said import noted_in, read_said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +32,11 @@ run nothing that changes the repository. When you are done, write your idea as J
 {note}
 
 with the keys "title" (one line), "rationale" (why this should help) and "ruled_out" (a list of directions you \
-considered and left)."""
+considered and left). Where you may not write there, end your answer with that JSON."""
 
 _NOTE_BYTES = 100_000
+_SAID_BYTES = 1_000_000
+_SAID_CHARS = 4_000
 _TITLE_CHARS = 120
 
 
@@ -39,7 +45,8 @@ class CommandProposer:
 
     The brief lies beside the worktree, not in it: on standard input, at the path in ``TENWARD_BRIEF``, and as JSON at
     that in ``TENWARD_BRIEF_JSON``. In the arguments ``@brief.md`` becomes ``@`` and its path, ``{brief}`` the path. The
-    idea is read from the file named by ``TENWARD_IDEA``; without one, the last printed line serves as its title.
+    idea is read from the file named by ``TENWARD_IDEA``, or from the end of its last words; without one, the last line
+    of these serves as its title. What is printed may be text or the JSON of an agent; see :func:`read_said`.
 
     Args:
         command: Program and arguments, run without a shell.
@@ -73,23 +80,30 @@ class CommandProposer:
             told.write_text(text, encoding="utf-8", newline="\n")
             data.write_text(json.dumps(brief.to_json()), encoding="utf-8")
             variables = {"TENWARD_BRIEF": str(told), "TENWARD_BRIEF_JSON": str(data), "TENWARD_IDEA": str(note)}
-            ended = await run_beside(
-                [part.replace("@brief.md", f"@{told}").replace("{brief}", str(told)) for part in self._command],
-                cwd=workdir,
-                timeout=self._timeout,
-                env=allowed_environment(self._allow_env, variables),
-                stdin=text,
-                mark=self._mark,
-            )
-            fault = how_it_ended(ended, self._timeout)
-            idea, unfit = _idea(read_small(note, _NOTE_BYTES), ended.tail, self._command[0], brief)
+            with (scratch / "printed").open("w+b") as printed:
+                ended = await run_beside(
+                    [part.replace("@brief.md", f"@{told}").replace("{brief}", str(told)) for part in self._command],
+                    cwd=workdir,
+                    timeout=self._timeout,
+                    env=allowed_environment(self._allow_env, variables),
+                    stdin=text,
+                    mark=self._mark,
+                    output=printed,
+                )
+                printed.seek(max(0, printed.seek(0, os.SEEK_END) - _SAID_BYTES))
+                said = read_said(printed.read().decode("utf-8", "replace"))
+            words = said.text[-_SAID_CHARS:]
+            fault = how_it_ended(replace(ended, tail=ended.tail or words), self._timeout)
+            if fault is None and said.failed:
+                fault = f"it says that it failed: {words.splitlines()[-1][:300] if words else 'without a word'}"
+            idea, unfit = _idea(read_small(note, _NOTE_BYTES), words, self._command[0], brief)
         return Proposal(
             ending="edited" if fault is None else "crashed",
             idea=idea,
             in_place=True,
             faults=() if fault is None else (fault,),
-            log="\n".join(filter(None, [ended.tail, unfit])),
-            usage=Usage(cost_usd=None),
+            log="\n".join(filter(None, [words, ended.tail, unfit]))[-_SAID_CHARS:],
+            usage=Usage(cost_usd=said.usd),
             seconds=ended.seconds,
         )
 
@@ -103,6 +117,9 @@ def _idea(note: str | None, printed: str, program: str, brief: Brief) -> tuple[I
             return Idea.from_json({**json.loads(note), "combines": combines}), ""
         except (ValueError, TypeError, RecursionError) as error:
             unfit = f"the idea note cannot be read: {str(error)[:200]}"
+    elif (told := noted_in(printed)) is not None:
+        with contextlib.suppress(ValueError, TypeError):
+            return Idea.from_json({**told, "combines": combines}), ""
     last = next((line.strip() for line in reversed(printed.splitlines()) if line.strip()), "")
     title = last[:_TITLE_CHARS] or f"a change by {Path(program).name}"
     return Idea(title=title, combines=tuple(combines), stated=False), unfit

@@ -17,6 +17,7 @@ from tenward.processes import run_command, scrubbed_environment
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from typing import BinaryIO
 
     from tenward.processes import Completed
 
@@ -48,6 +49,7 @@ async def run_beside(
     env: Mapping[str, str],
     stdin: str,
     mark: str,
+    output: BinaryIO | None = None,
 ) -> Completed:
     """Run a command in a thread; when the task is cancelled, the command is killed before the task ends.
 
@@ -58,7 +60,9 @@ async def run_beside(
     """
     stop = threading.Event()
     variables = {**env, **marks(mark, cwd), "GIT_CEILING_DIRECTORIES": str(cwd.parent)}
-    run = asyncio.to_thread(run_command, command, cwd=cwd, timeout=timeout, env=variables, stdin=stdin, stop=stop)
+    run = asyncio.to_thread(
+        run_command, command, cwd=cwd, timeout=timeout, env=variables, stdin=stdin, stop=stop, output=output
+    )
     task = asyncio.ensure_future(run)
     try:
         return await asyncio.shield(task)
