@@ -16,7 +16,7 @@ from tenward.loop.proposers._said import noted_in, read_said
 GUIDE = Path(__file__).parents[2] / "docs/guides/loops.md"
 RECIPES = {
     found[1].split()[0]: found[1]
-    for found in re.finditer(r'^propose: \{command: "(.+?)"\} +# ', GUIDE.read_text(), re.MULTILINE)
+    for found in re.finditer(r"^\| [\w ]+ \| `([a-z]+ .+)` \|$", GUIDE.read_text(), re.MULTILINE)
 }
 EDIT = "import json, os, pathlib, sys\nfor name in pathlib.Path('prompts').iterdir():\n    name.write_text('Better.')\n"
 NOTE = '{"title": "Say it shorter", "rationale": "Long answers fail."}'
