@@ -43,6 +43,8 @@ top = Path(sys.argv[1])
 spec = LoopSpec.parse((top / "loop/demo.yaml").read_text())
 
 def quality(text):
+    if spec.propose.arms:
+        return 0.3 + 0.01 * min(len(text.split()), 60)
     found = re.search(r"quality ([0-9.]+)", text)
     return float(found[1]) if found and text.startswith("quality") else 0.1
 
@@ -65,7 +67,8 @@ def run(kill_at):
         if seen == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
     engine = Engine(
-        spec, LoopRecord.open(top, "demo"), None, top=top, proposer=ScriptedProposer(change),
+        spec, LoopRecord.open(top, "demo"), None, top=top,
+        proposer=None if spec.propose.arms else ScriptedProposer(change),
         judge=SimulatedJudge(quality, noise=0.05), on_arrow=on_arrow,
     )
     asyncio.run(engine.run())
@@ -107,15 +110,20 @@ def git(folder: Path, *arguments: str) -> str:
     return ended.stdout.decode().strip()
 
 
-def make(folder: Path, more: str = "") -> Path:
+def make(folder: Path, more: str = "", *, yaml: str = YAML) -> Path:
     """Make a repository with a prompt, its evaluator and a loop."""
-    rows = [{"id": f"{split}{n}", "input": f"{n}", "split": split} for split in ("dev", "sealed") for n in range(20)]
+    rows = [
+        {"id": f"{split}{n}", "input": f"{split} task {n}", "references": [f"{split} answer {n}"], "split": split}
+        for split in ("dev", "sealed")
+        for n in range(20)
+    ]
     files = {
         "prompts/p.md": "quality 0.30\nSay it plainly, be brief and be kind.\n",
         "rubrics/r.yaml": 'rubric: r/v1\nabout: Good?\nscale: [0, 10]\ncriteria: {good: "How good?"}\n',
         "judges/j.yaml": "judge: j/v1\nmodel: local/qwen2.5-coder-1.5b-instruct\nread: distribution\n",
         "datasets/c.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
-        "loop/demo.yaml": YAML + more,
+        "loop/demo.yaml": yaml + more,
+        "docs/style.md": "Use words of higher quality. Never shout where a good word will do.\n",
         "README.md": "The user's own.\n",
     }
     for path, text in files.items():
@@ -254,3 +262,29 @@ def test_side_by_side_attempts_survive_kills_too(tmp_path: Path) -> None:
     assert end["keeps"] == str(len(kept)) == str(end["epoch"])
     assert picture(top) == before
     assert "error" not in git(top, "fsck", "--strict", "--no-dangling")
+
+
+def test_every_arm_survives_kills_and_sees_no_sealed_case(tmp_path: Path) -> None:
+    """A portfolio that is killed at every step draws the same arms, and none of them shows a word of a sealed case."""
+    arms = "{arms: [examples, rules, sources, playbook, drop]}\nideas: {from: [docs/*.md]}"
+    yaml = YAML.replace('{python: "nobody:calls_it"}', arms).replace(f"rounds: {ROUNDS}", "rounds: 12")
+    assert yaml != YAML
+    ends: list[dict[str, Any]] = []
+    for name in ("undisturbed", "killed"):
+        top = make(tmp_path / name, yaml=yaml)
+        kills = 0
+        with driver(top) as run:
+            while run(**({} if name == "undisturbed" else {"arrow": 1})) != 0:
+                kills += 1
+                assert kills < 300
+        assert (kills > 0) is (name == "killed")
+        ends.append(end_of(top))
+        with Journal(journal_path(LoopRecord.open(top, "demo"))) as journal:
+            attempts = list(journal.attempts())
+        tried = {one.idea_file["arm"] for one in attempts if not one.placebo and one.idea_file}
+        assert tried == {"examples", "rules", "sources", "playbook", "drop"}
+        for one in attempts:
+            shown = git(top, "show", f"{one.tree}:prompts/p.md") + json.dumps(dict(one.idea_file or {}))
+            assert "sealed" not in shown
+        assert any("dev answer" in git(top, "show", f"{one.tree}:prompts/p.md") for one in attempts)
+    assert ends[0] == ends[1]
