@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenward.reports import (
+    ArmView,
     AttemptView,
     CheckView,
     GainView,
@@ -185,6 +186,20 @@ def test_references_that_contradict_the_gain_come_first() -> None:
     assert page.index(f"{told[:1].upper()}{told[1:]}.") < page.index('id="h-gain"')
 
 
+def test_what_was_kept_and_what_each_kind_of_change_brought_stand_at_the_top() -> None:
+    """A reader learns what changed, why it was kept and which arms paid before any table."""
+    arms = [ArmView(name="examples", tried=3, kept=2, brought=0.07, cases=40, share=0.8)]
+    page = render_loop(sample(arms=arms))
+    text = text_of(page)
+    assert "Kept" in text
+    assert "P(better) 0.941; about +0.040 on 30 dev and 64 sealed cases" in text
+    assert 'href="#case=2"' in page
+    assert "examples 2 of 3 +0.070 80 %" in text
+    assert "Arms" not in text_of(render_loop(sample()))
+    many = text_of(render_loop(sample(attempts=[kept(at, 0.01, 0.01 * at) for at in range(1, 30)])))
+    assert "and 21 before these" in many
+
+
 def test_a_gain_of_an_earlier_incumbent_is_told_apart() -> None:
     """What was measured of another version is a note, and not the big number, whether or not anything is kept now."""
     gain = GainView(gain=0.051, low=0.021, high=0.081, units=80, confirmed=True, text="", earlier=True)
@@ -207,6 +222,7 @@ def test_a_number_has_no_claims_and_no_intervals() -> None:
     """Where a command prints the score, the page says from where to where it went, and what guards it: nothing."""
     told = NumberGainView(words=WORDS, change=f"19.49 → 11.89, {WORDS} (lower is better)", basis="once", gain=7.6)
     view = sample(gain=None, number_gain=told, claimed=None, baseline_score=19.4, incumbent_score=11.8, decimals=4)
+    view = replace(view, attempts=[replace(one, reason="kept: 19.49 → 11.89") for one in view.attempts])
     text = text_of(render_loop(view))
     assert "From baseline to winner better by 7.6 19.49 → 11.89, better by 7.6 (lower is better) , once" in text
     assert "Gain, winner" not in text

@@ -10,7 +10,8 @@ from tenward.cli._loop_judges import shared_weakness
 from tenward.decisions import NumberGain
 from tenward.errors import TenwardError, UsageError
 from tenward.judges import JudgeSpec, load_spec
-from tenward.reports import AttemptView, GainView, LookView, LoopView, NumberGainView, PlaceboView, StageView
+from tenward.loop import arm_shares
+from tenward.reports import ArmView, AttemptView, GainView, LookView, LoopView, NumberGainView, PlaceboView, StageView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
         incumbent_score = chart.steps[-1][1]
     better = "less is better" if goal == "minimize" else "more is better"
     spent = state.spent
+    shares = arm_shares(list(state.arms), state.arms) if state.arms else {}
     return LoopView(
         loop=state.loop,
         goal="" if spec is None else " ".join(spec.goal.split()),
@@ -82,6 +84,10 @@ def loop_view(loop: OpenedLoop, state: LoopState) -> LoopView:
             at_most=state.placebos.at_most,
             tightened=state.placebos.tightened,
         ),
+        arms=[
+            ArmView(name=name, tried=arm.tried, kept=arm.kept, brought=arm.brought, cases=arm.cases, share=shares[name])
+            for name, arm in state.arms.items()
+        ],
         shared_weakness=_shared_weakness(loop),
         calibration=[str(line) for line in (*state.calibration.get("lines", ()), *state.warnings)],
         rounds=spent.rounds,

@@ -5,6 +5,7 @@ from tenward.reports._compare_report import render_comparison
 from tenward.reports._comparison import CasePair, ComparisonView
 from tenward.reports._loop_report import render_loop
 from tenward.reports._loop_view import (
+    ArmView,
     AttemptView,
     CheckView,
     GainView,
@@ -18,6 +19,7 @@ from tenward.reports._run_report import render_run
 from tenward.reports._write import write_report
 
 __all__ = [
+    "ArmView",
     "AttemptView",
     "AuditPageView",
     "BlindPair",

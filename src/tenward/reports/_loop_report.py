@@ -56,6 +56,11 @@ def render_loop(view: LoopView) -> str:
         rows=rows,
         found=found,
         states=[(name, found[name]) for name in _STATES if found[name]],
+        kept=[
+            (one.number, shown(one.idea or "–", longest=_IN_A_CELL), shown(one.reason.removeprefix("kept: ")))
+            for one in attempts
+            if one.state == "keep"
+        ],
         placebo_words=_placebo_words(view),
         cost=_cost(view),
     )

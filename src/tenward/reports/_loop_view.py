@@ -9,7 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["AttemptView", "CheckView", "GainView", "LookView", "LoopView", "NumberGainView", "PlaceboView", "StageView"]
+__all__ = [
+    "ArmView",
+    "AttemptView",
+    "CheckView",
+    "GainView",
+    "LookView",
+    "LoopView",
+    "NumberGainView",
+    "PlaceboView",
+    "StageView",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +194,21 @@ class PlaceboView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ArmView:
+    """What one kind of change has come to."""
+
+    name: str
+    tried: int
+    kept: int
+    brought: float
+    """Gain of what was kept, and half of what near-misses seemed to gain."""
+
+    cases: int
+    share: float
+    """How probable it is in the next draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LoopView:
     """One loop."""
 
@@ -227,6 +252,9 @@ class LoopView:
     incumbent: str = ""
     branch: str = ""
     placebos: PlaceboView = PlaceboView()
+    arms: Sequence[ArmView] = ()
+    """Of a portfolio; empty for any other proposer."""
+
     shared_weakness: str = ""
     """That the judges of dev and sealed cases share their weaknesses; empty where they do not."""
 
