@@ -210,6 +210,7 @@ def _gain(state: LoopState) -> GainView | None:
         noun=str(headline.get("noun", "case")),
         same=headline.get("winner") == state.baseline,
         disagreement=str(headline.get("disagreement", "")),
+        beside=[str(one) for one in (headline.get("without", {}).get("text"), headline.get("loaded")) if one],
         earlier=headline.get("winner") not in (None, state.incumbent),
     )
 

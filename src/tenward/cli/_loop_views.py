@@ -105,6 +105,11 @@ def gain_lines(state: LoopState) -> list[Text]:
             unchanged = state.incumbent == state.baseline
             rest = "nothing is kept now" if unchanged else "it is measured anew when the loop ends"
             lines.append(Text(f"of an earlier incumbent; {rest}", style="dim"))
+    without: Mapping[str, Any] = head.get("without", {})
+    if without.get("text"):
+        lines.append(Text(one_line(str(without["text"]), longest=_LONGEST_GAIN)))
+    if head.get("loaded"):
+        lines.append(Text(one_line(str(head["loaded"]), longest=_LONGEST_GAIN)))
     kept = state.counts.get("keep", 0)
     if not kept and not head and state.phase == "ended":
         lines.append(Text("no attempt was kept", style="bold"))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tenward.errors import LoopError
 from tenward.loop._audit import AuditMatter, AuditPair
+from tenward.loop._headline import measure_headline
 from tenward.loop._journal import headline_subjects
-from tenward.loop._openings import measure_headline
 from tenward.loop._scores import ScoreTable, cases_of
 
 if TYPE_CHECKING:

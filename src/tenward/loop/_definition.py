@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
@@ -12,8 +11,6 @@ from tenward.documents import Document, FieldError, VersionedName, load_document
 from tenward.loop._fields import (
     Command,
     Count,
-    ModelRef,
-    Pattern,
     Patterns,
     Positive,
     Seconds,
@@ -25,6 +22,7 @@ from tenward.loop._fields import (
 )
 from tenward.loop._keep import AlarmsSpec, Keep
 from tenward.loop._paths import PathPatterns
+from tenward.loop._produce_spec import ProduceSpec
 from tenward.loop._propose_spec import ProposeSpec
 from tenward.workspace import Library, require_version
 
@@ -53,50 +51,6 @@ class IdeasSpec(Document):
 
     sources: Annotated[Patterns, Field(alias="from")]
     """Paths or patterns of the files that passages are taken from."""
-
-
-def _transcript(path: str | None) -> str | None:
-    if path is not None and ("{case}" not in path or path.startswith("/") or ".." in PurePosixPath(path).parts):
-        expected = "a path below the worktree that holds {case}, as cases run side by side"
-        raise FieldError(found=repr(path), expected=expected, hint="such as logs/{case}.txt")
-    return path
-
-
-class ProduceSpec(Document):
-    """How the artefact makes an output for a case. Exactly one of ``prompt`` and ``command``."""
-
-    prompt: Pattern | None = None
-    """File, one that ``edit`` matches, which is sent as it stands, with the case's input in place of ``{input}``, or
-    after it where it has none."""
-
-    model: ModelRef | None = None
-    """The model that is prompted."""
-
-    max_tokens: Annotated[int, Field(ge=1, le=200_000, strict=True)] = 200
-    """Upper bound on one output, in tokens."""
-
-    temperature: Annotated[float, Field(ge=0, le=2, strict=True)] | None = None
-    """Sampling temperature; left to the provider when not given, 0 for the embedded engine."""
-
-    command: Command | None = None
-    """A program that reads the case from standard input, as JSON with ``id``, ``input`` and ``context``, and prints its
-    output."""
-
-    transcript: Annotated[Text | None, AfterValidator(_transcript)] = None
-    """A file below the worktree in which the command leaves what it did, with ``{case}`` for the case's id, such as
-    ``logs/{case}.jsonl``; its end is told to whoever proposes, of dev cases."""
-
-    timeout: Seconds = 120.0
-    """Seconds after which the command is stopped, for one case."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> ProduceSpec:
-        exactly_one(self, "prompt", "command", hint="leave produce out where the artefact itself is judged")
-        only_beside(self, "prompt", "model", "max_tokens", "temperature")
-        only_beside(self, "command", "timeout", "transcript")
-        if self.prompt is not None and self.model is None:
-            raise FieldError("model", found="nothing", expected="the model that is prompted", hint="such as local")
-        return self
 
 
 class NumberSpec(Document):

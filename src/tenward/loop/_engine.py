@@ -18,10 +18,11 @@ from tenward.loop._commands import Commands
 from tenward.loop._committed import start_definition
 from tenward.loop._control import BrokenEvaluatorError, Control
 from tenward.loop._evaluator import evaluator_files
+from tenward.loop._headline import measure_headline
 from tenward.loop._journal import Journal
 from tenward.loop._ledger import Status
 from tenward.loop._making import producer_factory
-from tenward.loop._openings import check_fingerprint, measure_headline, open_loop, prepare, rejudge
+from tenward.loop._openings import check_fingerprint, open_loop, prepare, rejudge
 from tenward.loop._placebo import draw_placebo
 from tenward.loop._programs import missing_programs
 from tenward.loop._proposing import Proposing

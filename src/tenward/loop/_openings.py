@@ -1,4 +1,4 @@
-"""What a loop does besides attempts: it begins, tries its evaluator, measures its noise, and tells the headline."""
+"""What a loop does before attempts and between them: it begins, tries its evaluator, measures its noise, rejudges."""
 
 from __future__ import annotations
 
@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING, Any
 from tenward.decisions import (
     Better,
     Decision,
-    NumberGain,
     Pooled,
     PosteriorRace,
     RaceSettings,
     calibrate,
-    headline,
     outlook,
 )
 from tenward.errors import LoopError
-from tenward.evaluation import disagreement_in_winner
 from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
+from tenward.loop._headline import loaded, loaded_line
 from tenward.loop._headroom import HEADROOM_SCORES, headroom
-from tenward.loop._journal import headline_subjects
 from tenward.loop._ledger import Status
 from tenward.loop._notes import STATE_NOTE
-from tenward.loop._scores import ScoreTable, cases_of, mean
+from tenward.loop._scores import cases_of
 from tenward.loop._seal import broken_seal
-from tenward.loop._sentinels import MOST_SENTINELS, check_sentinels, draw_sentinels
+from tenward.loop._sentinels import MOST_SENTINELS, draw_sentinels
 from tenward.loop._sight import SIGHT_SCORES, look, sight_span
 from tenward.loop._stages import try_stages
 from tenward.loop._states import AttemptState, LoopPhase, LoopState, Phase, read_state
@@ -36,7 +33,7 @@ from tenward.loop._strictness import with_placebo
 from tenward.sight import Sight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from tenward.decisions import Calibration, DecisionRule
     from tenward.judges import Judge
@@ -49,10 +46,8 @@ if TYPE_CHECKING:
     from tenward.loop._seal import Sealed
     from tenward.rubrics import Rubric
 
-__all__ = ["check_fingerprint", "measure_headline", "open_loop", "prepare", "rejudge"]
+__all__ = ["check_fingerprint", "open_loop", "prepare", "rejudge"]
 
-_HEADLINES = 3_000_000_000
-_AGAIN = 3_500_000_000
 _OLD_EPOCHS = 20
 _TRIED = 3  # an incumbent may fail on some cases, and be the better for it later
 _FREEDOM = 6  # passes in all below which nothing is known of the noise
@@ -150,7 +145,8 @@ def _rebuilt(state: LoopState, record: LoopRecord, journal: Journal, rule: Decis
 
 def _put_aside(control: Control, bench: Bench) -> None:
     """Keep back what the headline takes."""
-    control.purse.put_aside(2 * len(cases_of(bench.sealed)) + MOST_SENTINELS)
+    sides = 3 if control.spec.produce is not None and control.spec.produce.without else 2
+    control.purse.put_aside(sides * len(cases_of(bench.sealed)) + MOST_SENTINELS)
 
 
 async def prepare(
@@ -213,6 +209,8 @@ async def prepare(
         facts["goal"] = "minimize" if bench.sign < 0 else "maximize"
     facts |= {**sight, "lines": [*facts["lines"], *room, *sight.get("sight_lines", ())]}
     facts["lines"] = [*facts["lines"], *[bench.scale_line] * bool(bench.scale_line)]
+    if control.spec.produce is not None and control.spec.produce.loaded is not None:
+        facts["lines"].append(loaded_line(loaded(first.scores, cases, control.spec.produce.loaded), "dev cases"))
     facts |= await _seen(rule, bench, pooled, first.judge_sd or 0.0, facts["lines"], anyway=anyway or begun)
     warnings = list(control.state.warnings)
     if facts.get("smallest_gain", 0.0) is None:
@@ -325,113 +323,3 @@ async def rejudge(control: Control, incumbent_at: Callable[[int, str], Incumbent
         effects=incumbent.effects(Pooled.from_json(dict(control.state.pooled))),
         forget=[f"e{epoch}" for epoch in range(max(0, oldest - _OLD_EPOCHS), oldest)],
     )
-
-
-async def measure_headline(control: Control, bench: Bench, *, asked: bool = False) -> None:
-    """Measure baseline and winner afresh on all sealed cases, unless that was done or nothing was kept.
-
-    Args:
-        control: The loop.
-        bench: What measures.
-        asked: Whether somebody wants to know even where nothing was kept: the same version is then judged twice, which
-            shows what judging alone makes of no gain.
-
-    Raises:
-        OutOfBudgetError: A limit was reached; what was measured is kept.
-    """
-    state = control.state
-    units = bench.sealed or (bench.dev if not bench.scored_by_judge else ())
-    unchanged = state.incumbent == state.baseline
-    if not units or state.headline.get("winner") == state.incumbent:
-        return
-    if unchanged and not (asked and bench.scored_by_judge):
-        return
-    control.purse.open_aside()
-    await check_sentinels(control, bench, at_last=True)
-    state = control.state
-    control.update(arrow=control.state.phase is not LoopPhase.HEADLINE, phase=LoopPhase.HEADLINE)
-    cases = cases_of(units)
-    values: list[dict[str, float | None]] = []
-    tables: list[ScoreTable] = []
-    sides = (("baseline", state.baseline, _HEADLINES), ("winner", state.incumbent, _AGAIN if unchanged else _HEADLINES))
-    for subject, (name, commit, sample) in zip(headline_subjects(state.epoch), sides, strict=True):
-        table = ScoreTable(control, bench, subject)
-        await table.fill(
-            [(case, sample + state.epoch) for case in cases],
-            split="sealed",
-            tree=control.tree_of(commit),
-            slot=control.slots.slot(0),
-            doing=f"headline, {name}",
-        )
-        values.append(table.values(cases))
-        tables.append(table)
-    before, after = ({case: _oriented(bench, value) for case, value in side.items()} for side in values)
-    facts: dict[str, object] = {"winner": state.incumbent, "baseline_mean": mean(values[0].values())}
-    facts["winner_mean"] = mean(values[1].values())
-    both = [case for case in cases if before[case] is not None and after[case] is not None]
-    if len(both) > 1 and bench.scored_by_judge:
-        told = headline(before, after, bench.groups, noun=bench.noun)
-        same = f"no gain, as nothing was kept; the same version judged twice: {told.found}"
-        facts |= {
-            "gain": told.gain,
-            "low": told.low,
-            "high": told.high,
-            "units": told.units,
-            "noun": told.noun,
-            "missing": told.missing,
-            "confirmed": told.confirmed and not unchanged,
-            "text": same if unchanged else told.text,
-        }
-        if not unchanged and (contrary := _contradicted(bench, tables[0], tables[1], both)):
-            facts["disagreement"] = contrary
-    elif both:
-        facts |= _number_facts(bench, before, after)
-    control.update(headline=facts)
-
-
-def _contradicted(bench: Bench, before: ScoreTable, after: ScoreTable, cases: Sequence[str]) -> str:
-    """Where references see the other version win than the judge does, in a line; empty otherwise."""
-    differences: list[tuple[float, float]] = []
-    for case in cases:
-        sides = [
-            (mean(bench.judge_alone(row) for row in table.rows(case)), mean(row.references for row in table.rows(case)))
-            for table in (before, after)
-        ]
-        (judged, likeness), (judged_after, likeness_after) = sides
-        if judged is None or judged_after is None or likeness is None or likeness_after is None:
-            continue
-        differences.append((judged_after - judged, likeness_after - likeness))
-    found = disagreement_in_winner(differences, "references", names=("baseline", "winner"))
-    return "" if found is None else found.text
-
-
-def _number_facts(
-    bench: Bench, before: Mapping[str, float | None], after: Mapping[str, float | None]
-) -> dict[str, object]:
-    """The headline of a number: means of what both sides have, with an interval where there are repeats."""
-    both = [case for case, value in before.items() if value is not None and after[case] is not None]
-    told = NumberGain(
-        before=bench.sign * (mean(before[case] for case in both) or 0.0),
-        after=bench.sign * (mean(after[case] for case in both) or 0.0),
-        lower_is_better=bench.sign < 0,
-        repeats=len(both),
-        missing=len(before) - len(both),
-    )
-    if len(both) > 1:
-        found = headline(before, after, bench.groups)
-        told = replace(told, low=found.low, high=found.high)
-    return {
-        "baseline_mean": told.before,
-        "winner_mean": told.after,
-        "gain": told.gain,
-        "low": told.low,
-        "high": told.high,
-        "units": told.repeats,
-        "missing": told.missing,
-        "confirmed": told.confirmed,
-        "text": told.text,
-    }
-
-
-def _oriented(bench: Bench, value: float | None) -> float | None:
-    return None if value is None else bench.sign * value

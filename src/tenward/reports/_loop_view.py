@@ -136,6 +136,9 @@ class GainView:
     disagreement: str = ""
     """Where references see the other version win than the judge does, in a line; empty otherwise."""
 
+    beside: Sequence[str] = ()
+    """What else was measured with it: the cases done without what may change, and how often that was made use of."""
+
     earlier: bool = False
     """Whether the winner is an earlier incumbent, so that nothing was measured of the present one."""
 
