@@ -3,8 +3,8 @@
 Run: python benchmarks/climb.py FOLDER [--tasks dates kinds] [--methods tenward higher gepa] [--seeds 1 2 3]
      python benchmarks/climb.py FOLDER --table          (the model; no network; gepa from the package index)
 
-The embedded model does the task, and writes what each method asks a model for, through one loopback endpoint. A method
-sees a noisy metric of the cases it is given: half exact match, half chrF, with an error of .1 that hangs on the case
+The smaller embedded model does the task, the other one writes what a method asks a model for, both on loopback. Methods
+see a noisy metric of the cases it is given: half exact match, half chrF, with an error of .1 that hangs on the case
 and the output, like a judge that repeats itself. What it returns is measured on fresh cases without the noise, and so
 is the first prompt. `claimed` is what the method itself says it gained. Tenward runs first; the others may ask the
 metric as often as it did. Every result is a file in FOLDER: what is there is not run again.
@@ -21,6 +21,8 @@ import random
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Any
@@ -38,14 +40,15 @@ from tenward.testing import ScriptedJudge
 from tenward.workspace import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from climb_tasks import Task
 
     from tenward.datasets import Case
 
-MODEL, CONTEXT, TOKENS = "qwen2.5-coder-1.5b-instruct", 8192, 24
-DEV, SEALED, FRESH, CALLS, NOISE = 20, 30, 500, 400, 0.1
+TASK, WRITER = "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"
+CONTEXT, TOKENS, SLOTS = 8192, 64, 8
+DEV, SEALED, FRESH, CALLS, NOISE = 20, 30, 500, 300, 0.1
 METHODS = ("tenward", "higher", "gepa")
 RUBRIC = """
 rubric: right/v1
@@ -58,7 +61,7 @@ loop: climb/v1
 goal: A prompt with which a small model gives the right answer.
 edit: [p.md]
 propose: {llm: local}
-produce: {prompt: p.md, model: local, max_tokens: 24}
+produce: {prompt: p.md, model: {model: local/qwen2.5-coder-0.5b-instruct}, max_tokens: 64}
 score: {rubric: r.yaml, judge: local, dataset: datasets/c.jsonl}
 feedback: score
 placebo: 0
@@ -79,18 +82,39 @@ def noisy(given: str, output: str, answer: str, seed: int) -> float:
 
 
 class Endpoint:
-    """The embedded model, as any OpenAI client sees it."""
+    """An embedded model, as any OpenAI client sees it."""
 
-    def __init__(self) -> None:
-        model: Model = engine_for(ModelStore().path(MODEL), context_tokens=CONTEXT)
+    def __init__(self, name: str) -> None:
+        self._name = name
+        model: Model = engine_for(ModelStore().path(name), context_tokens=CONTEXT)
         self._client = OpenAI(base_url=model.base_url, api_key=model.api_key, timeout=600, max_retries=0)
 
     def answer(self, messages: Sequence[Any], *, tokens: int = TOKENS, temperature: float = 0.0, seed: int = 0) -> str:
         """What the model writes."""
         said = self._client.chat.completions.create(
-            model=MODEL, messages=list(messages), max_tokens=tokens, temperature=temperature, seed=seed
+            model=self._name, messages=list(messages), max_tokens=tokens, temperature=temperature, seed=seed
         )
         return said.choices[0].message.content or ""
+
+
+@contextmanager
+def many_at_once() -> Generator[Callable[[Sequence[Any]], str]]:
+    """The task's model with a slot for each of several cases, for measuring alone: over twice as fast."""
+    library: Any = importlib.import_module("xllamacpp")
+    params = library.CommonParams()
+    params.model.path = str(ModelStore().path(TASK))
+    params.n_ctx, params.n_parallel = 2048 * SLOTS, SLOTS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    params.warmup, params.ui, params.verbosity, params.api_keys = False, False, -1, ["k"]
+    server = library.Server(params)
+    client = OpenAI(base_url=f"{server.listening_address}/v1", api_key="k", timeout=600, max_retries=0)
+
+    def answer(messages: Sequence[Any]) -> str:
+        said = client.chat.completions.create(model=TASK, messages=list(messages), max_tokens=TOKENS, temperature=0.0)
+        return said.choices[0].message.content or ""
+
+    yield answer
+    del server
 
 
 def messages_of(prompt: str, given: str) -> list[dict[str, str]]:
@@ -138,8 +162,7 @@ def climb(task: Task, seed: int, *, higher: bool, calls: int) -> dict[str, Any]:
             state = asyncio.run(engine.run())
         with Journal(journal_path(record)) as journal:
             attempts = [
-                {"idea": one.idea, "status": str(one.status), "reason": one.reason}
-                for one in journal.attempts()
+                {"idea": one.idea, "status": str(one.status), "reason": one.reason} for one in journal.attempts()
             ]
         prompt = record.git.run("show", f"{state.incumbent}:p.md")
     return {
@@ -156,7 +179,7 @@ def gepa(task: Task, seed: int, *, calls: int) -> dict[str, Any]:
     """Run GEPA with its own defaults: dev cases to reflect on, sealed ones to choose by."""
     package: Any = importlib.import_module("gepa")
     adapter: Any = importlib.import_module("gepa.adapters.default_adapter.default_adapter")
-    endpoint = Endpoint()
+    target, writer = Endpoint(TASK), Endpoint(WRITER)
     pairs = task.cases(DEV + SEALED, seed)
     cases: list[dict[str, Any]] = [
         {"input": given, "answer": answer, "additional_context": {}} for given, answer in pairs
@@ -175,13 +198,13 @@ def gepa(task: Task, seed: int, *, calls: int) -> dict[str, Any]:
         nonlocal written
         written += 1
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        return endpoint.answer(messages, tokens=600, temperature=0.7, seed=seed * 1000 + written)
+        return writer.answer(messages, tokens=600, temperature=0.7, seed=seed * 1000 + written)
 
     found = package.optimize(
         seed_candidate={"instruction": task.prompt},
         trainset=cases[:DEV],
         valset=cases[DEV:],
-        task_lm=endpoint.answer,
+        task_lm=target.answer,
         evaluator=score,
         reflection_lm=reflect,
         max_metric_calls=calls,
@@ -199,18 +222,20 @@ def gepa(task: Task, seed: int, *, calls: int) -> dict[str, Any]:
 
 def measure(task: Task, result: dict[str, Any]) -> dict[str, float]:
     """What a prompt is worth on fresh cases."""
-    endpoint = Endpoint()
-    values: list[float] = []
-    right = 0
-    for given, answer in task.cases(FRESH, 10**6):
-        if result.get("system"):
-            sent = [{"role": "system", "content": result["prompt"]}, {"role": "user", "content": given}]
-        else:
-            sent = messages_of(result["prompt"], given)
-        output = endpoint.answer(sent)
-        values.append(truth(output, answer))
-        right += output.strip() == answer
-    return {"value": fmean(values), "right": right / len(values)}
+    cases = task.cases(FRESH, 10**6)
+
+    alone = bool(result.get("system"))
+    prompts = [
+        [{"role": "system", "content": result["prompt"]}, {"role": "user", "content": given}]
+        if alone
+        else messages_of(result["prompt"], given)
+        for given, _ in cases
+    ]
+    with many_at_once() as answer, ThreadPoolExecutor(SLOTS) as pool:
+        outputs = list(pool.map(answer, prompts))
+    pairs = [(output, answer) for output, (_, answer) in zip(outputs, cases, strict=True)]
+    values = [truth(output, answer) for output, answer in pairs]
+    return {"value": fmean(values), "right": fmean(output.strip() == answer for output, answer in pairs)}
 
 
 def run(folder: Path, name: str, task: Task, seed: int) -> None:

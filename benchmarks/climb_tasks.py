@@ -157,9 +157,9 @@ def _length(dice: random.Random) -> tuple[str, str]:
 TASKS = {
     task.name: task
     for task in (
-        Task(name="dates", prompt="Find the date.", make=_date),
-        Task(name="kinds", prompt="What kind of change is this?", make=_kind),
-        Task(name="actions", prompt="Find what somebody has to do.", make=_action),
-        Task(name="lengths", prompt="Convert the length to centimetres.", make=_length),
+        Task(name="dates", prompt="Find the date. Be brief.", make=_date),
+        Task(name="kinds", prompt="What kind of change is this? Be brief.", make=_kind),
+        Task(name="actions", prompt="Find what somebody has to do. Be brief.", make=_action),
+        Task(name="lengths", prompt="Convert the length to centimetres. Be brief.", make=_length),
     )
 }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -125,6 +125,7 @@ rising = st.lists(st.floats(1.01, 4.99), min_size=2, max_size=8, unique=True).ma
 
 
 @given(xs=rising, ys=rising, readings=st.lists(st.floats(1, 5), min_size=2, max_size=20))
+@example(xs=[1.5, 2.0], ys=[1.5, 1.959964], readings=[1.0, 1.0])
 def test_a_map_never_changes_an_order(xs: list[float], ys: list[float], readings: list[float]) -> None:
     """Whatever the knots, readings that are clearly apart keep their order, and none leaves the scale."""
     count = min(len(xs), len(ys))

@@ -49,7 +49,7 @@ def result_as_dict(result: Result) -> dict[str, Any]:
         }
     data["arithmetic"] = list(score.arithmetic)
     data["plain"] = verdict.plain or None
-    data["echoes"] = list(verdict.echoes)
+    data["echoes"], data["orders"] = list(verdict.echoes), list(verdict.orders)
     data["words"] = verdict.words or None
     data["why_not_2_lower"] = verdict.why_not_2_lower or None
     data["steps_to_10"] = [{"criterion": step.criterion, "step": step.text} for step in result.steps]

@@ -1,6 +1,7 @@
-"""What a candidate repeats of its rubric: it says nothing of the candidate, and small models believe it.
+"""What in a candidate is there for its judge: words of the rubric, and orders. Small models believe both.
 
-A rubric is public, so whoever writes a candidate can paste its top levels. Such passages are left out before reading.
+A rubric is public, so whoever writes a candidate can paste its top levels: such sentences are left out before reading.
+What seems to tell the judge how to score may be an honest part of a prompt or a skill, so it is read with and without.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 
     from tenward.datasets import Case
     from tenward.judges._spec import JudgeSpec
+    from tenward.judges._verdict import Verdict
     from tenward.rubrics import Rubric
 
-__all__ = ["as_read", "without_echoes"]
+__all__ = ["as_read", "lower_of", "orders_of", "without_echoes", "without_orders"]
 
 _RUN = 4
 """Words in a row that count as repeated."""
@@ -28,6 +30,15 @@ _FEWEST = 6
 _SHARE = 0.6
 """Of the words of a passage, so that it is taken for an echo."""
 
+_TOP = r"(?:10|5|ten|five|full|top|high|higher|highest|maximum|best|perfect|excellent)"
+_GRADE = r"(?:scor(?:e|es|ed|ing)|rat(?:e|ed|ing|ings)|grad(?:e|es|ed|ing)|marks?|points|stars|verdict)"
+_ORDER = re.compile(
+    rf"\b(?:ignore|disregard|forget|overrule)\b.{{0,60}}\b(?:above|previous|prior|earlier|instructions?|rubric|criteria)\b"
+    rf"|\b{_GRADE}\b.{{0,60}}\b{_TOP}\b|\b{_TOP}\b.{{0,40}}\b{_GRADE}\b|\b(?:10|5) ?(?:/|out of|of) ?(?:10|5)\b"
+    r"|\banswer\b.{0,30}\b(?:yes|10|5|ten|five)\b|\b(?:to|dear|attention|hey|as) (?:the |an? |every )?"
+    r"(?:judge|grader|evaluator|rater|assessor|scorer|reviewer)s?\b",
+    re.IGNORECASE,
+)
 _PASSAGE = re.compile(r"[^\n.!?]+[.!?]*")
 _WORD = re.compile(r"\w+")
 
@@ -38,6 +49,29 @@ def as_read(spec: JudgeSpec, case: Case, rubric: Rubric) -> tuple[Case, tuple[st
         return case, ()
     text, echoes = without_echoes(case.output, rubric, case.input or "")
     return (replace(case, output=text) if echoes else case), echoes
+
+
+def orders_of(spec: JudgeSpec, case: Case) -> tuple[Case, tuple[str, ...]]:
+    """A case without what seems to speak to its judge, and what that is; of the embedded model only, as above."""
+    if not spec.local or spec.states_scores:
+        return case, ()
+    text, orders = without_orders(case.output)
+    return (replace(case, output=text) if orders else case), orders
+
+
+def lower_of(whole: Verdict, rest: Verdict, orders: tuple[str, ...]) -> Verdict:
+    """The lower score of each criterion, of a text and of what is left of it without orders: they must gain nothing."""
+    criteria = tuple(
+        other if other.failure is not None or other.is_below(one) else one
+        for one, other in zip(whole.criteria, rest.criteria, strict=True)
+    )
+    return replace(
+        whole,
+        criteria=criteria,
+        orders=orders,
+        usage=whole.usage + rest.usage,
+        engine={"calls": [*whole.engine.get("calls", ()), *rest.engine.get("calls", ())]},
+    )
 
 
 def without_echoes(text: str, rubric: Rubric, given: str = "") -> tuple[str, tuple[str, ...]]:
@@ -66,6 +100,20 @@ def without_echoes(text: str, rubric: Rubric, given: str = "") -> tuple[str, tup
 
     rest = _PASSAGE.sub(judge_passage, text)
     return (rest, tuple(echoes)) if echoes else (text, ())
+
+
+def without_orders(text: str) -> tuple[str, tuple[str, ...]]:
+    """A text without the sentences that seem to speak to a judge, and those sentences."""
+    orders: list[str] = []
+
+    def judge_passage(found: re.Match[str]) -> str:
+        if _ORDER.search(unicodedata.normalize("NFKC", found[0])) is None:
+            return found[0]
+        orders.append(found[0].strip())
+        return ""
+
+    rest = _PASSAGE.sub(judge_passage, text)
+    return (rest, tuple(orders)) if orders else (text, ())
 
 
 def _phrases(rubric: Rubric) -> Iterator[str]:

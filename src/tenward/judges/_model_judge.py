@@ -13,7 +13,7 @@ from tenward.judges._calls import Asked, PlannedCalls, digest, lent_calls
 from tenward.judges._checks import read_checks
 from tenward.judges._connection import Connection
 from tenward.judges._distribution import join_readings, probes_for, read_distribution, rounded
-from tenward.judges._echo import as_read
+from tenward.judges._echo import as_read, lower_of, orders_of
 from tenward.judges._engine import engine_turn
 from tenward.judges._explain import explain_by_program
 from tenward.judges._hidden import HiddenReading, read_hidden, read_states, states_under
@@ -133,7 +133,6 @@ class ModelJudge(Judge):
 
     def plan(self, case: Case, rubric: Rubric, *, explain: Explain = False) -> PlannedCalls:
         """See :meth:`Judge.plan`."""
-        case, _ = as_read(self.spec, case, rubric)
         head = self.head(rubric)
         by_head = None if head is None else (head, self._states)
         return plan_case(self.spec, self._connection, case, rubric, explain=explain, head=by_head)
@@ -160,6 +159,9 @@ class ModelJudge(Judge):
             verdict = apply_scale(verdict, self.scale(rubric), rubric, has_input=bool(case.input))
         else:
             verdict = await self._read(case, rubric, prompt, deadline, asking)
+            rest, orders = orders_of(self.spec, case)
+            if orders:
+                verdict = lower_of(verdict, await self._read_rest(rest, rubric, deadline), orders)
             # Here every score is final; below it is put into words.
             if self.spec.asks_model(explain):
                 verdict = await self._explained(verdict, case, rubric, prompt, deadline, asking)
@@ -168,6 +170,13 @@ class ModelJudge(Judge):
             verdict = explain_by_program(verdict, rubric)
         seconds = time.monotonic() - began
         return replace(verdict, echoes=echoes, seconds=seconds, fingerprint=self.fingerprint(rubric))
+
+    async def _read_rest(self, case: Case, rubric: Rubric, deadline: Deadline) -> Verdict:
+        """A text without what seems to speak to its judge."""
+        prompt = prompt_for(self.spec, case, rubric)
+        self._connection.begin_case(prompt.shared)
+        asking = _Asking(self.spec, case, rubric, self.fingerprint(rubric))
+        return await self._read(case, rubric, prompt, deadline, asking)
 
     async def _read(self, case: Case, rubric: Rubric, prompt: Prompt, deadline: Deadline, asking: _Asking) -> Verdict:
         """By the head where there is one, and plainly what is left; both ways where it knows no such texts."""
@@ -181,7 +190,7 @@ class ModelJudge(Judge):
         read = {item.criterion: item for item in verdict.criteria}
         for name, by_head in hidden.criteria.items():
             # Being unlike all known texts must gain nothing: whatever is odd about them may be there for the judge.
-            if name not in read or _is_lower(by_head, read[name]):
+            if name not in read or by_head.is_below(read[name]):
                 read[name] = by_head
         return replace(
             verdict,
@@ -369,10 +378,6 @@ def _of_the_rubric(rubric: Rubric, *, anchored: bool) -> dict[str, str]:
         "questions": digest([[name, criterion.ask] for name, criterion in criteria]),
         "levels": digest([sorted(criterion.levels.items()) if anchored else [] for _, criterion in criteria]),
     }
-
-
-def _is_lower(one: CriterionVerdict, other: CriterionVerdict) -> bool:
-    return one.score is not None and other.score is not None and one.score < other.score
 
 
 def _fingerprint(spec: JudgeSpec, rubric: Rubric) -> dict[str, str]:

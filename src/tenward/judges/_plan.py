@@ -9,6 +9,7 @@ from tenward.judges._answers import Words, answer_model, schema_bytes
 from tenward.judges._calls import Budget, PlannedCalls, prompt_tokens_at_most
 from tenward.judges._checks import check_messages
 from tenward.judges._distribution import probes_for
+from tenward.judges._echo import as_read, orders_of
 from tenward.judges._hidden import known_state, state_messages
 from tenward.judges._passages import passages
 from tenward.judges._prompts import build_prompt, question_words
@@ -86,8 +87,13 @@ def plan_case(
     that the head can read, and at most as one that it cannot. Words that explain scores quote them, so before the
     scores are known the cache cannot be asked for them.
     """
+    case, _ = as_read(spec, case, rubric)
     prompt = prompt_for(spec, case, rubric)
     planned = _questions(spec, connection, prompt, case, rubric, explain=explain, head=head)
+    rest, orders = orders_of(spec, case)
+    if orders:  # it is read without them as well
+        without = prompt_for(spec, rest, rubric)
+        planned += _questions(spec, connection, without, rest, rubric, explain=False, head=head)
     if spec.local and prompt.shared and planned.most_calls:  # what the engine computes before the first of them
         planned += PlannedCalls(most_calls=1, prompt_tokens=prompt_tokens_at_most(prompt.shared), completion_tokens=1)
     return planned

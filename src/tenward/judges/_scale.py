@@ -77,7 +77,9 @@ class CriterionScale(Document):
         xs, ys = self._ends(lo, hi)
         at = min(max(bisect_right(xs, raw), 1), len(xs) - 1)
         x0, x1, y0, y1 = xs[at - 1], xs[at], ys[at - 1], ys[at]
-        return min(max(y0 + (y1 - y0) * (raw - x0) / (x1 - x0), lo), hi)
+        if raw >= x1:  # exactly, whatever rounding would make of it
+            return min(y1, hi)
+        return min(max(y0 + (y1 - y0) * (raw - x0) / (x1 - x0), lo), y1)
 
     def _ends(self, lo: float, hi: float) -> tuple[list[float], list[float]]:
         knots = [*self.knots]

@@ -147,6 +147,10 @@ class CriterionVerdict:
     checks: tuple[CheckReading, ...] = ()
     """The rubric's checks that were read, in its order; empty where words were not asked for. They change no score."""
 
+    def is_below(self, other: CriterionVerdict) -> bool:
+        """Whether it is scored lower than another one; a criterion that is not scored is below none."""
+        return self.score is not None and other.score is not None and self.score < other.score
+
     @property
     def in_words(self) -> str:
         """Reason and checks as one line of text."""
@@ -188,6 +192,10 @@ class Verdict:
     echoes: tuple[str, ...] = ()
     """Sentences of the candidate that repeat the rubric's own words; the embedded model read it without them."""
 
+    orders: tuple[str, ...] = ()
+    """Sentences that seem to speak to the judge: the embedded model read the text with and without them, and the lower
+    score of each criterion stands."""
+
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     """Wall time, in seconds."""
@@ -221,7 +229,8 @@ class Verdict:
         """How the embedded judge read this text, in a few words; empty where there is nothing to say."""
         count = len(self.echoes)
         told = "a sentence left out that repeats" if count == 1 else f"{count} sentences left out that repeat"
-        return " · ".join(filter(None, [self._by_head, f"{told} the rubric" * bool(count)]))
+        orders = "read with and without what speaks to the judge, the lower one stands" * bool(self.orders)
+        return " · ".join(filter(None, [self._by_head, f"{told} the rubric" * bool(count), orders]))
 
     @property
     def _by_head(self) -> str:
