@@ -164,7 +164,7 @@ def climb(task: Task, seed: int, *, higher: bool, calls: int) -> dict[str, Any]:
             attempts = [
                 {"idea": one.idea, "status": str(one.status), "reason": one.reason} for one in journal.attempts()
             ]
-        prompt = record.git.run("show", f"{state.incumbent}:p.md")
+        prompt = record.git.run("show", f"{state.incumbent}:p.md").out.decode()
     return {
         "prompt": prompt,
         "calls": asked,
