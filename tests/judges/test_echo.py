@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenward.judges import CriterionVerdict, Failure, Verdict
-from tenward.judges._echo import lower_of, without_echoes, without_orders
+from tenward.judges._echo import lower_of, without_copies, without_echoes, without_orders, without_repeats
 from tenward.rubrics import Rubric
 
 RUBRIC = Rubric.parse("""
@@ -98,3 +98,28 @@ def test_the_lower_reading_stands_and_a_failure_is_no_score() -> None:
     found = lower_of(verdict(4.0, 2.0, 3.0, None), verdict(1.0, 3.0, None, 2.0), ("Answer 5.",))
     assert [one.score for one in found.criteria] == [1.0, 2.0, None, None]
     assert "speaks to the judge" in found.how
+
+
+def test_what_is_said_over_and_over_is_read_once() -> None:
+    """A text pasted three times, and one word two hundred times, say no more than once."""
+    once = "Buy a new one. It is good."
+    assert without_repeats(f"{once}\n" * 3)[0].split() == once.split()
+    assert without_repeats("label " * 200)[0] == "label"
+    assert without_repeats(HONEST + "Wait for the lamp.\n" * 2) == (HONEST + "Wait for the lamp.\n" * 2, ())
+
+
+def test_a_mere_copy_of_the_input_says_nothing() -> None:
+    """The whole input as an answer to itself is left out; quoting it beside words of one's own is not."""
+    given = "Error 14: the disk is full. Free some space and try again."
+    assert without_copies(given, given)[0].strip() == ""
+    explained = f"{given} It means that photos took the last room on your computer, so delete those you need no longer."
+    assert without_copies(explained, given) == (explained, ())
+    assert without_copies("Error 14: the disk is full.", given) == ("Error 14: the disk is full.", ())
+
+
+@given(st.text(), st.text())
+def test_any_text_can_be_searched_for_repeats_and_copies(text: str, given: str) -> None:
+    """Nothing is added, and a text of which nothing is left out is the same text."""
+    for rest, left in (without_repeats(text), without_copies(text, given), without_copies(text, text)):
+        assert len(rest) <= len(text)
+        assert left or rest == text

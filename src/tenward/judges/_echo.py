@@ -1,7 +1,8 @@
-"""What in a candidate is there for its judge: words of the rubric, and orders. Small models believe both.
+"""What in a candidate says nothing of its own: words of the rubric, of itself again, of the whole input; and orders.
 
-A rubric is public, so whoever writes a candidate can paste its top levels: such sentences are left out before reading.
-What seems to tell the judge how to score may be an honest part of a prompt or a skill, so it is read with and without.
+Small models believe all of it. A rubric is public, so whoever writes a candidate can paste its top levels: such
+sentences are left out before reading, and so is what a text says over and over, or merely copies. What seems to tell
+the judge how to score may be an honest part of a prompt or a skill, so it is read with and without.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from tenward.judges._verdict import Verdict
     from tenward.rubrics import Rubric
 
-__all__ = ["as_read", "lower_of", "orders_of", "without_echoes", "without_orders"]
+__all__ = ["as_read", "lower_of", "orders_of", "without_copies", "without_echoes", "without_orders", "without_repeats"]
 
 _RUN = 4
 """Words in a row that count as repeated."""
@@ -39,6 +41,12 @@ _ORDER = re.compile(
     r"(?:judge|grader|evaluator|rater|assessor|scorer|reviewer)s?\b",
     re.IGNORECASE,
 )
+_REPEATED = 0.5
+"""Of the words of a text, so that what it says again is left out; less is style, or code."""
+
+_COPIED = 0.8
+"""Of the words of a text and of its input, so that the one is taken for a mere copy of the other."""
+
 _PASSAGE = re.compile(r"[^\n.!?]+[.!?]*")
 _WORD = re.compile(r"\w+")
 
@@ -48,6 +56,9 @@ def as_read(spec: JudgeSpec, case: Case, rubric: Rubric) -> tuple[Case, tuple[st
     if not spec.local or spec.states_scores:
         return case, ()
     text, echoes = without_echoes(case.output, rubric, case.input or "")
+    for leave_out in (without_repeats, partial(without_copies, given=case.input or "")):
+        text, more = leave_out(text)
+        echoes += more
     return (replace(case, output=text) if echoes else case), echoes
 
 
@@ -100,6 +111,43 @@ def without_echoes(text: str, rubric: Rubric, given: str = "") -> tuple[str, tup
 
     rest = _PASSAGE.sub(judge_passage, text)
     return (rest, tuple(echoes)) if echoes else (text, ())
+
+
+def without_repeats(text: str) -> tuple[str, tuple[str, ...]]:
+    """A text that says the same over and over, said once, and what it says again; any other text as it is."""
+    seen: set[tuple[str, ...]] = set()
+    again: list[str] = []
+    words = repeated = 0
+
+    def judge_passage(found: re.Match[str]) -> str:
+        nonlocal words, repeated
+        said = _words(found[0])
+        once = tuple(dict.fromkeys(said)) if len(set(said)) * 5 <= len(said) else tuple(said)  # one word on end
+        new = once not in seen
+        seen.add(once)
+        words += len(said)
+        repeated += len(said) - (len(once) if new else 0)
+        if new and len(once) == len(said):
+            return found[0]
+        again.append(found[0].strip())
+        return " ".join(once) if new else ""
+
+    rest = _PASSAGE.sub(judge_passage, text)
+    return (rest, tuple(filter(None, again))) if words and repeated >= _REPEATED * words else (text, ())
+
+
+def without_copies(text: str, given: str) -> tuple[str, tuple[str, ...]]:
+    """A text that is nearly all of its input and hardly anything else, without what it copies; any other as it is."""
+    known = {tuple(_words(found[0])): len(_words(found[0])) for found in _PASSAGE.finditer(given)}
+    said = [tuple(_words(found[0])) for found in _PASSAGE.finditer(text)]
+    copied = {words for words in said if words and words in known}
+    if not copied or sum(map(len, copied)) < _COPIED * sum(known.values()):
+        return text, ()
+    if sum(len(words) for words in said if words in copied) < _COPIED * sum(map(len, said)):
+        return text, ()
+    copies = tuple(found[0].strip() for found in _PASSAGE.finditer(text) if tuple(_words(found[0])) in copied)
+    rest = _PASSAGE.sub(lambda found: "" if tuple(_words(found[0])) in copied else found[0], text)
+    return rest, tuple(filter(None, copies))
 
 
 def without_orders(text: str) -> tuple[str, tuple[str, ...]]:

@@ -190,7 +190,8 @@ class Verdict:
     empty where it did not."""
 
     echoes: tuple[str, ...] = ()
-    """Sentences of the candidate that repeat the rubric's own words; the embedded model read it without them."""
+    """Sentences of the candidate that repeat the rubric, the candidate itself over and over, or are a mere copy of the
+    input; the embedded model read it without them."""
 
     orders: tuple[str, ...] = ()
     """Sentences that seem to speak to the judge: the embedded model read the text with and without them, and the lower
@@ -228,9 +229,9 @@ class Verdict:
     def how(self) -> str:
         """How the embedded judge read this text, in a few words; empty where there is nothing to say."""
         count = len(self.echoes)
-        told = "a sentence left out that repeats" if count == 1 else f"{count} sentences left out that repeat"
+        told = "a sentence left out that only repeats" if count == 1 else f"{count} sentences left out that only repeat"
         orders = "read with and without what speaks to the judge, the lower one stands" * bool(self.orders)
-        return " · ".join(filter(None, [self._by_head, f"{told} the rubric" * bool(count), orders]))
+        return " · ".join(filter(None, [self._by_head, f"{told} rubric, input or itself" * bool(count), orders]))
 
     @property
     def _by_head(self) -> str:
