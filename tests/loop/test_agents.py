@@ -104,6 +104,12 @@ def test_an_agent_that_says_it_failed_has_failed(printed: str, text: str) -> Non
     assert (said.failed, said.text) == (True, text)
 
 
+def test_an_error_that_an_agent_got_over_is_no_failure() -> None:
+    """Only the end of a turn or a run says how it went."""
+    said = read_said('{"type": "error", "message": "retrying"}\n{"type": "action", "message": "Done."}')
+    assert (said.failed, said.text) == (False, "Done.")
+
+
 def test_what_is_in_no_known_format_is_taken_as_it_stands() -> None:
     """Plain text, JSON of another kind and halves of JSON are words."""
     for printed in ("done", '{"a": 1}', '{"type": "result", "resu', "[1, 2]"):

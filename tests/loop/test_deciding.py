@@ -5,6 +5,7 @@ import math
 import random
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -311,6 +312,32 @@ async def test_what_lifts_outputs_over_gates_cannot_have_bought_the_judge(
 
     state, _ = await run(top, lambda brief, _: to(0.9, brief.number), ScriptedJudge(scores), rounds=1)
     assert state.counts == {ends: 1}
+
+
+async def test_what_a_crash_says_of_a_sealed_case_reaches_no_proposer(tmp_path: Path) -> None:
+    """A candidate that breaks down on sealed cases and prints them is a crash whose words are for people alone."""
+    program = """
+import json, sys
+case, text = json.load(sys.stdin), open("p.md").read()
+if "crash" in text and case["input"].startswith("hidden"):
+    raise SystemExit(f"saw {case['input']}")
+print(text)
+"""
+    top = make(tmp_path / "work", dev=4, sealed=8, files={"run.py": program})
+    briefs: list[str] = []
+
+    def change(brief: Any, _: Path) -> dict[str, str]:
+        briefs.append(f"{brief.text}\n{json.dumps(brief.to_json())}")
+        words = to(0.9, brief.number)
+        return {PROMPT: f"{words[PROMPT]}crash\n", "": words[""]}
+
+    judge = ScriptedJudge(lambda case: {"good": 10 * level(case.output)})
+    more = f"produce: {{command: {sys.executable} run.py}}\n"
+    _, attempts = await run(top, change, judge, rounds=2, more=more)
+    assert attempts[0].status is Status.CRASHED
+    assert attempts[0].reason == "crashed: on a sealed case"
+    assert "saw hidden" in attempts[0].log
+    assert "hidden" not in briefs[1]
 
 
 def hash_of(name: str) -> float:

@@ -32,7 +32,9 @@ def check_writable(path: Path | None) -> None:
         found = "a folder" if path.is_dir() else "a device or pipe"
         raise UsageError(f"{path}: found {found}, expected a file to write", hint="name another file")
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"{path}: found a folder that cannot be written to", hint="name another file")
+        raise UsageError(
+            f"{path}: found a folder that cannot be written to, expected a file to write", hint="name another file"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -117,7 +117,7 @@ def check_labels(cases: Sequence[Case], preferences: Sequence[Preference], rubri
         raise UsageError(
             f"found {len(without)} of {len(labelled)} labelled cases without an output, the first is {without[0]!r}, "
             "expected the text that was rated in `output`",
-            hint="tenward produce makes outputs",
+            hint="a rating belongs to a text; leave the ratings out where there is none",
         )
     for case in labelled:
         for name in rubric.criteria:

@@ -196,7 +196,7 @@ class Attempts:
                 rule = without_doubt(rule)
             verdicts = await duel.decide(rule, self._floors)
         except CandidateCrashedError as error:
-            return self._crashed(attempt, str(error))
+            return self._crashed(attempt, str(error), sealed=error.split == "sealed")
         except IncumbentMovedError:
             return replace(attempt, phase=Phase.REBASING)
         except SystemicError:
@@ -278,10 +278,11 @@ class Attempts:
 
     # -- ending --------------------------------------------------------------------------------------------------
 
-    def _crashed(self, attempt: AttemptState, log: str) -> AttemptState:
+    def _crashed(self, attempt: AttemptState, log: str, *, sealed: bool = False) -> AttemptState:
+        """It ends as a crash; the reason reaches proposers, so of a sealed case it quotes nothing."""
         lines = [line for line in log.splitlines() if line.strip()]
-        attempt = replace(attempt, log=log[-_LOG_CHARS:])
-        return self._end(attempt, Status.CRASHED, f"crashed: {lines[0][:300] if lines else 'without a word'}")
+        why = "on a sealed case" if sealed else lines[0][:300] if lines else "without a word"
+        return self._end(replace(attempt, log=log[-_LOG_CHARS:]), Status.CRASHED, f"crashed: {why}")
 
     def _end(self, attempt: AttemptState, status: Status, reason: str, duel: Duel | None = None) -> AttemptState:
         """Name the end; nothing has happened yet."""

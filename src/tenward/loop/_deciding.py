@@ -27,7 +27,16 @@ _HOPELESS = 1.645
 
 
 class CandidateCrashedError(Exception):
-    """The candidate fails where the incumbent does not; the message is the end of what it said."""
+    """The candidate fails where the incumbent does not; the message is the end of what it said.
+
+    Args:
+        said: That.
+        split: Of the case; what was said of a sealed one is for people alone.
+    """
+
+    def __init__(self, said: str, split: Split) -> None:
+        super().__init__(said)
+        self.split = split
 
 
 class IncumbentMovedError(Exception):
@@ -195,7 +204,7 @@ class Duel:
             where = f", at case {failed.case_id!r}" if self._control.spec.has_cases else ""
             raise BrokenEvaluatorError(f"the evaluator fails on the incumbent as well{where}", check.problem)
         if all_crashed:
-            raise CandidateCrashedError(failed.problem)
+            raise CandidateCrashedError(failed.problem, split)
 
 
 def _times(values: dict[str, float | None], factor: float) -> dict[str, float | None]:

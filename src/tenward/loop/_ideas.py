@@ -176,7 +176,7 @@ class PastIdea:
     """Cases that were judged for it, dev and sealed."""
 
     printed: str = ""
-    """The end of what it printed where it crashed or failed a stage."""
+    """The end of what it printed where it failed a stage; of no sealed case."""
 
     @property
     def tried(self) -> bool:

@@ -289,5 +289,10 @@ def _past_idea(attempt: AttemptState) -> PastIdea | None:
         beside=attempt.incumbent_score,
         stages=tuple(stage.number for stage in attempt.stages),
         cases=sum({look.split: look.units for look in attempt.looks}.values()),
-        printed=attempt.log[-_PRINTED_CHARS:] if attempt.decision is None else "",
+        printed=attempt.log[-_PRINTED_CHARS:] if _failed_a_stage(attempt) else "",
     )
+
+
+def _failed_a_stage(attempt: AttemptState) -> bool:
+    """Whether it came no further than the stages, which know no sealed case; what a race prints may be of one."""
+    return bool(attempt.stages) and not attempt.stages[-1].passed

@@ -310,7 +310,7 @@ class Incumbent:
 
     @property
     def worth_nothing(self) -> bool:
-        """Whether each of its dev cases fails a gate, before any judge is asked."""
+        """Whether each of its dev cases fails a gate or crashes, so that it is worth 0 before any judge is asked."""
         cases = cases_of(self.in_play)
         return bool(cases) and all(self.scores.value(case) == 0 and not self.scores.is_judged(case) for case in cases)
 

@@ -49,7 +49,7 @@ def read_said(printed: str) -> Said:
         item = event.get("item")
         if kind == "result":
             failed = bool(event.get("is_error"))
-        elif kind in {"turn.failed", "error"}:
+        elif kind == "turn.failed":  # an event of type error may be one that the agent got over
             failed = True
             item = event.get("error", event)
         elif kind == "turn.completed":
