@@ -1,6 +1,6 @@
 """Prompts that climb: Tenward beside GEPA and beside "keep if higher", on tasks with an exact truth.
 
-Run: python benchmarks/climb.py FOLDER [--tasks dates kinds] [--methods tenward higher gepa] [--seeds 1 2 3]
+Run: python benchmarks/climb.py FOLDER [--tasks dates kinds] [--methods tenward higher gepa pool] [--seeds 1 2 3]
      python benchmarks/climb.py FOLDER --table          (the model; no network; gepa from the package index)
 
 The smaller embedded model does the task, the other one writes what a method asks a model for, both on loopback. Methods
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 TASK, WRITER = "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"
 CONTEXT, TOKENS, SLOTS = 8192, 64, 8
 DEV, SEALED, FRESH, CALLS, NOISE = 20, 30, 500, 300, 0.1
-METHODS = ("tenward", "higher", "gepa")
+METHODS = ("tenward", "higher", "gepa", "pool")
 RUBRIC = """
 rubric: right/v1
 about: Is the answer right?
@@ -66,6 +66,7 @@ score: {rubric: r.yaml, judge: local, dataset: datasets/c.jsonl}
 feedback: score
 placebo: 0
 """
+_MORE = {"higher": "keep: {rule: better}\n", "pool": "pool: 4\n"}
 _NORMAL = NormalDist()
 _CHRF = get_metric("chrf")
 
@@ -131,8 +132,9 @@ def start_of(task: Task) -> str:
     return f"# system\n{task.prompt}\n\n# user\n{{input}}\n"
 
 
-def climb(task: Task, seed: int, *, higher: bool, calls: int) -> dict[str, Any]:
-    """Run a loop of Tenward; with ``higher`` whatever scores higher on all cases is kept."""
+def climb(task: Task, seed: int, *, method: str, calls: int) -> dict[str, Any]:
+    """Run a loop of Tenward; with ``higher`` whatever scores higher on all cases is kept, ``pool`` has a pool."""
+    higher = method == "higher"
     cases = task.cases(DEV + SEALED, seed)
     rows = [
         {"id": f"c{at}", "input": given, "references": [answer], "split": "dev" if higher or at < DEV else "sealed"}
@@ -154,7 +156,7 @@ def climb(task: Task, seed: int, *, higher: bool, calls: int) -> dict[str, Any]:
         who = ("-c", "user.name=B", "-c", "user.email=b@example.org")
         for words in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "Begin")):
             subprocess.run(["git", "-C", str(top), *words], check=True)
-        more = f"budget: {{calls: {calls}}}\nseed: {seed}\n" + ("keep: {rule: better}\n" if higher else "")
+        more = f"budget: {{calls: {calls}}}\nseed: {seed}\n" + _MORE.get(method, "")
         record = LoopRecord.open(top, "climb")
         with Store.open(top / "store.sqlite") as store:
             spec = LoopSpec.parse(LOOP + more)
@@ -246,9 +248,7 @@ def run(folder: Path, name: str, task: Task, seed: int) -> None:
     began = time.monotonic()
     beside = folder / f"{task.name}.tenward.{seed}.json"
     calls = json.loads(beside.read_text())["calls"] if name != "tenward" and beside.exists() else CALLS
-    result = (
-        gepa(task, seed, calls=calls) if name == "gepa" else climb(task, seed, higher=name == "higher", calls=calls)
-    )
+    result = gepa(task, seed, calls=calls) if name == "gepa" else climb(task, seed, method=name, calls=calls)
     result["seconds"] = round(time.monotonic() - began, 1)
     result["fresh"] = measure(task, result)
     path.write_text(json.dumps(result, indent=1) + "\n")

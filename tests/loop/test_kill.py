@@ -265,9 +265,11 @@ def test_side_by_side_attempts_survive_kills_too(tmp_path: Path) -> None:
 
 
 def test_every_arm_survives_kills_and_sees_no_sealed_case(tmp_path: Path) -> None:
-    """A portfolio that is killed at every step draws the same arms, and none of them shows a word of a sealed case."""
-    arms = "{arms: [examples, rules, sources, playbook, drop]}\nideas: {from: [docs/*.md]}"
-    yaml = YAML.replace('{python: "nobody:calls_it"}', arms).replace(f"rounds: {ROUNDS}", "rounds: 12")
+    """Killed at every step, a portfolio draws the same arms and beginnings, and shows no word of a sealed case."""
+    arms = (
+        "{arms: [examples, rules, sources, playbook, drop]}\npool: 3\nkeep: {sure: 0.999}\nideas: {from: [docs/*.md]}"
+    )
+    yaml = YAML.replace('{python: "nobody:calls_it"}', arms).replace(f"rounds: {ROUNDS}", "rounds: 18")
     assert yaml != YAML
     ends: list[dict[str, Any]] = []
     for name in ("undisturbed", "killed"):
@@ -286,5 +288,6 @@ def test_every_arm_survives_kills_and_sees_no_sealed_case(tmp_path: Path) -> Non
         for one in attempts:
             shown = git(top, "show", f"{one.tree}:prompts/p.md") + json.dumps(dict(one.idea_file or {}))
             assert "sealed" not in shown
+        assert any(one.start for one in attempts)
         assert any("dev answer" in git(top, "show", f"{one.tree}:prompts/p.md") for one in attempts)
     assert ends[0] == ends[1]

@@ -245,7 +245,10 @@ def test_a_small_model_means_the_whole_portfolio(tmp_path: Path) -> None:
         ({"llm": "local", "arms": ["rules"]}, "propose.arms: found llm, and no arm that asks it"),
         ({"llm": "local", "arms": ["sentence"], "change": "sentence"}, "propose.change: found change beside arms"),
         ({"arms": []}, "propose.arms: "),
-        ({}, "propose: found none of them, expected exactly one of llm, command, python"),
+        ({}, "propose: found none of them, expected one of llm, command and python"),
+        ({"llm": "local", "python": "a:b"}, "propose: found llm and python, expected one of llm, command and python"),
+        ({"arms": ["search"]}, "propose.arms[0]: found search, expected it only beside search"),
+        ({"arms": ["rewrite"]}, "propose.arms[0]: found rewrite, expected it only beside llm"),
     ],
 )
 def test_arms_that_cannot_be_are_named(propose: dict[str, Any], fault: str) -> None:

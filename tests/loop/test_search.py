@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ from tenward.loop._ideas import IdeaBook, PastIdea
 from tenward.loop._ledger import Status
 from tenward.loop._search_spec import SearchSpec, searched
 from tenward.loop._settings import read_settings
-from tenward.loop.proposers import SearchProposer, make_proposer, proposer_fault
+from tenward.loop.proposers import Portfolio, SearchProposer, make_proposer, proposer_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -368,3 +369,60 @@ def test_a_stage_lets_the_best_so_far_go_on(tmp_path: Path) -> None:
     with Journal(journal_path(record)) as journal:
         reasons = [attempt.reason for attempt in journal.attempts()]
     assert 8 <= sum(reason.startswith("discarded at number") for reason in reasons) < 24
+
+
+CODE = """\
+def worth(s):
+    return (s["x"] - 2) ** 2 + (s["y"] - 7) ** 2 + 50
+"""
+MEASURE = """\
+import pathlib, tomllib
+import code_of_it
+print(code_of_it.worth(tomllib.loads(pathlib.Path("s.toml").read_text())))
+"""
+IDEAS = """\
+import pathlib
+
+def main(brief):
+    edit = {"path": "code_of_it.py", "find": " + 50", "replace": ""}
+    return {"title": f"Leave out a constant, {brief['number']}", "edits": [edit]}
+"""
+
+
+def test_a_search_is_an_arm_beside_ideas(tmp_path: Path) -> None:
+    """One proposer changes the code, the other its settings; both are kept, and a done search ends nothing."""
+    spec = repository(tmp_path)
+    (tmp_path / "run.py").write_text(MEASURE)
+    (tmp_path / "code_of_it.py").write_text(CODE)
+    (tmp_path / "ideas.py").write_text(IDEAS)
+    who = ("-c", "user.name=U", "-c", "user.email=u@example.org")
+    for arguments in (("add", "."), (*who, "commit", "-qm", "Code")):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True)
+    search = {"file": "s.toml", "parameters": {"x": [1, 2], "y": [3, 7]}}
+    data = spec.model_dump(mode="json", exclude_unset=True)
+    data |= {"edit": ["s.toml", "code_of_it.py"], "propose": {"python": "ideas:main", "search": search}}
+    spec = LoopSpec.parse(json.dumps(data))
+    record = LoopRecord.open(tmp_path, spec.name)
+    state = asyncio.run(Engine(spec, record, None, top=tmp_path).run(rounds=14))
+    with Journal(journal_path(record)) as journal:
+        attempts = list(journal.attempts())
+    kept = {attempt.idea_file["arm"] for attempt in attempts if attempt.status is Status.KEEP}
+    assert kept == {"python", "search"}
+    assert set(state.arms) == {"python", "search"}
+    assert state.incumbent_score == 0
+    assert sum(attempt.idea_file.get("arm") == "search" for attempt in attempts if attempt.idea_file) <= 4
+    assert len(attempts) == 14
+
+
+def test_a_model_that_rewrites_files_stands_beside_a_search(tmp_path: Path) -> None:
+    """Both are arms unless the file chooses, also under a plan that asks nobody."""
+    spec = repository(tmp_path)
+    data: dict[str, Any] = spec.model_dump(mode="json", exclude_unset=True)
+    data["propose"] = {"llm": {"model": "openai/m"}, "search": {"file": "s.toml"}}
+    made = make_proposer(LoopSpec.parse(json.dumps(data)), tmp_path)
+    assert isinstance(made, Portfolio)
+    assert made.arms == ("rewrite", "search")
+    assert [one.name for one in made.parameters]
+    data["propose"] |= {"arms": ["search"]}
+    with pytest.raises(DocumentError, match="found llm, and no arm that asks it"):
+        LoopSpec.parse(json.dumps(data))

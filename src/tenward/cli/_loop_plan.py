@@ -228,7 +228,7 @@ def _proposer(loop: OpenedLoop, spec: LoopSpec) -> dict[str, Any]:
     if proposer_fault(spec, loop.top) is not None:  # told as an error
         return {"arms": (), "searched": {}}
     proposer = make_proposer(spec, loop.top, library=loop.library)
-    parameters = proposer.parameters if isinstance(proposer, SearchProposer) else ()
+    parameters = proposer.parameters if isinstance(proposer, Portfolio | SearchProposer) else ()
     return {
         "arms": proposer.arms if isinstance(proposer, Portfolio) else (),
         "searched": {one.name: one.words for one in parameters},
@@ -238,11 +238,11 @@ def _proposer(loop: OpenedLoop, spec: LoopSpec) -> dict[str, Any]:
 def _proposing(spec: LoopSpec, loop: OpenedLoop) -> PlannedCalls:
     """What a model takes to propose, for one attempt at most."""
     from tenward.judges import PlannedCalls
-    from tenward.loop.proposers import model_proposer
+    from tenward.loop.proposers import plan_proposals
 
     if spec.propose.llm is None:
         return PlannedCalls()
-    return model_proposer(spec, spec.propose.llm.spec(loop.library, top=loop.top)).plan()
+    return plan_proposals(spec, spec.propose.llm.spec(loop.library, top=loop.top))
 
 
 def _whole(planned: PlannedCalls | None, times: float, asked: PlannedCalls) -> PlannedCalls:
@@ -267,7 +267,8 @@ def _longest(spec: LoopSpec, loop: OpenedLoop, repeats: int) -> float:
     """Seconds of one attempt by its time-outs: proposing, stages, and so many measurements."""
     propose, number = spec.propose, spec.score.number
     asked = propose.llm.spec(loop.library, top=loop.top) if propose.llm is not None else None
-    seconds = propose.timeout if asked is None else _ASKED * asked.deadline
+    seconds = propose.timeout if propose.command is not None or propose.python is not None else 0.0
+    seconds += 0.0 if asked is None else _ASKED * asked.deadline
     for stage in spec.stages:
         seconds += stage.timeout if stage.run is not None else 0.0
         seconds += stage.number.timeout * stage.number.repeats if stage.number is not None else 0.0

@@ -98,16 +98,16 @@ def _hopes(spec: LoopSpec, plan: LoopPlan) -> Iterator[tuple[str, str]]:
 
 def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:
     propose = spec.propose
-    arms = f"arms {', '.join(plan.arms)}" if plan.arms else ""
+    parts = [f"arms {', '.join(plan.arms)}"] if plan.arms else []
     if propose.llm is not None:
         asked = f"{plan.proposer_calls} calls and {plan.proposer_tokens:,} tokens"
-        model = f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt"
-        return f"{arms}; {model}" if arms else model
+        parts.append(f"model {propose.llm.judge or propose.llm.model}, at most {asked} an attempt")
+    if propose.command is not None or propose.python is not None:
+        parts.append(" ".join(propose.command) if propose.command is not None else propose.python or "")
     if propose.search is not None:
-        ranges = "; ".join(f"{name} {where}" for name, where in plan.searched.items())
-        return f"settings of {propose.search.file}, drawn by {propose.search.sampler}: {ranges}"
-    own = " ".join(propose.command) if propose.command is not None else propose.python or ""
-    return "; ".join(filter(None, [arms, own]))
+        ranges = ", ".join(f"{name} {where}" for name, where in plan.searched.items())
+        parts.append(f"settings of {propose.search.file}, drawn by {propose.search.sampler}: {ranges}")
+    return "; ".join(parts)
 
 
 def _keep_words(spec: LoopSpec) -> str:

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-__all__ = ["ARMS", "ArmName", "ArmTally", "ArmTry", "arm_order", "arm_shares", "arm_tallies"]
+__all__ = ["ARMS", "ARM_OWNERS", "ArmName", "ArmTally", "ArmTry", "arm_order", "arm_shares", "arm_tallies"]
 
-ArmName = Literal["rules", "examples", "sources", "playbook", "sentence", "drop", "command", "python"]
+ArmName = Literal[
+    "rules", "examples", "sources", "playbook", "sentence", "drop", "rewrite", "command", "python", "search"
+]
 ARMS: tuple[ArmName, ...] = ("examples", "rules", "sources", "playbook", "sentence", "drop")
-"""Those of a model's portfolio, in the order in which each is tried once."""
+"""Those of a model's portfolio on one text, in the order in which each is tried once."""
+
+ARM_OWNERS = {"sentence": "llm", "rewrite": "llm", "command": "command", "python": "python", "search": "search"}
+"""The field of ``propose`` that an arm asks; a program of ours is the others."""
 
 _FLOOR = 0.2
 """Share of all draws that is divided evenly among the arms."""

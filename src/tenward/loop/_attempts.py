@@ -124,26 +124,37 @@ class Attempts:
                 chance = control.dice("damage", attempt.number)
                 tree, done = damaged_tree(control.record, attempt.parent, control.editable, chance)
             return replace(attempt, phase=Phase.CHECKING, tree=tree, placebo=done, idea=f"Placebo: {done}")
-        without = await in_thread(lambda: self._proposing.without_evaluator(attempt.parent))
+        start = await in_thread(lambda: self._proposing.start(attempt))
+        begun = attempt.parent if start is None else start.tree
+        without = await in_thread(lambda: self._proposing.without_evaluator(begun))
         await in_thread(lambda: slot.reset(without))
-        proposal = await self._proposing.propose(attempt, slot, self._incumbent_of(attempt))
+        proposal = await self._proposing.propose(attempt, slot, self._incumbent_of(attempt), start)
         control.commands.sweep(slot.path)
         candidate = await in_thread(
             lambda: snapshot(slot, control.spec.edit, leftovers=_LEFTOVERS, sealed=control.sealed.programs)
         )
         idea = proposal.idea
+        tree = self._proposing.with_evaluator(candidate.tree, without, begun)
         attempt = replace(
             attempt,
+            start=() if start is None else tuple(past.number for past in start.of),
             idea="" if idea is None else idea.title,
             idea_note="" if idea is None else idea.rationale,
             idea_file={} if idea is None else idea.to_json(),
             log=proposal.log[-_LOG_CHARS:],
-            tree=self._proposing.with_evaluator(candidate.tree, without, attempt.parent),
-            changes=tuple(FileChange(path=ascii_path(one.path), kind=one.kind) for one in candidate.changes),
+            tree=tree,
+            changes=tuple(
+                FileChange(path=ascii_path(path), kind=kind)
+                for path, kind in control.record.trees.kinds(attempt.parent, tree).items()
+            ),
             faults=tuple(str(fault) for fault in candidate.faults),
         )
         if proposal.problem and not attempt.faults:
             return self._end(attempt, proposal.status, proposal.problem)
+        if start is not None and start.idea is None and not candidate.changes and not attempt.faults:
+            return self._end(
+                attempt, Status.DISCARD, f"discarded: nothing was changed in what attempt {start.of[0].number} had"
+            )
         return replace(attempt, phase=Phase.CHECKING)
 
     async def _check(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
@@ -180,6 +191,7 @@ class Attempts:
             stages=(*attempt.stages, ended.state),
             log=ended.log[-_LOG_CHARS:] or attempt.log,
             shown={**attempt.shown, **duel.shown},
+            by_unit={**attempt.by_unit, **duel.by_unit},
         )
         if ended.state.passed:
             return attempt
@@ -209,6 +221,7 @@ class Attempts:
             attempt,
             looks=verdicts.looks,
             shown={**attempt.shown, **duel.shown},
+            by_unit={**attempt.by_unit, **duel.by_unit},
             decision=decision.to_json(),
             score=verdicts.score,
             incumbent_score=verdicts.incumbent_score,
@@ -373,6 +386,7 @@ class Attempts:
             ended=None,
             alarms=(),
             shown={},
+            by_unit={},
             **self._learned(state.epoch),
         )
         # An unchanged copy is to be what it is beside. Any other that comes to the same has nothing left to measure.

@@ -96,6 +96,9 @@ class Duel:
         self.shown: dict[str, float] = {}
         """What the candidate showed so far; see :attr:`AttemptState.shown`."""
 
+        self.by_unit: dict[str, float] = {}
+        """The same, whoever scored; see :attr:`AttemptState.by_unit`."""
+
     async def decide(self, rule: DecisionRule, floors: Sequence[Floor]) -> Verdicts:
         """Race to the decision. The same scores give the same decision, so a race that was cut short is run again.
 
@@ -154,6 +157,8 @@ class Duel:
         factor = self._bench.factor(self._incumbent.mean)
         new, old = self.table.values(cases), self._incumbent.scores.values(cases)
         differences = differences_by_unit(_times(new, factor), _times(old, factor), self._bench.groups)
+        if split == "dev":
+            self.by_unit |= differences
         if split == "sealed" or self._effects is None:
             return list(differences.values())
         # What no judge said has none of a judge's error: there is nothing to correct, and nothing to learn.

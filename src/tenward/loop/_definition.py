@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document, raise_faults
+from tenward.loop._arms import ARM_OWNERS
 from tenward.loop._fields import (
     Command,
     Count,
@@ -234,6 +235,10 @@ class LoopSpec(Document):
     combine_every: Annotated[int, Field(ge=2, le=1000, strict=True)] | None = 10
     """Every so many rounds two near-misses are combined; null for never."""
 
+    pool: Annotated[int, Field(ge=0, le=100, strict=True)] = 0
+    """Versions that were not kept and from which half of the attempts start: near-misses, and what is best on some
+    cases. With it, two near-misses are combined by git where their changes go together. 0 for none."""
+
     stuck_after: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = 8
     """Rounds without a keep after which the brief asks for bolder ideas, and again after as many; null for never."""
 
@@ -325,10 +330,11 @@ class LoopSpec(Document):
             found = f"sentence, where {', '.join(self.edit)} may change"
             expected = "one file ending in .md or .txt, and a score that is no number"
             yield FieldError("propose", "change", found=found, expected=expected, hint="write change: files")
-        if self.propose.arms is not None and not self.edits_one_text:
-            found = f"arms, where {', '.join(self.edit)} may change"
+        of_text = [arm for arm in self.propose.arms or () if arm == "sentence" or arm not in ARM_OWNERS]
+        if of_text and not self.edits_one_text:
+            found = f"{of_text[0]}, where {', '.join(self.edit)} may change"
             expected = "one file ending in .md or .txt, and a score that is no number"
-            yield FieldError("propose", "arms", found=found, expected=expected, hint="leave arms out")
+            yield FieldError("propose", "arms", found=found, expected=expected, hint="leave it out")
         search = self.propose.search
         if search is not None and not PathPatterns(self.edit).match(search.file):
             expected = f"a file that edit matches ({', '.join(self.edit)})"

@@ -44,8 +44,13 @@ _NUMBER = (
 )
 
 
-def use_of_files(spec: LoopSpec) -> str:
-    """What becomes of the files that may change, in a sentence or two."""
+def use_of_files(spec: LoopSpec, *, chat: bool = False) -> str:
+    """What becomes of the files that may change, in a sentence or two.
+
+    Args:
+        spec: The loop.
+        chat: Whether the prompt is written in turns.
+    """
     produce, number = spec.produce, spec.score.number
     if number is not None:
         return "A command runs with these files and prints a number, which is the score."
@@ -56,6 +61,11 @@ def use_of_files(spec: LoopSpec) -> str:
             f"{produce.prompt} is a prompt. It is sent to a language model once per case, with the case's input in "
             "place of {input}; a judge reads what the model answers, and never the prompt. So write instructions to "
             "that model, for any input; keep {input} where it is."
+        ) + (
+            " It is a chat: lines of '# system', '# user' and '# assistant' begin its turns, {input} stands in the "
+            "last one, and turns between are worked examples."
+            if chat
+            else ""
         )
     return "A command turns each case's input into an output with these files; a judge reads the outputs."
 

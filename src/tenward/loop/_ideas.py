@@ -175,6 +175,12 @@ class PastIdea:
     cases: int = 0
     """Cases that were judged for it, dev and sealed."""
 
+    tree: str = ""
+    """Its files in git; empty where there are none to go on from."""
+
+    by_unit: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Its value minus that of the incumbent by dev unit, where both were scored."""
+
     printed: str = ""
     """The end of what it printed where it failed a stage; of no sealed case."""
 

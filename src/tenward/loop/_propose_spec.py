@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tenward.documents import Document, FieldError
 from tenward.guards import is_list
-from tenward.loop._arms import ArmName
-from tenward.loop._fields import Command, ModelRef, Seconds, exactly_one, unlike
+from tenward.loop._arms import ARM_OWNERS, ArmName
+from tenward.loop._fields import Command, ModelRef, Seconds, unlike
 from tenward.loop._search_spec import SearchSpec  # noqa: TC001 - pydantic reads the annotation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["ProposeSpec"]
 
@@ -27,7 +30,7 @@ def _arms(value: Any) -> Any:
 
 
 class ProposeSpec(Document):
-    """Who proposes changes. Exactly one of ``llm``, ``command``, ``python`` and ``search``, or ``arms`` alone."""
+    """Who proposes changes: ``llm``, ``command``, ``python`` or ``search``, or the last beside another; or ``arms``."""
 
     llm: ModelRef | None = None
     """A model, asked for an idea and its edits: the name of a judge file, ``provider/model``, or a mapping."""
@@ -40,7 +43,7 @@ class ProposeSpec(Document):
     """``package.module:function``, called in a process of its own with the brief as a dict."""
 
     search: SearchSpec | None = None
-    """Settings of a file, whose values a program searches; no model is asked."""
+    """Settings of a file, whose values a program searches; beside another proposer it is one arm."""
 
     change: Literal["sentence", "files"] | None = None
     """How much a model changes at a time: one ``sentence`` of a text, which a program puts in its place and which small
@@ -53,21 +56,25 @@ class ProposeSpec(Document):
     """Kinds of change, of which a program draws the next by what each has brought: ``rules`` (gates that outputs fail,
     demands of the goal), ``examples`` (dev cases shown as turns of a chat), ``sources`` (instructions in the files of
     ``ideas``), ``playbook`` (moves that often help), ``drop`` (a sentence less), ``sentence`` (one of the model's,
-    beside ``llm``), ``command`` and ``python`` (those named here). Left out: all but these two, where the embedded
-    engine edits one file of prose. Such a file is needed."""
+    beside ``llm``), and the proposers named here: ``rewrite`` (anything in the files, by the model of ``llm``),
+    ``command``, ``python``, ``search``. Left out: the first six, where the embedded engine edits one file of prose, or
+    both proposers that are named. All but the last four need such a file."""
 
     timeout: Seconds = 1800.0
     """Seconds after which a command or function is stopped, with everything it started."""
 
     @model_validator(mode="after")
     def _agree(self) -> ProposeSpec:
-        ways = (self.llm, self.command, self.python, self.search)
-        if self.arms is None or any(way is not None for way in ways):
-            way = exactly_one(self, "llm", "command", "python", "search", hint="such as propose: {llm: local}")
-        else:
-            way = ""
+        named = [way for way in ("llm", "command", "python", "search") if getattr(self, way) is not None]
+        if (not named and self.arms is None) or len([way for way in named if way != "search"]) > 1:
+            raise FieldError(
+                found=" and ".join(named) or "none of them",
+                expected="one of llm, command and python, or search, or it beside one of them",
+                hint="such as propose: {llm: local}",
+            )
+        way = named[0] if named else ""
         if self.arms is not None:
-            self._check_arms(self.arms, way)
+            self._check_arms(self.arms, named)
         if self.python is not None and not _PYTHON.fullmatch(self.python):
             expected, hint = "package.module:function", "such as my_ideas.propose:main"
             raise FieldError("python", found=repr(self.python), expected=expected, hint=hint)
@@ -80,14 +87,15 @@ class ProposeSpec(Document):
             raise FieldError("timeout", found="timeout beside llm", expected="it inside llm", hint=hint)
         return self
 
-    def _check_arms(self, arms: tuple[ArmName, ...], way: str) -> None:
-        owners = {"sentence": "llm", "command": "command", "python": "python"}
+    def _check_arms(self, arms: tuple[ArmName, ...], named: Sequence[str]) -> None:
         for place, arm in enumerate(arms):
-            owner = owners.get(arm)
-            if owner is not None and owner != way:
+            owner = ARM_OWNERS.get(arm)
+            if owner is not None and owner not in named:
                 raise FieldError("arms", place, found=arm, expected=f"it only beside {owner}")
-        if way and way not in {owners.get(arm) for arm in arms}:
-            own = {owner: arm for arm, owner in owners.items()}[way]
+        for way in named:
+            if way in {ARM_OWNERS.get(arm) for arm in arms}:
+                continue
+            own = next(arm for arm, owner in ARM_OWNERS.items() if owner == way)
             hint = f"add {own} to arms, or leave {way} out"
             raise FieldError(
                 "arms", found=f"{way}, and no arm that asks it", expected=f"{own} among the arms", hint=hint

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tenward.decisions import Decision
 from tenward.errors import LoopError, TenwardError, UsageError
-from tenward.evaluation import check_prompt, result_from_data
+from tenward.evaluation import check_prompt, is_chat, result_from_data
 from tenward.loop._brief import BriefLimits, Measured, build_brief, stuck_level, worst_results
 from tenward.loop._budget import OutOfBudgetError
 from tenward.loop._commands import in_thread
@@ -17,6 +17,7 @@ from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._ledger import Status
 from tenward.loop._lent import lent_cases
 from tenward.loop._objects import ObjectWriter
+from tenward.loop._pool import draw_start
 from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
 from tenward.loop._scores import cases_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tenward.evaluation import Result
     from tenward.loop._brief import Brief
     from tenward.loop._control import Control
+    from tenward.loop._pool import Start
     from tenward.loop._scores import Incumbent
     from tenward.loop._slots import Slot
     from tenward.loop._sources import Sources
@@ -163,8 +165,23 @@ class Proposing:
         """The same as one text."""
         return "\n".join(self.texts_of(tree).values())
 
-    async def propose(self, attempt: AttemptState, slot: Slot, incumbent: Incumbent) -> Proposed:
-        """Let the proposer change a slot that is set to the incumbent.
+    def start(self, attempt: AttemptState) -> Start | None:
+        """Where an attempt begins, if not at the incumbent."""
+        control = self._control
+        return draw_start(
+            control.record,
+            self.book,
+            size=control.spec.pool,
+            incumbent=attempt.parent,
+            noise=control.state.calibration.get("judge_sd") or 0.0,
+            chance=control.dice("pool", attempt.number).random(),
+            merge=self._combining,
+        )
+
+    async def propose(
+        self, attempt: AttemptState, slot: Slot, incumbent: Incumbent, start: Start | None = None
+    ) -> Proposed:
+        """Let the proposer change a slot that is set to where the attempt begins.
 
         Raises:
             OutOfBudgetError: There is no money left for it.
@@ -172,7 +189,9 @@ class Proposing:
         """
         control = self._control
         assert self.proposer is not None
-        brief = await self.brief(attempt, incumbent, self.proposer.brief_chars)
+        if start is not None and start.idea is not None:
+            return Proposed(idea=start.idea, log="")
+        brief = await self.brief(attempt, incumbent, self.proposer.brief_chars, start)
         with control.purse.lend(attempt.number, judging=False):
             proposal = await self.proposer.propose(brief, slot.path)
         usage = proposal.usage
@@ -215,7 +234,7 @@ class Proposing:
         except (OutOfBudgetError, TenwardError):
             return told
 
-    async def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int) -> Brief:
+    async def brief(self, attempt: AttemptState, incumbent: Incumbent, chars: int, start: Start | None = None) -> Brief:
         """What the proposer of an attempt is told; nothing of sealed cases, nothing of placebos."""
         spec, book = self._control.spec, self.book
         limits = BriefLimits(chars=chars)
@@ -224,14 +243,16 @@ class Proposing:
             if await incumbent.put_in_words([result.case.id for result in shown], number=attempt.number):
                 self._told = (-1, [])
         combine: tuple[PastIdea, ...] = ()
-        if spec.combine_every is not None and len(book) and len(book) % spec.combine_every == 0:
+        if self._combining and start is None:
             combine = next(iter(book.combinable(1)), ())
+        files = self.texts_of(attempt.parent if start is None else start.tree)
+        use = use_of_files(spec, chat=is_chat(files.get(spec.produce.prompt or "", "")) if spec.produce else False)
         return build_brief(
             number=attempt.number,
             goal=spec.goal,
             editable=spec.edit,
             but_not=self._control.fixed,
-            files=self.texts_of(attempt.parent),
+            files=files,
             results=self._results(incumbent),
             feedback=spec.feedback,
             measured=self._measured(incumbent),
@@ -240,9 +261,15 @@ class Proposing:
             combine=combine,
             stuck=stuck_level(self._rounds_without_keep(), spec.stuck_after),
             chance=self._control.dice("arm", attempt.number).random(),
-            use=use_of_files(spec),
+            use=use if start is None else f"{use} {start.words}",
             limits=limits,
         )
+
+    @property
+    def _combining(self) -> bool:
+        """Whether it is time to put two near-misses together."""
+        every = self._control.spec.combine_every
+        return every is not None and len(self.book) > 0 and len(self.book) % every == 0
 
     def _rounds_without_keep(self) -> int:
         after = self._control.spec.stuck_after
@@ -290,6 +317,8 @@ def _past_idea(attempt: AttemptState) -> PastIdea | None:
         stages=tuple(stage.number for stage in attempt.stages),
         cases=sum({look.split: look.units for look in attempt.looks}.values()),
         printed=attempt.log[-_PRINTED_CHARS:] if _failed_a_stage(attempt) else "",
+        tree=attempt.tree if decision is not None else "",
+        by_unit=dict(attempt.by_unit),
     )
 
 

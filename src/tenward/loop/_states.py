@@ -179,6 +179,9 @@ class AttemptState:
     placebo: str = ""
     """Empty for a true attempt; else ``unchanged``, or the damage that was done, such as ``lines shuffled``."""
 
+    start: tuple[int, ...] = ()
+    """The attempts whose files it began from; empty for its parent's."""
+
     idea: str = ""
     """What is tried, in a line."""
 
@@ -214,6 +217,9 @@ class AttemptState:
 
     shown: Mapping[str, float] = field(default_factory=dict[str, float])
     """Candidate minus incumbent by dev unit, not corrected, where a judge gave both scores: what others may learn."""
+
+    by_unit: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Candidate minus incumbent by dev unit it met, not corrected, whoever gave both scores."""
 
     decision: Mapping[str, Any] | None = None
     """How the race ended, as data of :class:`tenward.decisions.Decision`; None if there was none."""

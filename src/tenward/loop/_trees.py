@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tenward.loop._objects import ObjectWriter
     from tenward.loop._plumbing import Git
 
-__all__ = ["FILE", "GITLINK", "LINK", "PROGRAM", "Entry", "Listing", "Trees", "tree_body"]
+__all__ = ["FILE", "GITLINK", "LINK", "PROGRAM", "Entry", "Kind", "Listing", "Trees", "tree_body"]
+
+Kind = Literal["added", "modified", "deleted"]
 
 FILE, PROGRAM, LINK, GITLINK, _TREE = "100644", "100755", "120000", "160000", "40000"
 _DIFF = ("diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames")
@@ -91,6 +93,15 @@ class Trees:
         """What differs between two commits or trees, as a unified diff; empty where one of them is not there."""
         reply = self._git.run(*_DIFF, "--end-of-options", old, new)
         return reply.out.decode("utf-8", "replace") if reply.status == 0 else ""
+
+    def kinds(self, old: str, new: str) -> dict[str, Kind]:
+        """What became of each file that differs between two trees, by path."""
+        before, after = self.listing(old).files, self.listing(new).files
+        told: dict[str, Kind] = {}
+        for path in sorted({*before, *after}):
+            if before.get(path) != after.get(path):
+                told[path] = "added" if path not in before else "deleted" if path not in after else "modified"
+        return told
 
     def changes_of(self, commits: Sequence[str]) -> dict[str, str]:
         """What each commit changed against its parent, as unified diffs; empty if one is missing."""

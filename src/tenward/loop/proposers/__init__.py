@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
 from tenward.loop.proposers._lookup import proposer_fault
-from tenward.loop.proposers._make import make_proposer, model_proposer
+from tenward.loop.proposers._make import make_proposer, plan_proposals
 from tenward.loop.proposers._portfolio import Portfolio
 from tenward.loop.proposers._proposal import Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
@@ -25,7 +25,7 @@ __all__ = [
     "SearchProposer",
     "SentenceProposer",
     "make_proposer",
-    "model_proposer",
+    "plan_proposals",
     "proposer_fault",
     "write_retro",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tenward.errors import LoopError, TenwardError
 from tenward.guards import is_mapping
 from tenward.loop.proposers import _whereabouts
-from tenward.loop.proposers._make import make_proposer
+from tenward.loop.proposers._make import search_proposer
 from tenward.loop.proposers._process import allowed_environment
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def proposer_fault(spec: LoopSpec, top: Path) -> TenwardError | None:
     """
     if spec.propose.search is not None:
         try:
-            make_proposer(spec, top)
+            search_proposer(spec, spec.propose.search, top)
         except TenwardError as error:
             return error
     function, top = spec.propose.python, top.resolve()

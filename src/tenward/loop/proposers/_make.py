@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenward.errors import LoopError
-from tenward.loop._arms import ARMS
+from tenward.judges import PlannedCalls
+from tenward.loop._arms import ARM_OWNERS, ARMS
 from tenward.loop.proposers._command import CommandProposer
 from tenward.loop.proposers._llm import LlmProposer
 from tenward.loop.proposers._portfolio import Portfolio
@@ -20,36 +21,49 @@ if TYPE_CHECKING:
     from tenward.judges import JudgeSpec
     from tenward.loop._definition import LoopSpec
     from tenward.loop._ideas import Idea, PastIdea
+    from tenward.loop._search_spec import SearchSpec
     from tenward.loop._snapshot import Limits
     from tenward.loop.proposers._proposal import Proposer
     from tenward.workspace import Library
 
-__all__ = ["make_proposer", "model_proposer"]
+__all__ = ["make_proposer", "plan_proposals"]
 
 
-def model_proposer(
+def plan_proposals(spec: LoopSpec, model: JudgeSpec) -> PlannedCalls:
+    """What the model of ``propose.llm`` takes for one attempt at most.
+
+    Args:
+        spec: The loop.
+        model: The model it names.
+    """
+    planned = PlannedCalls()
+    for proposer in _of_model(spec, model).values():
+        planned += proposer.plan()
+    return planned
+
+
+def _arms(spec: LoopSpec, model: JudgeSpec | None) -> tuple[str, ...] | None:
+    """The arms of a portfolio, also where the file leaves them out; None for a proposer alone."""
+    propose = spec.propose
+    if propose.arms is not None:
+        return propose.arms
+    if model is not None and model.local and propose.change is None and spec.edits_one_text:
+        return ARMS
+    named = [arm for arm, owner in ARM_OWNERS.items() if arm != "sentence" and getattr(propose, owner) is not None]
+    return tuple(named) if len(named) > 1 else None
+
+
+def _of_model(
     spec: LoopSpec,
     model: JudgeSpec,
     *,
     refuse: Callable[[Idea], str | None] | None = None,
     limits: Limits | None = None,
-) -> LlmProposer | SentenceProposer | Portfolio:
-    """The proposer for a model: as the loop's file says, or else a portfolio where a small model edits one text.
-
-    Args:
-        spec: The loop.
-        model: The model it names.
-        refuse: As for :func:`make_proposer`.
-        limits: As for :func:`make_proposer`.
-    """
-    change, arms = spec.propose.change, spec.propose.arms
-    if arms is None and change is None and model.local and spec.edits_one_text:
-        arms = ARMS
-    if arms is not None:
-        sentence = {"sentence": SentenceProposer(model, refuse=refuse, limits=limits)} if "sentence" in arms else {}
-        return Portfolio(arms, sentence, refuse=refuse, limits=limits)
-    kind = SentenceProposer if change == "sentence" else LlmProposer
-    return kind(model, refuse=refuse, limits=limits)
+) -> dict[str, LlmProposer | SentenceProposer]:
+    """The proposers that ask a model, by their arm."""
+    asked = _arms(spec, model) or ("sentence" if spec.propose.change == "sentence" else "rewrite",)
+    kinds: dict[str, type[LlmProposer | SentenceProposer]] = {"sentence": SentenceProposer, "rewrite": LlmProposer}
+    return {arm: kind(model, refuse=refuse, limits=limits) for arm, kind in kinds.items() if arm in asked}
 
 
 def make_proposer(
@@ -81,16 +95,10 @@ def make_proposer(
         LoopError: Settings cannot be searched as the file says.
     """
     propose = spec.propose
-    if propose.search is not None:
-        return SearchProposer(
-            propose.search,
-            settings_text(top, propose.search.file) if settings is None else settings,
-            maximize=spec.score.number is None or spec.score.number.goal == "maximize",
-            past=past or _none,
-        )
-    if propose.llm is not None:
-        return model_proposer(spec, propose.llm.spec(library, top=top), refuse=refuse, limits=limits)
     others: dict[str, Proposer] = {}
+    model = None if propose.llm is None else propose.llm.spec(library, top=top)
+    if model is not None:
+        others.update(_of_model(spec, model, refuse=refuse, limits=limits))
     if propose.command is not None:
         others["command"] = CommandProposer(
             propose.command, timeout=propose.timeout, allow_env=spec.allow_env, mark=mark
@@ -99,10 +107,38 @@ def make_proposer(
         others["python"] = PythonProposer(
             propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow_env, mark=mark, limits=limits
         )
-    if propose.arms is not None:
-        return Portfolio(propose.arms, others, refuse=refuse, limits=limits)
+    if propose.search is not None:
+        others["search"] = search_proposer(spec, propose.search, top, past=past, settings=settings)
+    arms = _arms(spec, model)
+    if arms is not None:
+        return Portfolio(arms, others, refuse=refuse, limits=limits)
     (proposer,) = others.values()
     return proposer
+
+
+def search_proposer(
+    spec: LoopSpec,
+    search: SearchSpec,
+    top: Path,
+    *,
+    past: Callable[[int], Sequence[PastIdea]] | None = None,
+    settings: str | None = None,
+) -> SearchProposer:
+    """Make the search of a loop; arguments and errors as of :func:`make_proposer`.
+
+    Args:
+        spec: The loop.
+        search: Its search.
+        top: Top of the repository.
+        past: Gives past ideas.
+        settings: The file as it was; None to read it.
+    """
+    return SearchProposer(
+        search,
+        settings_text(top, search.file) if settings is None else settings,
+        maximize=spec.score.number is None or spec.score.number.goal == "maximize",
+        past=past or _none,
+    )
 
 
 def settings_text(top: Path, file: str) -> str:

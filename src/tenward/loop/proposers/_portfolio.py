@@ -10,12 +10,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tenward.judges import PlannedCalls
 from tenward.loop._arms import arm_order
 from tenward.loop._edits import Edit, apply_edits
 from tenward.loop.proposers._examples import ExamplesArm
-from tenward.loop.proposers._proposal import Proposal
-from tenward.loop.proposers._sentence import SentenceProposer, joined
+from tenward.loop.proposers._proposal import NothingLeftError, Proposal
+from tenward.loop.proposers._search import SearchProposer
+from tenward.loop.proposers._sentence import joined
 from tenward.loop.proposers._text_arms import DropArm, PlaybookArm, RulesArm, SourcesArm
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tenward.loop._brief import Brief
     from tenward.loop._ideas import Idea
+    from tenward.loop._search_spec import Parameter
     from tenward.loop._snapshot import Limits
     from tenward.loop.proposers._proposal import Proposer
     from tenward.loop.proposers._text_arms import Change, TextArm
@@ -65,27 +66,25 @@ class Portfolio:
 
     @property
     def brief_chars(self) -> int:
-        """What the proposer among the arms reads well."""
-        return min((other.brief_chars for other in self._others.values()), default=_BRIEF_CHARS)
+        """What the proposer among the arms reads well that reads it; a search does not."""
+        return max((other.brief_chars for other in self._others.values()), default=_BRIEF_CHARS)
 
-    def plan(self) -> PlannedCalls:
-        """What one proposal takes at most: the model's sentence."""
-        planned = PlannedCalls()
-        for other in self._others.values():
-            if isinstance(other, SentenceProposer):
-                planned += other.plan()
-        return planned
+    @property
+    def parameters(self) -> Sequence[Parameter]:
+        """The settings that are searched; none where no arm searches."""
+        search = self._others.get("search")
+        return search.parameters if isinstance(search, SearchProposer) else ()
 
     async def propose(self, brief: Brief, workdir: Path) -> Proposal:
         """Propose one change; see :meth:`Proposer.propose`. Invalid where no arm has anything left.
 
         Raises:
-            TenwardError: Of a proposer among the arms.
+            TenwardError: Of a proposer among the arms, but for one that has nothing left.
         """
         began = time.monotonic()
         path = brief.editable[0]
         text = brief.files.get(path, "")
-        both = joined(brief, text)
+        both = joined(brief, text) if any(arm in _TEXT_ARMS for arm in self.arms) else None
         if both is not None and self._refuse(both.idea) is None:
             return self._edited(both, path, brief, began)
         last: Proposal | None = None
@@ -96,7 +95,11 @@ class Portfolio:
                 if change is not None:
                     return self._edited(change, path, brief, began)
                 continue
-            proposal = await other.propose(brief, workdir)
+            try:
+                proposal = await other.propose(brief, workdir)
+            except NothingLeftError as error:
+                last = Proposal(ending="invalid", faults=(error.message,))
+                continue
             idea = None if proposal.idea is None else replace(proposal.idea, arm=arm)
             proposal = replace(proposal, idea=idea)
             if proposal.ending != "invalid" or proposal.in_place:

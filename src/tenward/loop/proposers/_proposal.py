@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from tenward.errors import LoopError
 from tenward.guards import is_list, is_mapping
 from tenward.judges import Failure, Usage
 from tenward.loop._ideas import Idea
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tenward.loop._brief import Brief
 
-__all__ = ["Ending", "Proposal", "Proposer"]
+__all__ = ["Ending", "NothingLeftError", "Proposal", "Proposer"]
 
 Ending = Literal["edited", "invalid", "crashed"]
 _ENDINGS: tuple[Ending, ...] = ("edited", "invalid", "crashed")
@@ -100,6 +101,10 @@ class Proposal:
             )
         except TypeError as error:
             raise ValueError(f"found other fields, expected those of a proposal ({error})") from error
+
+
+class NothingLeftError(LoopError):
+    """A proposer has tried all that it can propose."""
 
 
 class Proposer(Protocol):

@@ -21,7 +21,7 @@ from tenward.loop._ideas import Idea
 from tenward.loop._ledger import Status
 from tenward.loop._search_spec import searched
 from tenward.loop._settings import read_settings, with_settings
-from tenward.loop.proposers._proposal import Proposal
+from tenward.loop.proposers._proposal import NothingLeftError, Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -102,7 +102,7 @@ class SearchProposer:
         """Propose one change; see :meth:`Proposer.propose`.
 
         Raises:
-            LoopError: There are no values left that were not tried.
+            NothingLeftError: There are no values left that were not tried.
         """
         del workdir
         began = time.monotonic()
@@ -231,7 +231,7 @@ class SearchProposer:
                 self._study.tell(trial, state=TrialState.FAIL)
         left = self._left(now, random.Random(brief.chance))  # noqa: S311 - a draw, not a secret
         if left is None:
-            raise LoopError(
+            raise NothingLeftError(
                 f"propose.search: every draw was tried before, {len(self._tried)} in all, expected new ones",
                 hint="the best of them was kept; widen a range to go on",
             )

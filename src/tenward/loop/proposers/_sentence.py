@@ -204,7 +204,7 @@ def joined(brief: Brief, text: str) -> Change | None:
         return None
     title = "Both: " + " ".join(past.idea.title for past in brief.combine)
     numbers = tuple(past.number for past in brief.combine)
-    return Change(idea=Idea(title=title, rationale="Each nearly helped.", combines=numbers), text=new)
+    return Change(idea=Idea(title=title, rationale="Each nearly helped.", combines=numbers, arm="merge"), text=new)
 
 
 def _move(text: str, number: int) -> _Move:
