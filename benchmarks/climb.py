@@ -3,10 +3,11 @@
 Run: python benchmarks/climb.py FOLDER [--tasks dates kinds] [--methods tenward higher gepa pool] [--seeds 1 2 3]
      python benchmarks/climb.py FOLDER --table          (the model; no network; gepa from the package index)
 
-The smaller embedded model does the task, the other one writes what a method asks a model for, both on loopback. Methods
-see a noisy metric of the cases it is given: half exact match, half chrF, with an error of .1 that hangs on the case
-and the output, like a judge that repeats itself. What it returns is measured on fresh cases without the noise, and so
-is the first prompt. `claimed` is what the method itself says it gained. Tenward runs first; the others may ask the
+The smaller embedded model does the task, the other one writes what a method asks a model for, both on loopback. A
+method sees a noisy metric of the cases it is given: half exact match, half chrF, with an error of sd .1 that hangs on
+the case and the output, like a judge that repeats itself, and is not cut off at 0 and 1, where that would lower every
+gain. Tenward is told it on a scale with room for that, and claims are told on the metric's own. What comes out is
+measured on fresh cases without the noise, and so is the first prompt. `claimed` is what the method itself says it gained. Tenward runs first; the others may ask the
 metric as often as it did. Every result is a file in FOLDER: what is there is not run again.
 """
 
@@ -77,9 +78,14 @@ def truth(output: str, answer: str) -> float:
 
 
 def noisy(given: str, output: str, answer: str, seed: int) -> float:
-    """The same with an error that the case and the output decide."""
+    """The same with an error that the case and the output decide; it may be below 0 and above 1."""
     dice = random.Random(hashlib.sha256(f"{seed}\0{given}\0{output}".encode()).digest())  # noqa: S311
-    return min(1.0, max(0.0, truth(output, answer) + NOISE * _NORMAL.inv_cdf(dice.uniform(1e-9, 1 - 1e-9))))
+    return truth(output, answer) + NOISE * _NORMAL.inv_cdf(dice.uniform(1e-9, 1 - 1e-9))
+
+
+def on_scale(value: float) -> float:
+    """The noisy metric on a scale of 0 to 10 whose middle half is the metric's range."""
+    return min(10.0, max(0.0, 2.5 + 5 * value))
 
 
 class Endpoint:
@@ -145,7 +151,7 @@ def climb(task: Task, seed: int, *, method: str, calls: int) -> dict[str, Any]:
     def judged(case: Case) -> dict[str, float]:
         nonlocal asked
         asked += 1
-        return {"right": 10 * noisy(case.input or "", case.output, case.references[0], seed)}
+        return {"right": on_scale(noisy(case.input or "", case.output, case.references[0], seed))}
 
     with tempfile.TemporaryDirectory() as folder:
         top = Path(folder)
@@ -170,7 +176,7 @@ def climb(task: Task, seed: int, *, method: str, calls: int) -> dict[str, Any]:
     return {
         "prompt": prompt,
         "calls": asked,
-        "claimed": state.claimed if higher else float(state.headline.get("gain") or 0.0),
+        "claimed": 2 * (state.claimed if higher else float(state.headline.get("gain") or 0.0)),
         "headline": dict(state.headline),
         "arms": {name: [arm.tried, arm.kept, arm.brought] for name, arm in state.arms.items()},
         "attempts": attempts,
@@ -222,22 +228,31 @@ def gepa(task: Task, seed: int, *, calls: int) -> dict[str, Any]:
     }
 
 
+def sent(result: dict[str, Any], given: str) -> list[dict[str, str]]:
+    """The messages that a result's prompt becomes for an input."""
+    if result.get("system"):
+        return [{"role": "system", "content": result["prompt"]}, {"role": "user", "content": given}]
+    return messages_of(result["prompt"], given)
+
+
 def measure(task: Task, result: dict[str, Any]) -> dict[str, float]:
     """What a prompt is worth on fresh cases."""
     cases = task.cases(FRESH, 10**6)
-
-    alone = bool(result.get("system"))
-    prompts = [
-        [{"role": "system", "content": result["prompt"]}, {"role": "user", "content": given}]
-        if alone
-        else messages_of(result["prompt"], given)
-        for given, _ in cases
-    ]
+    prompts = [sent(result, given) for given, _ in cases]
     with many_at_once() as answer, ThreadPoolExecutor(SLOTS) as pool:
         outputs = list(pool.map(answer, prompts))
     pairs = [(output, answer) for output, (_, answer) in zip(outputs, cases, strict=True)]
     values = [truth(output, answer) for output, answer in pairs]
     return {"value": fmean(values), "right": fmean(output.strip() == answer for output, answer in pairs)}
+
+
+def known(folder: Path, task: Task, result: dict[str, Any]) -> dict[str, float] | None:
+    """What an equal prompt was measured at."""
+    for path in sorted(folder.glob(f"{task.name}.*.json")):
+        other = json.loads(path.read_text())
+        if sent(other, "") == sent(result, ""):
+            return other["fresh"]
+    return None
 
 
 def run(folder: Path, name: str, task: Task, seed: int) -> None:
@@ -250,7 +265,7 @@ def run(folder: Path, name: str, task: Task, seed: int) -> None:
     calls = json.loads(beside.read_text())["calls"] if name != "tenward" and beside.exists() else CALLS
     result = gepa(task, seed, calls=calls) if name == "gepa" else climb(task, seed, method=name, calls=calls)
     result["seconds"] = round(time.monotonic() - began, 1)
-    result["fresh"] = measure(task, result)
+    result["fresh"] = known(folder, task, result) or measure(task, result)
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(
         task.name,
