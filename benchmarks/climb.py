@@ -7,8 +7,9 @@ The smaller embedded model does the task, the other one writes what a method ask
 method sees a noisy metric of the cases it is given: half exact match, half chrF, with an error of sd .1 that hangs on
 the case and the output, like a judge that repeats itself, and is not cut off at 0 and 1, where that would lower every
 gain. Tenward is told it on a scale with room for that, and claims are told on the metric's own. What comes out is
-measured on fresh cases without the noise, and so is the first prompt. `claimed` is what the method itself says it gained. Tenward runs first; the others may ask the
-metric as often as it did. Every result is a file in FOLDER: what is there is not run again.
+measured on fresh cases without the noise, and so is the first prompt. `claimed` is what the method itself says it
+gained. Tenward runs first; the others may ask the metric as often as it did. Every result is a file in FOLDER: what is
+there is not run again.
 """
 
 from __future__ import annotations
@@ -249,9 +250,10 @@ def measure(task: Task, result: dict[str, Any]) -> dict[str, float]:
 def known(folder: Path, task: Task, result: dict[str, Any]) -> dict[str, float] | None:
     """What an equal prompt was measured at."""
     for path in sorted(folder.glob(f"{task.name}.*.json")):
-        other = json.loads(path.read_text())
+        other: dict[str, Any] = json.loads(path.read_text())
         if sent(other, "") == sent(result, ""):
-            return other["fresh"]
+            fresh: dict[str, float] = other["fresh"]
+            return fresh
     return None
 
 
