@@ -17,7 +17,7 @@ from tenward.loop._brief import Brief, build_brief
 from tenward.loop._ideas import Idea, IdeaBook, PastIdea
 from tenward.loop._lent import lent_cases
 from tenward.loop._sources import read_sources
-from tenward.loop.proposers import Portfolio, Proposal, make_proposer
+from tenward.loop.proposers import NothingLeftError, Portfolio, Proposal, make_proposer
 from tenward.loop.proposers._playbook import MOVES
 from tenward.rubrics import Rubric, compute_score
 from tenward.testing import ScriptedJudge
@@ -65,12 +65,16 @@ async def proposed(arms: Sequence[str], told: Brief, tmp_path: Path, past: Seque
 async def gone_through(arm: str, told: Brief, tmp_path: Path) -> list[str]:
     """Return the titles of an arm until it has nothing left."""
     titles: list[str] = []
-    while (proposal := await proposed([arm], told, tmp_path, titles)).ending == "edited":
+    while True:
+        try:
+            proposal = await proposed([arm], told, tmp_path, titles)
+        except NothingLeftError as error:
+            assert "none of the arms has anything left" in error.message
+            return titles
+        assert proposal.ending == "edited"
         assert proposal.idea is not None
         assert proposal.idea.arm == arm
         titles.append(proposal.idea.title)
-    assert "none of the arms has anything left" in proposal.faults[0]
-    return titles
 
 
 async def test_rules_that_outputs_break_are_said_first(tmp_path: Path) -> None:
@@ -158,7 +162,8 @@ async def test_what_has_no_examples_shows_none(tmp_path: Path) -> None:
     """Too few dev cases, no known good output, a prompt that holds a context."""
     bare = [done(f"c{at}", f"diff {at}") for at in range(12)]
     for told in (brief(results=CASES[:2]), brief(results=bare), brief("{context}\n\n{input}")):
-        assert (await proposed(["examples"], told, tmp_path)).ending == "invalid"
+        with pytest.raises(NothingLeftError):
+            await proposed(["examples"], told, tmp_path)
 
 
 async def test_an_arm_with_nothing_left_gives_way(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenward.errors import DocumentError, LoopError, TenwardError, UsageError
-from tenward.loop import Engine, Journal, LoopRecord, LoopSpec, journal_path
+from tenward.loop import Engine, Journal, LoopPhase, LoopRecord, LoopSpec, journal_path
 from tenward.loop._brief import Measured, build_brief
 from tenward.loop._ideas import IdeaBook, PastIdea
 from tenward.loop._ledger import Status
@@ -174,10 +174,10 @@ def test_a_search_that_has_tried_all_says_so() -> None:
 def test_the_last_values_of_few_are_found(tmp_path: Path) -> None:
     """Of forty whole numbers all are tried before the search ends, and a loop that ends so says why."""
     spec = repository(tmp_path, search="{file: s.toml, parameters: {y: {low: 1, high: 12}}}")
-    with pytest.raises(LoopError, match="every draw was tried before, 12 in all"):
-        asyncio.run(Engine(spec, LoopRecord.open(tmp_path, spec.name), None, top=tmp_path).run())
+    state = asyncio.run(Engine(spec, LoopRecord.open(tmp_path, spec.name), None, top=tmp_path).run())
+    assert "every draw was tried before, 12 in all" in state.note
     with Journal(journal_path(LoopRecord.open(tmp_path, spec.name))) as journal:
-        made = [attempt.tree for attempt in journal.attempts() if attempt.tree]
+        made = [attempt.tree for attempt in journal.attempts() if attempt.decision is not None]
     assert len(made) == len(set(made)) == 11
 
 
@@ -412,6 +412,29 @@ def test_a_search_is_an_arm_beside_ideas(tmp_path: Path) -> None:
     assert state.incumbent_score == 0
     assert sum(attempt.idea_file.get("arm") == "search" for attempt in attempts if attempt.idea_file) <= 4
     assert len(attempts) == 14
+
+
+def test_a_loop_ends_where_nothing_is_left_to_try(tmp_path: Path) -> None:
+    """It says so, and what was kept stands, with its gain; asked again it comes to the same end."""
+    spec = repository(tmp_path, search="{file: s.toml, parameters: {x: [5, 2], y: [3, 7]}}")
+    for attempts in (4, 5):
+        record = LoopRecord.open(tmp_path, spec.name)
+        state = asyncio.run(Engine(spec, record, None, top=tmp_path).run())
+        assert state.phase is LoopPhase.ENDED
+        assert state.note.startswith("propose.search: every draw was tried before, 4 in all")
+        assert state.incumbent_score == 0
+        assert state.headline["winner_mean"] == 0
+        assert sum(state.counts.values()) == attempts
+
+
+def test_a_proposer_of_nothing_usable_is_not_asked_for_ever(tmp_path: Path) -> None:
+    """After ten in a row the loop stops and says what the last was."""
+    spec = repository(tmp_path, more="placebo: 0")
+    (tmp_path / "ideas.py").write_text("def main(brief):\n    return {'title': 'x', 'edits': []}\n")
+    data = spec.model_dump(mode="json", exclude_unset=True)
+    spec = LoopSpec.parse(json.dumps(data | {"propose": {"python": "ideas:main"}}))
+    with pytest.raises(LoopError, match=r"10 times in a row, at last: invalid: .*no edits"):
+        asyncio.run(Engine(spec, LoopRecord.open(tmp_path, spec.name), None, top=tmp_path).run())
 
 
 def test_a_model_that_rewrites_files_stands_beside_a_search(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class Attempts:
         self._bench = bench
         self._rule = rule
         self._floors = floors
-        self._proposing = proposing
+        self.proposing = proposing
         self._incumbent_of = incumbent_of
         self._probe = probe
 
@@ -124,17 +124,17 @@ class Attempts:
                 chance = control.dice("damage", attempt.number)
                 tree, done = damaged_tree(control.record, attempt.parent, control.editable, chance)
             return replace(attempt, phase=Phase.CHECKING, tree=tree, placebo=done, idea=f"Placebo: {done}")
-        start = await in_thread(lambda: self._proposing.start(attempt))
+        start = await in_thread(lambda: self.proposing.start(attempt))
         begun = attempt.parent if start is None else start.tree
-        without = await in_thread(lambda: self._proposing.without_evaluator(begun))
+        without = await in_thread(lambda: self.proposing.without_evaluator(begun))
         await in_thread(lambda: slot.reset(without))
-        proposal = await self._proposing.propose(attempt, slot, self._incumbent_of(attempt), start)
+        proposal = await self.proposing.propose(attempt, slot, self._incumbent_of(attempt), start)
         control.commands.sweep(slot.path)
         candidate = await in_thread(
             lambda: snapshot(slot, control.spec.edit, leftovers=_LEFTOVERS, sealed=control.sealed.programs)
         )
         idea = proposal.idea
-        tree = self._proposing.with_evaluator(candidate.tree, without, begun)
+        tree = self.proposing.with_evaluator(candidate.tree, without, begun)
         attempt = replace(
             attempt,
             start=() if start is None else tuple(past.number for past in start.of),
@@ -163,9 +163,9 @@ class Attempts:
         if not attempt.placebo:
             if not attempt.changes:
                 return self._end(attempt, Status.DISCARD, "discarded: nothing was changed")
-            if unusable := self._proposing.unusable(attempt) or self._untestable(attempt):
+            if unusable := self.proposing.unusable(attempt) or self._untestable(attempt):
                 return self._end(attempt, Status.INVALID, f"invalid: {unusable}")
-            if (past := self._proposing.repeats(attempt)) is not None:
+            if (past := self.proposing.repeats(attempt)) is not None:
                 return self._end(attempt, Status.DISCARD, f"discarded: the idea repeats that of attempt {past}")
             for twin in self._control.journal.twins(attempt):
                 if twin.status is Status.DISCARD and not twin.placebo and twin.decision is not None:
@@ -182,7 +182,7 @@ class Attempts:
         self._control.purse.check()
         duel = self._duel(attempt, slot)
         try:
-            others = self._proposing.book.numbers_at(at)
+            others = self.proposing.book.numbers_at(at)
             ended = await run_stage(self._control, stages[at], at, duel, slot, attempt, self._probe, others)
         except CandidateCrashedError as error:
             return self._crashed(attempt, str(error))
@@ -253,7 +253,7 @@ class Attempts:
 
     def _lent(self, attempt: AttemptState) -> frozenset[str]:
         """Dev cases that cannot test an attempt, since it or its incumbent shows their answers."""
-        return self._proposing.lent(attempt.tree) | self._proposing.lent(attempt.parent)
+        return self.proposing.lent(attempt.tree) | self.proposing.lent(attempt.parent)
 
     def _untestable(self, attempt: AttemptState) -> str:
         """Why no dev case can test an attempt; empty where one can."""
@@ -274,11 +274,11 @@ class Attempts:
         sealed = self._control.sealed
         if sealed.rubric is None:
             return ()
-        new, old = (self._proposing.text_of(name) for name in (attempt.tree, attempt.parent))
+        new, old = (self.proposing.text_of(name) for name in (attempt.tree, attempt.parent))
         rows = duel.table.all()
         cases = {row.case_id for row in rows}
         beside = [row for row in self._incumbent_of(attempt).scores.all() if row.case_id in cases]
-        lent = self._proposing.lent(attempt.tree)  # what is shown as an example is no quote
+        lent = self.proposing.lent(attempt.tree)  # what is shown as an example is no quote
         known = [case for case in sealed.cases if case.id not in lent]
         return (*grader_quotes(old, new, sealed.rubric, known), *output_alarms(rows, beside))
 
@@ -307,7 +307,7 @@ class Attempts:
             decision=decision,
             faults=faults,
             criteria=criteria,
-            trend=trend_of(self._proposing.book, status),
+            trend=trend_of(self.proposing.book, status),
         )
         return replace(
             attempt,
@@ -320,7 +320,7 @@ class Attempts:
         )
 
     async def _reflect(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
-        retro = await self._proposing.reflect(attempt)
+        retro = await self.proposing.reflect(attempt)
         return replace(attempt, phase=Phase.RECORDING, retro=retro.to_json())
 
     async def _record(self, attempt: AttemptState, slot: Slot) -> AttemptState:  # noqa: ARG002 - as all steps
@@ -423,8 +423,8 @@ class Attempts:
                 effects={},
                 claimed=state.claimed + decision.effect,
             )
-        self._proposing.learn(closed)
-        control.state = replace(control.state, arms=dict(self._proposing.book.arms))
+        self.proposing.learn(closed)
+        control.state = replace(control.state, arms=dict(self.proposing.book.arms))
         return closed
 
 

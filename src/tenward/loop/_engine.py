@@ -54,6 +54,7 @@ __all__ = ["Engine", "journal_path"]
 
 _STOP = "stop"
 _MOST_PROPOSER_CRASHES = 5
+_MOST_BARREN = 10
 
 
 def journal_path(record: LoopRecord) -> Path:
@@ -114,7 +115,7 @@ class Engine:
         self._on_event = on_event
         self._on_arrow = on_arrow
         self._asked_to_stop = False
-        self._proposer_crashes = 0
+        self._proposer_crashes = self._barren = 0
         self._end = ""
         self._phase = LoopPhase.ENDED
         self._left: int | None = None
@@ -139,7 +140,7 @@ class Engine:
         """
         self._left = rounds
         self._asked_to_stop = False
-        self._proposer_crashes = 0
+        self._proposer_crashes = self._barren = 0
         with self.record.locked(), Journal(journal_path(self.record), on_arrow=self._on_arrow) as journal:
             (self.record.folder / _STOP).unlink(missing_ok=True)
             sealed = self._begin()
@@ -373,21 +374,31 @@ class Engine:
                 if attempt is None:
                     return
                 self._watch_proposer(await attempts.run(attempt, slot))
+                if attempts.proposing.nothing_left:
+                    self._end, self._phase = attempts.proposing.nothing_left, LoopPhase.ENDED
+                    return
         except RoundsDoneError as error:
             self._end, self._phase = str(error), LoopPhase.ENDED
         except OutOfBudgetError as error:
             self._end, self._phase = f"budget: {error}", LoopPhase.STOPPED
 
     def _watch_proposer(self, ended: AttemptState) -> None:
-        """Stop where nothing but crashes comes from the proposer: it would only use up the rounds.
+        """Stop where nothing of use comes from the proposer: it would only use up the rounds.
 
         Raises:
-            LoopError: It crashed too often in a row.
+            LoopError: It crashed, or proposed nothing that can be tried, too often in a row.
         """
         if ended.placebo:
             return
-        crashed = ended.status is Status.CRASHED and not (ended.changes or ended.stages or ended.looks)
+        nothing = not (ended.stages or ended.looks)
+        crashed = nothing and ended.status is Status.CRASHED and not ended.changes
         self._proposer_crashes = self._proposer_crashes + 1 if crashed else 0
+        self._barren = self._barren + 1 if nothing and ended.status is Status.INVALID else 0
+        if self._barren >= _MOST_BARREN:
+            raise LoopError(
+                f"nothing that can be tried was proposed {self._barren} times in a row, at last: {ended.reason}",
+                hint="tenward loop show tells more of an attempt; run the loop again to go on all the same",
+            )
         if self._proposer_crashes >= _MOST_PROPOSER_CRASHES:
             raise LoopError(
                 f"the proposer crashed {self._proposer_crashes} times in a row, at last with: {ended.reason}",

@@ -22,7 +22,7 @@ from tenward.loop._rebase import rebase
 from tenward.loop._retro import Retro
 from tenward.loop._scores import cases_of
 from tenward.loop._spent import Spent
-from tenward.loop.proposers import LlmProposer, write_retro
+from tenward.loop.proposers import LlmProposer, NothingLeftError, write_retro
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +70,9 @@ class Proposing:
         self.book = IdeaBook()
         self.proposer: Proposer | None = None
         """Who proposes; to be set before the first proposal."""
+
+        self.nothing_left = ""
+        """Why no further attempt need be opened; empty where one may."""
 
         self._control = control
         self._sources = sources
@@ -192,8 +195,12 @@ class Proposing:
         if start is not None and start.idea is not None:
             return Proposed(idea=start.idea, log="")
         brief = await self.brief(attempt, incumbent, self.proposer.brief_chars, start)
-        with control.purse.lend(attempt.number, judging=False):
-            proposal = await self.proposer.propose(brief, slot.path)
+        try:
+            with control.purse.lend(attempt.number, judging=False):
+                proposal = await self.proposer.propose(brief, slot.path)
+        except NothingLeftError as error:
+            self.nothing_left = error.message
+            return Proposed(idea=None, log="", problem=f"invalid: {error.message}", status=Status.INVALID)
         usage = proposal.usage
         if usage.calls == 0 and usage.cost_usd:  # a program with a bill of its own, which no budget of ours has seen
             control.purse.add(Spent(usd=usage.cost_usd))

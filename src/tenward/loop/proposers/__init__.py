@@ -7,7 +7,7 @@ from tenward.loop.proposers._llm import LlmProposer
 from tenward.loop.proposers._lookup import proposer_fault
 from tenward.loop.proposers._make import make_proposer, plan_proposals
 from tenward.loop.proposers._portfolio import Portfolio
-from tenward.loop.proposers._proposal import Proposal, Proposer
+from tenward.loop.proposers._proposal import NothingLeftError, Proposal, Proposer
 from tenward.loop.proposers._python import PythonProposer
 from tenward.loop.proposers._retro import write_retro
 from tenward.loop.proposers._search import SearchProposer
@@ -17,6 +17,7 @@ from tenward.loop.proposers._text_arms import RulesArm
 __all__ = [
     "CommandProposer",
     "LlmProposer",
+    "NothingLeftError",
     "Portfolio",
     "Proposal",
     "Proposer",

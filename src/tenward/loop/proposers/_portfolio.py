@@ -76,9 +76,10 @@ class Portfolio:
         return search.parameters if isinstance(search, SearchProposer) else ()
 
     async def propose(self, brief: Brief, workdir: Path) -> Proposal:
-        """Propose one change; see :meth:`Proposer.propose`. Invalid where no arm has anything left.
+        """Propose one change; see :meth:`Proposer.propose`.
 
         Raises:
+            NothingLeftError: No arm has anything left.
             TenwardError: Of a proposer among the arms, but for one that has nothing left.
         """
         began = time.monotonic()
@@ -88,6 +89,7 @@ class Portfolio:
         if both is not None and self._refuse(both.idea) is None:
             return self._edited(both, path, brief, began)
         last: Proposal | None = None
+        done = ""
         for arm in arm_order(self.arms, brief.arms, brief.chance):
             other = self._others.get(arm)
             if other is None:
@@ -97,8 +99,8 @@ class Portfolio:
                 continue
             try:
                 proposal = await other.propose(brief, workdir)
-            except NothingLeftError as error:
-                last = Proposal(ending="invalid", faults=(error.message,))
+            except NothingLeftError as error:  # others may have something
+                done = f"; {error.message}"
                 continue
             idea = None if proposal.idea is None else replace(proposal.idea, arm=arm)
             proposal = replace(proposal, idea=idea)
@@ -107,8 +109,10 @@ class Portfolio:
             last = proposal
         if last is not None:
             return last
-        fault = f"none of the arms has anything left to try: {', '.join(self.arms)}"
-        return Proposal(ending="invalid", faults=(fault,), seconds=time.monotonic() - began)
+        raise NothingLeftError(
+            f"none of the arms has anything left to try: {', '.join(self.arms)}{done}",
+            hint="what was kept stands; add arms, sources to ideas, or a model to propose",
+        )
 
     def _edited(self, change: Change, path: str, brief: Brief, began: float) -> Proposal:
         edit = Edit(path=path, find=None, replace=change.text)
