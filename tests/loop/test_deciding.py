@@ -351,3 +351,25 @@ async def test_the_simplest_rule_tells_what_it_risks(tmp_path: Path) -> None:
     judge = SimulatedJudge(level, noise=0.1)
     state, _ = await run(top, lambda brief, _: to(0.1, brief.number), judge, rounds=1, more="keep: {rule: better}")
     assert "half to four fifths of such keeps are no gain" in state.calibration["lines"][-1]
+
+
+async def test_a_loop_may_read_a_part_of_the_sealed_cases(tmp_path: Path) -> None:
+    """As many as it says, the same ones for each version, and other ones under another seed."""
+    drawn: list[set[str]] = []
+    for seed in (0, 1):
+        top = make(tmp_path / f"work{seed}", dev=20, sealed=40)
+        state, _ = await run(
+            top,
+            lambda brief, _: to(0.9, brief.number),
+            SimulatedJudge(level, noise=0.05),
+            rounds=1,
+            more=f"confirm: {{cases: 12}}\nseed: {seed}",
+        )
+        assert state.headline["units"] == 12
+        with Journal(journal_path(LoopRecord.open(top, "demo"))) as journal:
+            sides = [{row.case_id for row in journal.scores(f"h1-{side}")} for side in ("baseline", "winner")]
+            before = {row.case_id for row in journal.scores("e0") if row.split == "sealed"}
+        assert sides[0] == sides[1]
+        assert before <= sides[0]
+        drawn.append(sides[0])
+    assert drawn[0] != drawn[1]

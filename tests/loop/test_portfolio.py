@@ -68,8 +68,7 @@ async def gone_through(arm: str, told: Brief, tmp_path: Path) -> list[str]:
     while True:
         try:
             proposal = await proposed([arm], told, tmp_path, titles)
-        except NothingLeftError as error:
-            assert "none of the arms has anything left" in error.message
+        except NothingLeftError:
             return titles
         assert proposal.ending == "edited"
         assert proposal.idea is not None

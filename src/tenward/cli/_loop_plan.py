@@ -282,7 +282,8 @@ def _units(spec: LoopSpec, loop: OpenedLoop) -> tuple[int, int]:
     units: dict[str, set[str]] = {"dev": set(), "sealed": set()}
     for case in _dataset(spec, loop).cases():
         units[case.split].add(case.group or f"case {case.id}")
-    return len(units["dev"]), len(units["sealed"])
+    most = spec.confirm.cases if spec.confirm is not None else None
+    return len(units["dev"]), min(len(units["sealed"]), most or len(units["sealed"]))
 
 
 def _dataset(spec: LoopSpec, loop: OpenedLoop) -> Any:

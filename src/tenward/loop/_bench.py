@@ -19,6 +19,7 @@ from tenward.rubrics import compute_score
 from tenward.sight import judged_alone
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
@@ -123,7 +124,9 @@ class RubricBench(Bench):
         self.noun = "group" if self.groups else "case"
         cases = control.sealed.cases
         self.dev = group_units([case.id for case in cases if case.split == "dev"], self.groups)
-        self.sealed = group_units([case.id for case in cases if case.split == "sealed"], self.groups)
+        sealed = group_units([case.id for case in cases if case.split == "sealed"], self.groups)
+        confirm = control.spec.confirm
+        self.sealed = _drawn(sealed, confirm.cases if confirm else None, control.dice("sealed"))
 
     async def measure(self, case: str, *, split: Split, sample: int, tree: str, slot: Slot, explain: bool) -> CaseScore:
         """Produce an output and have it judged; see :meth:`Bench.measure`."""
@@ -404,3 +407,15 @@ def read_number(number: NumberSpec, printed: str) -> float | None:
     except (ValueError, AttributeError):
         return None
     return value if abs(value) <= _LARGEST else None
+
+
+def _drawn(units: tuple[Unit, ...], cases: int | None, dice: random.Random) -> tuple[Unit, ...]:
+    """So many units that they have a number of cases, or the most that fit in it; all without one."""
+    if cases is None:
+        return units
+    left, chosen = cases, set[Unit]()
+    for unit in dice.sample(units, len(units)):
+        if len(unit) <= left:
+            chosen.add(unit)
+            left -= len(unit)
+    return tuple(unit for unit in units if unit in chosen)

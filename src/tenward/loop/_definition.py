@@ -156,6 +156,10 @@ class ConfirmSpec(Document):
     judge: Text | None = None
     """Who judges them, best a model of another family; as in ``score`` when left out."""
 
+    cases: Annotated[int, Field(ge=2, le=1_000_000, strict=True)] | None = None
+    """How many of them the loop reads at most, drawn by its seed, groups whole; all when left out. The gain is measured
+    on each twice, so a slow program may want fewer."""
+
 
 class BudgetSpec(Document):
     """When the loop stops, whichever comes first; at least one limit."""
