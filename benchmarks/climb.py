@@ -113,7 +113,7 @@ def many_at_once() -> Generator[Callable[[Sequence[Any]], str]]:
     params.model.path = str(ModelStore().path(TASK))
     params.n_ctx, params.n_parallel = 2048 * SLOTS, SLOTS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
-    params.warmup, params.ui, params.verbosity, params.api_keys = False, False, -1, ["k"]
+    params.warmup, params.ui, params.verbosity, params.api_keys, params.cache_ram_mib = False, False, -1, ["k"], 0
     server = library.Server(params)
     client = OpenAI(base_url=f"{server.listening_address}/v1", api_key="k", timeout=600, max_retries=0)
 

@@ -317,6 +317,23 @@ def test_a_shipped_loop_is_copied_before_it_runs(run: Run, bench: Bench) -> None
     assert "found it there already" in again.stderr
 
 
+def test_what_a_search_found_is_told(run: Run, bench: Bench) -> None:
+    """With 0 rounds the start alone is measured; then the values that were kept stand beside those of the start."""
+    run("loop", "copy", "curve-fit")
+    bench.git("add", ".")
+    bench.git("commit", "-qm", "Add the loop")
+    begun = run("loop", "run", "curve-fit", "--rounds", "0")
+    assert begun.returncode == 0
+    assert "no attempt has ended yet" in begun.stdout
+    assert "found:" not in begun.stdout
+    run("loop", "run", "curve-fit", "--rounds", "8")
+    status = run("loop", "status", "curve-fit").stdout
+    data = json.loads(run("loop", "status", "curve-fit", "--json").stdout)
+    assert data["found"]
+    for name, (old, new) in data["found"].items():
+        assert f"{name} {new} (was {old})" in " ".join(status.split())
+
+
 def test_outside_of_a_repository_the_hint_says_what_is_missing(run: Run, workspace: Path) -> None:
     """Git keeps the record, so there must be a repository."""
     (workspace / "loop").mkdir()

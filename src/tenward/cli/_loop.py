@@ -91,7 +91,10 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
             help="Hours in all, in place of the file's limit.",
         ),
         click.option(
-            "--rounds", type=click.IntRange(1), metavar="N", help="So many attempts more, in place of the file's limit."
+            "--rounds",
+            type=click.IntRange(0),
+            metavar="N",
+            help="So many attempts more, in place of the file's limit; with 0, only the start is measured.",
         ),
         _LOOP,
     ):
@@ -389,6 +392,7 @@ def _limited(spec: LoopSpec, *, rounds: int | None, parallel: int | None, **limi
 def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
     """How a loop stands, to standard output."""
     from tenward.cli._loop_check import check_data, check_lines, check_of
+    from tenward.cli._loop_found import found_lines, found_values
     from tenward.cli._loop_views import status_view
     from tenward.loop import write_state
 
@@ -401,10 +405,11 @@ def _tell(opened: OpenedLoop, state: LoopState, *, as_json: bool) -> None:
         data["placebos"]["at_most"] = state.placebos.at_most
         audited = check_of(opened, state)
         data["human_check"] = None if audited is None else check_data(audited, len(audited.pairs))
+        data["found"] = {name: list(values) for name, values in found_values(opened, state).items()}
         print_json(data)
         return
-    again = f"tenward loop resume {opened.asked}"
-    print_page(status_view(state, holder=holder, now=now, resume=again, check=check_lines(opened, state)))
+    again, more = f"tenward loop resume {opened.asked}", [*found_lines(opened, state), *check_lines(opened, state)]
+    print_page(status_view(state, holder=holder, now=now, resume=again, more=more))
 
 
 def _attempt(opened: OpenedLoop, number: int) -> AttemptState:

@@ -93,7 +93,8 @@ def _hopes(spec: LoopSpec, plan: LoopPlan) -> Iterator[tuple[str, str]]:
     for line in plan.outlook:
         yield "outlook", line
     if spec.has_cases and not plan.outlook:
-        yield "outlook", "known after the calibration, which is the first thing that a run does"
+        first = f"tenward loop run {spec.name} --rounds 0"
+        yield "outlook", f"known after the calibration: {first} makes it, with the headroom test, and tries nothing"
 
 
 def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:

@@ -187,9 +187,9 @@ def status_view(
     holder: Holder | None,
     now: Sequence[AttemptState],
     resume: str,
-    check: Sequence[Text] = (),
+    more: Sequence[Text] = (),
 ) -> RenderableType:
-    """How a loop stands; ``check`` is what a person said of its gain."""
+    """How a loop stands; ``more`` is what was found, and what a person said of its gain."""
     title = Text(state.loop, style="bold")
     title.append(f"   {standing(state, held=holder is not None)}", style="cyan" if holder else "yellow")
     blocks: list[RenderableType] = [title]
@@ -197,7 +197,7 @@ def status_view(
         blocks.append(indented(Text(f"run by process {holder.pid} on {holder.host} since {holder.since}"), by=2))
     elif state.phase.value not in _IDLE:
         blocks.append(indented(Text(f"nobody runs it now; {resume} goes on from here", style="yellow"), by=2))
-    blocks += [indented(line, by=2) for line in (*gain_lines(state), *check)]
+    blocks += [indented(line, by=2) for line in (*gain_lines(state), *more)]
     blocks.append(indented(ends_line(state), by=2))
     blocks += [indented(line, by=2) for line in arm_lines(state.arms)]
     blocks += [indented(Text(one_line(str(line)), style="dim"), by=2) for line in state.calibration.get("lines", ())]

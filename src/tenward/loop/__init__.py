@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tenward.loop._record import LoopRecord, Outcome, Written
     from tenward.loop._schema import loop_schema
     from tenward.loop._seal import sealed_hashes
+    from tenward.loop._settings import SettingValue, read_settings
     from tenward.loop._sight import sight_cases, sight_span
     from tenward.loop._slots import Slot, Slots
     from tenward.loop._snapshot import Candidate, Change, Fault, FaultKind, Limits, snapshot
@@ -78,6 +79,7 @@ __all__ = [
     "PlaceboTally",
     "ProgressEvent",
     "SentinelState",
+    "SettingValue",
     "Slot",
     "Slots",
     "Spent",
@@ -92,6 +94,7 @@ __all__ = [
     "loop_schema",
     "missing_programs",
     "read_audit",
+    "read_settings",
     "read_state",
     "sealed_definition",
     "sealed_hashes",
@@ -120,6 +123,7 @@ _HOMES = {
     "_record": ("LoopRecord", "Outcome", "Written"),
     "_schema": ("loop_schema",),
     "_seal": ("sealed_hashes",),
+    "_settings": ("SettingValue", "read_settings"),
     "_sight": ("sight_cases", "sight_span"),
     "_slots": ("Slot", "Slots"),
     "_snapshot": ("Candidate", "Change", "Fault", "FaultKind", "Limits", "snapshot"),
