@@ -1,0 +1,178 @@
+"""Starting a command in its room, at the best level that the machine has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tenward.containment._bwrap import bwrap_words
+from tenward.containment._landlock import landlock_version, restrict_thread
+from tenward.containment._room import Level, Room
+from tenward.containment._seatbelt import seatbelt_words
+from tenward.containment._seccomp import socket_filter
+from tenward.containment._system import is_below_home
+from tenward.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+__all__ = ["Containment", "containment"]
+
+_VARIABLE = "TENWARD_CONTAINMENT"
+_PROBE_SECONDS = 10.0
+
+
+class Containment:
+    """Starts commands, each in its room.
+
+    Args:
+        level: How.
+    """
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+
+    @contextmanager
+    def start(
+        self, command: Sequence[str], room: Room, *, env: Mapping[str, str], **options: Any
+    ) -> Generator[subprocess.Popen[bytes], None, None]:
+        """Start a command; its temporary folder is there for the time of the block.
+
+        ``HOME`` and ``TMPDIR`` become that folder, unless the room has something of the user's home folder.
+
+        Args:
+            command: Program and arguments.
+            room: What it may reach.
+            env: Its variables.
+            options: As for :class:`subprocess.Popen`.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        if self.level is Level.NONE:
+            yield subprocess.Popen(list(command), env=dict(env), **options)
+            return
+        private = Path(tempfile.mkdtemp(prefix="tenward-room-")).resolve()
+        try:
+            inside = "/tmp" if self.level is Level.BWRAP else str(private)  # noqa: S108 - a folder of its own
+            variables = {**env, "TMPDIR": inside, "TMP": inside, "TEMP": inside}
+            if not any(is_below_home(path) for path in (*room.read, *room.write) if "HOME" in env):
+                variables["HOME"] = inside
+            yield self._started(command, room, private, variables, options)
+        finally:
+            _remove(private)
+
+    def _started(
+        self,
+        command: Sequence[str],
+        room: Room,
+        private: Path,
+        env: Mapping[str, str],
+        options: Mapping[str, Any],
+    ) -> subprocess.Popen[bytes]:
+        if self.level is Level.LANDLOCK:
+            return _by_thread(command, room, private, env, options)
+        if self.level is Level.SEATBELT:
+            return subprocess.Popen([*seatbelt_words(room, private), *command], env=dict(env), **options)
+        code = socket_filter(network=room.network)
+        if code is None:
+            return subprocess.Popen([*bwrap_words(room, private), *command], env=dict(env), **options)
+        with tempfile.TemporaryFile() as file:
+            file.write(code)
+            file.seek(0)
+            words = bwrap_words(room, private, filter_fd=file.fileno())
+            return subprocess.Popen([*words, *command], env=dict(env), pass_fds=[file.fileno()], **options)
+
+
+def _by_thread(
+    command: Sequence[str], room: Room, private: Path, env: Mapping[str, str], options: Mapping[str, Any]
+) -> subprocess.Popen[bytes]:
+    """Start a command from a thread that is restricted first, and ends then."""
+    started: list[subprocess.Popen[bytes] | BaseException] = []
+
+    def work() -> None:
+        try:
+            restrict_thread(room, private)
+            started.append(subprocess.Popen(list(command), env=dict(env), **options))
+        except BaseException as error:  # noqa: BLE001 - handed on to who waits
+            started.append(error)
+
+    thread = threading.Thread(target=work, name="tenward-room")
+    thread.start()
+    thread.join()
+    (found,) = started
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a command left, as far as that goes: nobody else is given the folder."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:
+        subprocess.run(["rm", "-rf", "--", str(folder)], check=False, capture_output=True)
+
+
+def _works(level: Level) -> bool:
+    """Whether the machine has a level: a command that does nothing runs in a room."""
+    if level is Level.LANDLOCK and not landlock_version():
+        return False
+    program = {Level.BWRAP: "bwrap", Level.SEATBELT: "sandbox-exec"}.get(level)
+    if program is not None and shutil.which(program) is None:
+        return False
+    if level is Level.SEATBELT and sys.platform != "darwin":
+        return False
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            room = Room(write=(Path(folder).resolve(),))
+            with Containment(level).start(
+                ["/bin/sh", "-c", "echo > there"],
+                room,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            ) as process:
+                return process.wait(_PROBE_SECONDS) == 0 and (Path(folder) / "there").exists()
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@cache
+def _best() -> Level:
+    return next((level for level in (Level.BWRAP, Level.LANDLOCK, Level.SEATBELT) if _works(level)), Level.NONE)
+
+
+def containment() -> Containment:
+    """The best that the machine has, or what ``TENWARD_CONTAINMENT`` names.
+
+    Raises:
+        UsageError: The variable names none, or one that does not work here.
+    """
+    wanted = os.environ.get(_VARIABLE)
+    if not wanted:
+        return Containment(_best())
+    try:
+        level = Level(wanted)
+    except ValueError as error:
+        raise UsageError(
+            f"{_VARIABLE}: found {wanted!r}, expected one of {', '.join(Level)}", hint="leave it out for the best"
+        ) from error
+    if level is not Level.NONE and not _checked(level):
+        raise UsageError(f"{_VARIABLE}: found {wanted}, which does not work here", hint="leave it out for the best")
+    return Containment(level)
+
+
+@cache
+def _checked(level: Level) -> bool:
+    return _works(level)
