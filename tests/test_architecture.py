@@ -17,9 +17,10 @@ SOURCE = Path(tenward.__file__).parent
 REPOSITORY = SOURCE.parent.parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 
-FOUNDATION = {"errors", "guards", "database", "documents", "workspace", "processes"}
+FOUNDATION = {"errors", "guards", "containment", "database", "documents", "workspace", "processes"}
 LEVELS = [
     {"errors", "guards"},
+    {"containment"},
     {"database", "documents", "workspace", "processes"},
     {"rubrics", "datasets"},
     {"judges", "metrics"},

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tenward.containment import Containment, Level, Room, containment
+
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +69,7 @@ def run_command(
     stdin: str = "",
     stop: threading.Event | None = None,
     output: BinaryIO | None = None,
+    room: Room | None = None,
 ) -> Completed:
     """Run ``command`` to its end or its timeout; whatever it started is killed with it.
 
@@ -78,6 +81,7 @@ def run_command(
         stdin: What it reads from standard input.
         stop: Set from another thread, it stops the command as if at its timeout.
         output: An open file that gets its standard output, whole.
+        room: What it may reach, where it is contained; None for all that the user can.
 
     Raises:
         OSError: The command could not be started.
@@ -93,19 +97,21 @@ def run_command(
         def size() -> int:
             return sum(os.fstat(file.fileno()).st_size for file in files)
 
-        process = subprocess.Popen(
-            list(command),
+        within = Containment(Level.NONE) if room is None else containment()
+        started = within.start(
+            command,
+            room or Room(write=()),
+            env=env,
             cwd=cwd,
-            env=dict(env),
             stdin=given,
             stdout=printed if output is None else output,
             stderr=subprocess.STDOUT if output is None else printed,
-            start_new_session=True,
         )
-        try:
-            status = _wait(process, began + timeout, stop, size)
-        finally:
-            _kill_group(process)
+        with started as process:
+            try:
+                status = _wait(process, began + timeout, stop, size)
+            finally:
+                _kill_group(process)
         printed.seek(max(0, printed.seek(0, os.SEEK_END) - _TAIL_BYTES))
         tail = printed.read().decode("utf-8", "replace").strip()
         too_much = size() > _MOST_PRINTED

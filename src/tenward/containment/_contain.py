@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from tenward.containment._bwrap import bwrap_words
 from tenward.containment._landlock import landlock_version, restrict_thread
@@ -22,9 +22,11 @@ from tenward.containment._system import is_below_home
 from tenward.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 __all__ = ["Containment", "containment"]
+
+Stream: TypeAlias = "int | IO[Any] | None"
 
 _VARIABLE = "TENWARD_CONTAINMENT"
 _PROBE_SECONDS = 10.0
@@ -42,66 +44,88 @@ class Containment:
 
     @contextmanager
     def start(
-        self, command: Sequence[str], room: Room, *, env: Mapping[str, str], **options: Any
+        self,
+        command: Sequence[str],
+        room: Room,
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: Stream = subprocess.DEVNULL,
+        stdout: Stream = None,
+        stderr: Stream = None,
     ) -> Generator[subprocess.Popen[bytes], None, None]:
-        """Start a command; its temporary folder is there for the time of the block.
+        """Start a command in a session of its own; its temporary folder is there for the time of the block.
 
         ``HOME`` and ``TMPDIR`` become that folder, unless the room has something of the user's home folder.
 
         Args:
             command: Program and arguments.
             room: What it may reach.
+            cwd: Where it starts.
             env: Its variables.
-            options: As for :class:`subprocess.Popen`.
+            stdin: As for :class:`subprocess.Popen`.
+            stdout: Likewise.
+            stderr: Likewise.
 
         Raises:
             OSError: It cannot be started.
         """
+
+        def begin(words: Sequence[str], env: Mapping[str, str], *, fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                list(words),
+                cwd=cwd,
+                env=dict(env),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                pass_fds=fds,
+            )
+
         if self.level is Level.NONE:
-            yield subprocess.Popen(list(command), env=dict(env), **options)
+            yield begin(command, env)
             return
         private = Path(tempfile.mkdtemp(prefix="tenward-room-")).resolve()
         try:
             inside = "/tmp" if self.level is Level.BWRAP else str(private)  # noqa: S108 - a folder of its own
             variables = {**env, "TMPDIR": inside, "TMP": inside, "TEMP": inside}
-            if not any(is_below_home(path) for path in (*room.read, *room.write) if "HOME" in env):
+            if not any(is_below_home(path) for path in (*room.read, *room.write)):
                 variables["HOME"] = inside
-            yield self._started(command, room, private, variables, options)
+            if self.level is Level.LANDLOCK:
+                yield _in_thread(lambda: restrict_thread(room, private), lambda: begin(command, variables))
+            elif self.level is Level.SEATBELT:
+                yield begin([*seatbelt_words(room, private), *command], variables)
+            else:
+                with _filter_file(room) as file:
+                    words = bwrap_words(room, private, filter_fd=file)
+                    process = begin([*words, *command], variables, fds=[] if file is None else [file])
+                yield process
         finally:
             _remove(private)
 
-    def _started(
-        self,
-        command: Sequence[str],
-        room: Room,
-        private: Path,
-        env: Mapping[str, str],
-        options: Mapping[str, Any],
-    ) -> subprocess.Popen[bytes]:
-        if self.level is Level.LANDLOCK:
-            return _by_thread(command, room, private, env, options)
-        if self.level is Level.SEATBELT:
-            return subprocess.Popen([*seatbelt_words(room, private), *command], env=dict(env), **options)
-        code = socket_filter(network=room.network)
-        if code is None:
-            return subprocess.Popen([*bwrap_words(room, private), *command], env=dict(env), **options)
-        with tempfile.TemporaryFile() as file:
-            file.write(code)
-            file.seek(0)
-            words = bwrap_words(room, private, filter_fd=file.fileno())
-            return subprocess.Popen([*words, *command], env=dict(env), pass_fds=[file.fileno()], **options)
+
+@contextmanager
+def _filter_file(room: Room) -> Generator[int | None, None, None]:
+    """A file that holds a filter of system calls; None for a processor that is not known."""
+    code = socket_filter(network=room.network)
+    if code is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(code)
+        file.seek(0)
+        yield file.fileno()
 
 
-def _by_thread(
-    command: Sequence[str], room: Room, private: Path, env: Mapping[str, str], options: Mapping[str, Any]
-) -> subprocess.Popen[bytes]:
+def _in_thread(restrict: Callable[[], None], begin: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
     """Start a command from a thread that is restricted first, and ends then."""
     started: list[subprocess.Popen[bytes] | BaseException] = []
 
     def work() -> None:
         try:
-            restrict_thread(room, private)
-            started.append(subprocess.Popen(list(command), env=dict(env), **options))
+            restrict()
+            started.append(begin())
         except BaseException as error:  # noqa: BLE001 - handed on to who waits
             started.append(error)
 
@@ -138,8 +162,7 @@ def _works(level: Level) -> bool:
                 ["/bin/sh", "-c", "echo > there"],
                 room,
                 env={"PATH": os.environ.get("PATH", os.defpath)},
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
+                cwd=Path(folder),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             ) as process:

@@ -13,8 +13,12 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | 13, 0x80000000  # 13: permissi
 _X32 = 0x40000000
 _UNIX, _INTERNET, _INTERNET_6, _NETLINK = 1, 2, 10, 16
 
-# (machine, socket, io_uring_setup)
-_MACHINES = {"x86_64": (0xC000003E, 41, 425), "aarch64": (0xC00000B7, 198, 425), "riscv64": (0xC00000F3, 198, 425)}
+_MACHINES: dict[str, tuple[int, int, int]] = {
+    "x86_64": (0xC000003E, 41, 425),
+    "aarch64": (0xC00000B7, 198, 425),
+    "riscv64": (0xC00000F3, 198, 425),
+}
+"""By name, its number in a filter and those of the calls socket and io_uring_setup."""
 
 
 def socket_filter(*, network: bool) -> bytes | None:
@@ -32,16 +36,17 @@ def socket_filter(*, network: bool) -> bytes | None:
     machine, socket, ring = known
     allowed = (_INTERNET, _INTERNET_6, _NETLINK) if network else ()
     # Jumps count the instructions that are left out; the last three are refuse, allow, kill.
-    body = [(_LOAD, 0, 0, _FIRST_ARGUMENT), *((_JUMP_EQUAL, "allow", 0, family) for family in allowed)]
-    head: list[tuple[int, int | str, int | str, int]] = [
+    code: list[tuple[int, int | str, int | str, int]] = [
         (_LOAD, 0, 0, _MACHINE),
         (_JUMP_EQUAL, 0, "kill", machine),
         (_LOAD, 0, 0, _NUMBER),
         (_JUMP_AT_LEAST, "refuse", 0, _X32),
         (_JUMP_EQUAL, "refuse", 0, ring),
         (_JUMP_EQUAL, 0, "allow", socket),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        *((_JUMP_EQUAL, "allow", 0, family) for family in allowed),
     ]
-    code = [*head, *body, (_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _KILL)]
+    code += [(_RETURN, 0, 0, _REFUSE), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _KILL)]
     places = {"refuse": len(code) - 3, "allow": len(code) - 2, "kill": len(code) - 1}
 
     def skip(at: int, target: int | str) -> int:
