@@ -31,6 +31,7 @@ def bwrap_words(room: Room, private: Path, *, filter_fd: int | None = None) -> l
     words += [] if room.network else ["--unshare-net"]
     words += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--dev", "/dev", "--proc", "/proc"]
     words += [] if filter_fd is None else ["--seccomp", str(filter_fd)]
+    words += ["--bind", str(private), "/tmp"]  # noqa: S108 - in its own root
     for path in roots(network=room.network):
         if path.is_symlink():
             words += ["--symlink", str(path.readlink()), str(path)]
@@ -38,7 +39,6 @@ def bwrap_words(room: Room, private: Path, *, filter_fd: int | None = None) -> l
             words += ["--ro-bind-try", str(path), str(path)]
     for path in hidden(room.hide, network=room.network):
         words += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", os.devnull, str(path)]
-    words += ["--bind", str(private), "/tmp"]  # noqa: S108 - in its own root
     for path in room.read:
         words += ["--ro-bind-try", str(path), str(path)]
     for path in room.write:
