@@ -6,6 +6,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,11 @@ def works(level: Level) -> bool:
             return False
 
 
-HERE = [level for level in Level if level is not Level.NONE and works(level)]
+HERE: list[Any] = [level for level in Level if level is not Level.NONE and works(level)]
+NOWHERE = pytest.param(None, marks=pytest.mark.skip("nothing here contains a command"))
 
 
-@pytest.fixture(params=HERE or [pytest.param(None, marks=pytest.mark.skip("nothing here contains a command"))])
+@pytest.fixture(params=HERE or [NOWHERE])
 def level(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Level:
     """Each level that this machine has, as the one that is used."""
     monkeypatch.setenv("TENWARD_CONTAINMENT", request.param)

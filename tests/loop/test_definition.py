@@ -32,7 +32,7 @@ parallel: 2
 feedback: steps
 placebo: 0.2
 seed: 7
-allow_env: [OPENAI_API_KEY]
+allow: {env: [OPENAI_API_KEY]}
 combine_every: 5
 stuck_after: null
 """
@@ -85,7 +85,7 @@ def test_what_is_left_out_has_its_default() -> None:
     """The five required keys are a whole loop: 20 rounds, one at a time, no cases, no noise."""
     spec = parse()
     assert (spec.budget.rounds, spec.budget.usd, spec.parallel, spec.feedback) == (20, None, 1, "levels")
-    assert (spec.placebo, spec.seed, spec.allow_env, spec.stages) == (0.1, 0, (), ())
+    assert (spec.placebo, spec.seed, spec.allow.env, spec.stages) == (0.1, 0, (), ())
     assert spec.rule == Better()
     assert spec.propose.command == ("agent", "-p", "@brief.md")
     assert parse(budget={"hours": 1.5}).budget.rounds is None
@@ -116,7 +116,7 @@ def test_each_rule_takes_its_own_dials(keep: dict[str, Any], rule: object) -> No
         ({"edit": ["skill/.GIT/x"]}, "edit[0]", "git's own"),
         ({"edit": []}, "edit", "at least 1 entry"),
         ({"edit": ["a.md", "a.md"]}, "edit", "each once"),
-        ({"propose": {}}, "propose", "exactly one of llm, command, python"),
+        ({"propose": {}}, "propose", "one of llm, command and python"),
         ({"propose": {"llm": "local", "python": "a:b"}}, "propose", "llm and python"),
         ({"propose": {"python": "module.py"}}, "propose.python", "package.module:function"),
         ({"propose": {"command": "agent 'half"}}, "propose.command", "balance its quotes"),
@@ -157,7 +157,7 @@ def test_each_rule_takes_its_own_dials(keep: dict[str, Any], rule: object) -> No
         ({"parallel": 17}, "parallel", "less than or equal to 16"),
         ({"feedback": "stpes"}, "feedback", "did you mean 'steps'"),
         ({"placebo": 0.9}, "placebo", "less than or equal to 0.5"),
-        ({"allow_env": ["A=secret"]}, "allow_env[0]", "name the variable only"),
+        ({"allow": {"env": ["A=secret"]}}, "allow.env[0]", "name the variable only"),
         ({"goal": None}, "goal", "the key is required"),
         ({"proposer": "local"}, "proposer", "an unknown key"),
     ],

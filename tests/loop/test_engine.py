@@ -248,16 +248,17 @@ async def test_cases_on_which_everything_crashes_decide_nothing(lab: Lab) -> Non
 async def test_what_an_exact_judge_has_seen_is_not_made_again(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where judging twice gives the same, a new incumbent takes over the outputs that the cache holds."""
     count = lab.top.parent / "count"
+    count.touch()
     monkeypatch.setenv("COUNT", str(count))
     lab.fill(6, 6, {"run.sh": '#!/bin/sh\necho one >> "$COUNT"\ncat prompts/p.md\n'})
-    spec = lab.spec("produce: {command: ./run.sh}\nallow_env: [COUNT]\nbudget: {rounds: 1}")
+    spec = lab.spec("produce: {command: ./run.sh}\nallow: {env: [COUNT], write: [../count]}\nbudget: {rounds: 1}")
     judge = SimulatedJudge(quality, noise=0, interaction=0.01)
     with Store(lab.top.parent / "store.sqlite") as store:
         engine = lab.engine(spec, lambda brief, _: to(0.9, brief.number), judge, store=store)
         state = await engine.run()
         made = len(count.read_text().split())
         await lab.engine(
-            lab.spec("produce: {command: ./run.sh}\nallow_env: [COUNT]\nbudget: {rounds: 2}"),
+            lab.spec("produce: {command: ./run.sh}\nallow: {env: [COUNT], write: [../count]}\nbudget: {rounds: 2}"),
             lambda brief, _: to(0.1, brief.number),
             judge,
             store=store,
@@ -456,7 +457,7 @@ async def test_commands_see_no_secret_and_leave_no_process(lab: Lab, monkeypatch
     script = '#!/bin/sh\nsetsid sleep 301.7 >/dev/null 2>&1 &\necho "${MY_SECRET:-none}" "$MY_SETTING" >&2\necho 1\n'
     lab.fill(files={"measure.sh": script, "params.sh": "x\n"})
     score = "{number: {command: ./measure.sh}}"
-    spec = lab.spec("budget: {rounds: 1}\nallow_env: [MY_SETTING]", score=score, edit="params.sh")
+    spec = lab.spec("budget: {rounds: 1}\nallow: {env: [MY_SETTING]}", score=score, edit="params.sh")
     proposer = ScriptedProposer(lambda brief, _: {"params.sh": "y\n"})
     await lab.engine(spec, proposer).run()
     assert proposer.briefs[0].measured.output.split() == ["none", "7", "1"]

@@ -89,7 +89,7 @@ def test_a_folder_that_only_an_allowed_variable_names_is_seen(tmp_path: Path, mo
     write(tmp_path, "elsewhere/mine.py", "def main(brief): ...")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
     assert "expected a module 'mine'" in fault(tmp_path, "mine:main")
-    assert fault(tmp_path, "mine:main", "allow_env: [PYTHONPATH]") == ""
+    assert fault(tmp_path, "mine:main", "allow: {env: [PYTHONPATH]}") == ""
 
 
 def test_a_python_that_says_nothing_is_no_fault_of_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tenward.containment import Room
     from tenward.datasets import Case
     from tenward.judges import FailureKind
     from tenward.processes import Completed
@@ -56,6 +57,7 @@ class CommandProducer:
             kept in the cache per version; without one nothing is kept, since a command may change.
         transcript: A file below the folder that the command may leave, ``{case}`` in it being the case's id with
             anything unusual as ``_``; the variable ``TENWARD_TRANSCRIPT`` holds its path. Its end is kept.
+        room: What it may reach, where it is contained; None for all that the user can.
 
     Raises:
         UsageError: The command is empty or its quotes do not close, there is no such folder, or the timeout is not
@@ -71,6 +73,7 @@ class CommandProducer:
         env: Sequence[str] = (),
         version: str = "",
         transcript: str = "",
+        room: Room | None = None,
     ) -> None:
         self.command = _words(command)
         self.folder = folder
@@ -78,6 +81,7 @@ class CommandProducer:
         self.env = tuple(env)
         self.version = version
         self.transcript = transcript
+        self.room = room
         if not folder.is_dir():
             raise UsageError(f"{folder}: found no such folder, expected where the command runs", hint="make it first")
         if not timeout > 0:
@@ -165,6 +169,7 @@ class CommandProducer:
                     stdin=given,
                     stop=stop,
                     output=printed,
+                    room=self.room,
                 )
             except (OSError, ValueError) as error:  # ValueError: a NUL character in the command
                 reason = getattr(error, "strerror", None) or error

@@ -332,7 +332,7 @@ class NumberBench(Bench):
         self, number: NumberSpec, case: str, *, split: Split, sample: int, tree: str, slot: Slot
     ) -> CaseScore:
         """Run a command that prints a number, in a slot that is set to the tree once more before it."""
-        await in_thread(lambda: slot.reset(tree))
+        await in_thread(lambda: slot.reset(self._control.laid(tree)))
         ended = await self._control.commands.run(
             number.command, cwd=slot.path, timeout=number.timeout, env=slot.environment
         )

@@ -1,4 +1,4 @@
-"""Commands of a loop, run in a slot: few variables, bounded files, no network where that can be had, no survivors."""
+"""Commands of a loop, run in a slot: few variables, bounded files, contained where that can be had, no survivors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 import sys
 import threading
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +18,8 @@ from tenward.processes import Completed, run_command, scrubbed_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tenward.containment import Room
+    from tenward.loop._allow_spec import AllowSpec
     from tenward.loop._slots import Slot
 
 __all__ = ["Commands", "in_thread", "marks"]
@@ -29,7 +29,6 @@ _SLOT = "TENWARD_SLOT"
 _FILE_BLOCKS = 2_097_152  # of 512 bytes: no file beyond 1 GiB
 _LIMITS = f'ulimit -c 0; ulimit -f {_FILE_BLOCKS} 2>/dev/null; exec "$@"'
 _LIMITED = ("/bin/sh", "-c", _LIMITS, "sh")
-_PROBE_SECONDS = 10.0
 _MOST_SWEEPS = 10
 
 T = TypeVar("T")
@@ -64,35 +63,26 @@ class Commands:
     Attributes:
         mark: What every process of the loop carries in its environment; must not be shared with another loop.
         slots: The folder of the loop's slots.
-        allow: Names of variables that commands may see besides the usual few; those that are not set are left out.
-        network: Whether commands may use the network, which else is kept from them where bwrap works.
+        allow: What commands may reach besides the usual; variables that are not set are left out.
+        top: Where relative paths of that start.
+        hide: What they are not to see, wherever it lies.
     """
 
     mark: str
     slots: Path
-    allow: Sequence[str] = ()
-    network: bool = False
+    allow: AllowSpec
+    top: Path
+    hide: tuple[Path, ...]
 
     @property
     def environment(self) -> dict[str, str]:
         """All the variables a command sees."""
-        allowed = {name: os.environ[name] for name in self.allow if name in os.environ}
+        allowed = {name: os.environ[name] for name in self.allow.env if name in os.environ}
         return scrubbed_environment({**allowed, _MARK: self.mark})
 
-    @cached_property
-    def sandbox(self) -> tuple[str, ...]:
-        """The words that end all that a command started, and keep it off the network; empty where bwrap cannot."""
-        program = shutil.which("bwrap")
-        if program is None:
-            return ()
-        binds = (program, "--dev-bind", "/", "/", "--proc", "/proc")
-        apart = () if self.network else ("--unshare-net",)
-        words = (*binds, *apart, "--unshare-pid", "--die-with-parent", "--")
-        try:
-            probe = run_command([*words, "true"], cwd=Path("/"), timeout=_PROBE_SECONDS, env=scrubbed_environment())
-        except OSError:
-            return ()
-        return words if probe.status == 0 else ()
+    def room(self, folder: Path) -> Room:
+        """What a command may reach that runs in a folder, where it is contained."""
+        return self.allow.room((folder,), top=self.top, hide=self.hide)
 
     async def run(
         self,
@@ -118,12 +108,13 @@ class Commands:
         words = shlex.split(command) if isinstance(command, str) else list(command)
         if not words:
             raise ValueError("found an empty command, expected a program and its arguments")
-        line = [*self.sandbox, *_LIMITED, *words]
+        line = [*_LIMITED, *words]
         stop = threading.Event()
         environment = self.environment | marks(self.mark, cwd) | dict(env or {})
         try:
             return await in_thread(
-                lambda: run_command(line, cwd=cwd, timeout=timeout, env=environment, stop=stop), stop
+                lambda: run_command(line, cwd=cwd, timeout=timeout, env=environment, stop=stop, room=self.room(cwd)),
+                stop,
             )
         finally:
             self.sweep(cwd)
@@ -134,7 +125,7 @@ class Commands:
         It is the same for all slots of the loop, so that what it printed can be kept in a cache.
         """
         variables = {**slot.environment, _MARK: self.mark}
-        return [*self.sandbox, "env", *(f"{name}={value}" for name, value in variables.items()), *_LIMITED, *command]
+        return ["env", *(f"{name}={value}" for name, value in variables.items()), *_LIMITED, *command]
 
     def sweep(self, folder: Path | None = None) -> int:
         """Kill what was started for this loop and is still there, and return how many there were.

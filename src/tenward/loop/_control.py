@@ -8,6 +8,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tenward.loop._laid import LaidTrees
 from tenward.loop._paths import PathPatterns
 from tenward.loop._states import AttemptEvent, LoopEvent, LoopPhase
 
@@ -88,6 +89,7 @@ class Control:
         self.recording_turn = asyncio.Lock()
         self._on_event = on_event
         self._trees: dict[str, str] = {}
+        self._laid = LaidTrees(record, state.baseline, self.editable, sealed.hidden)
 
     @property
     def editable(self) -> PathPatterns:
@@ -117,6 +119,10 @@ class Control:
         if commit not in self._trees:
             self._trees[commit] = self.record.git.must("rev-parse", f"{commit}^{{tree}}").line
         return self._trees[commit]
+
+    def laid(self, tree: str) -> str:
+        """The tree that a slot is set to where the files of another are measured: see :class:`LaidTrees`."""
+        return self._laid.of(tree)
 
     @property
     def wants_words(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, model_validator
 
 from tenward.documents import Document, FieldError, VersionedName, load_document, parse_document, raise_faults
+from tenward.loop._allow_spec import AllowSpec
 from tenward.loop._arms import ARM_OWNERS
 from tenward.loop._fields import (
     Command,
@@ -16,7 +17,6 @@ from tenward.loop._fields import (
     Positive,
     Seconds,
     Text,
-    Variable,
     exactly_one,
     only_beside,
     unlike,
@@ -233,8 +233,8 @@ class LoopSpec(Document):
     seed: Annotated[int, Field(ge=0, le=2**53, strict=True)] = 0
     """Every random choice of the loop follows from it."""
 
-    allow_env: Annotated[tuple[Variable, ...], Field(max_length=100), AfterValidator(unlike)] = ()
-    """Environment variables that commands may see, by name; others are hidden."""
+    allow: AllowSpec = AllowSpec()
+    """What commands may reach besides the system and their own folder."""
 
     combine_every: Annotated[int, Field(ge=2, le=1000, strict=True)] | None = 10
     """Every so many rounds two near-misses are combined; null for never."""

@@ -223,9 +223,13 @@ class Engine:
     def _control(self, journal: Journal, sealed: Sealed) -> Control:
         spec, record = self.spec, self.record
         mark = f"{record.git.folder}:{record.loop}"
-        # Who is given a variable such as a key is meant to use it.
-        network = bool(spec.allow_env)
-        commands = Commands(mark=mark, slots=record.folder / "slots", allow=spec.allow_env, network=network)
+        commands = Commands(
+            mark=mark,
+            slots=record.folder / "slots",
+            allow=spec.allow,
+            top=self._top,
+            hide=(self._top, record.git.folder),
+        )
         commands.sweep()  # of a process that was killed
         slots = Slots(record)
         for number in range(spec.parallel + 1):

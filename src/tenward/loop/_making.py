@@ -34,7 +34,8 @@ def producer_factory(spec: LoopSpec, control: Control) -> Callable[[Slot], Produ
                 control.commands.wrapped(command, slot),
                 folder=slot.path,
                 timeout=timeout,
-                env=spec.allow_env,
+                env=spec.allow.env,
+                room=control.commands.room(slot.path),
                 version=slot.base,
                 transcript=transcript,
             )

@@ -153,8 +153,9 @@ class ScoreTable:
         missing = [(case, sample) for case, sample in wanted if self.lacks(case, sample)]
         if not missing:
             return
-        if slot.base != tree or self._bench.runs_commands:
-            await in_thread(lambda: slot.reset(tree))
+        laid = self._control.laid(tree)
+        if slot.base != laid or self._bench.runs_commands:
+            await in_thread(lambda: slot.reset(laid))
         done = 0
 
         async def one(case: str, sample: int) -> None:

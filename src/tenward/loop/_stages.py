@@ -97,7 +97,7 @@ async def try_stages(control: Control, commit: str, slot: Slot) -> None:
 
 async def _run(control: Control, stage: StageSpec, tree: str, slot: Slot) -> Completed:
     assert stage.run is not None
-    await in_thread(lambda: slot.reset(tree))
+    await in_thread(lambda: slot.reset(control.laid(tree)))
     return await control.commands.run(stage.run, cwd=slot.path, timeout=stage.timeout, env=slot.environment)
 
 

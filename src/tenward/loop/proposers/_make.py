@@ -101,11 +101,11 @@ def make_proposer(
         others.update(_of_model(spec, model, refuse=refuse, limits=limits))
     if propose.command is not None:
         others["command"] = CommandProposer(
-            propose.command, timeout=propose.timeout, allow_env=spec.allow_env, mark=mark
+            propose.command, timeout=propose.timeout, allow_env=spec.allow.env, mark=mark
         )
     if propose.python is not None:
         others["python"] = PythonProposer(
-            propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow_env, mark=mark, limits=limits
+            propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow.env, mark=mark, limits=limits
         )
     if propose.search is not None:
         others["search"] = search_proposer(spec, propose.search, top, past=past, settings=settings)
