@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenward.containment import Level, containment
 from tenward.judges import KEY_VARIABLES
 from tenward.judges.models import CATALOGUE
 
@@ -71,6 +72,7 @@ def test_a_new_machine_is_in_order(run: Run, workspace: Path) -> None:
     assert [line.split()[:2] for line in lines if not line.startswith(" ")] == [
         ["ok", "python"],
         ["ok", "git"],
+        ["warn" if containment().level is Level.NONE else "ok", "commands"],
         ["ok", "content"],
         ["off", "model"],
         ["ok", "engine"],
@@ -81,6 +83,29 @@ def test_a_new_machine_is_in_order(run: Run, workspace: Path) -> None:
     # Wrapped lines hang under the detail.
     column = lines[0].index("3.")
     assert all(line[:column].isspace() for line in lines if line.startswith(" "))
+
+
+@pytest.mark.parametrize(
+    ("named", "status", "words", "hint"),
+    [
+        ("none", "warn", "every file that its user can", "bubblewrap"),
+        ("magic", "warn", "found 'magic'", "leave it out"),
+    ],
+)
+def test_it_says_how_commands_are_contained(
+    doctor: Callable[[], tuple[int, Checks]],
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+    status: str,
+    words: str,
+    hint: str,
+) -> None:
+    """And what that means where they are not; it is no failure."""
+    monkeypatch.setenv("TENWARD_CONTAINMENT", named)
+    exit_status, checks = doctor()
+    assert (exit_status, checks["commands"]["status"]) == (0, status)
+    assert words in checks["commands"]["detail"]
+    assert hint in checks["commands"]["hint"]
 
 
 def test_content_names_the_workspace(doctor: Callable[[], tuple[int, Checks]], workspace: Path) -> None:

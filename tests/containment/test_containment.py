@@ -108,8 +108,7 @@ def test_what_is_hidden_stays_so_among_tools(level: Level, own: Path, monkeypatc
     monkeypatch.setattr("tenward.containment._system._SYSTEM", ("/usr", "/bin", "/lib", "/lib64", str(tools)))
     from tenward.containment import _system
 
-    _system.roots.cache_clear()
-    _system.readable.cache_clear()
+    _system._roots.cache_clear()
     try:
         assert sh(script, own).tail == "hello\nsealed"
         hidden = sh(script, own, hide=(tools / "cases",))
@@ -117,8 +116,7 @@ def test_what_is_hidden_stays_so_among_tools(level: Level, own: Path, monkeypatc
         assert hidden.status != 0
     finally:
         monkeypatch.undo()
-        _system.roots.cache_clear()
-        _system.readable.cache_clear()
+        _system._roots.cache_clear()
 
 
 OPEN = """

@@ -11,12 +11,12 @@ from tenward.loop.proposers import proposer_fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-LOOP = "loop: demo/v1\ngoal: Better.\nedit: [skill.md]\npropose: {{python: '{}'}}\nscore: {{rubric: skill}}\n{}"
+LOOP = "loop: demo/v1\ngoal: Better.\nedit: [skill.md]\npropose: {{python: '{}', {}}}\nscore: {{rubric: skill}}\n"
 
 
-def fault(top: Path, function: str, more: str = "") -> str:
+def fault(top: Path, function: str, *, allow: str = "allow: {}") -> str:
     """Return what stands against a function and what to do; empty where nothing does."""
-    found = proposer_fault(LoopSpec.parse(LOOP.format(function, more)), top)
+    found = proposer_fault(LoopSpec.parse(LOOP.format(function, allow)), top)
     return "" if found is None else f"{found.message}; {found.hint}"
 
 
@@ -89,7 +89,7 @@ def test_a_folder_that_only_an_allowed_variable_names_is_seen(tmp_path: Path, mo
     write(tmp_path, "elsewhere/mine.py", "def main(brief): ...")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
     assert "expected a module 'mine'" in fault(tmp_path, "mine:main")
-    assert fault(tmp_path, "mine:main", "allow: {env: [PYTHONPATH]}") == ""
+    assert fault(tmp_path, "mine:main", allow="allow: {env: [PYTHONPATH]}") == ""
 
 
 def test_a_python_that_says_nothing_is_no_fault_of_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import click
 
 from tenward.cli._console import clean, print_json, print_page, working
 from tenward.cli._model import DEFAULT_MODEL
+from tenward.containment import Level, containment
 from tenward.errors import TenwardError
 from tenward.judges import KEY_VARIABLES, engine_for
 from tenward.judges.models import ModelStore
@@ -85,6 +86,7 @@ def _base() -> Iterator[Check]:
         )
     else:
         yield _git(git)
+    yield _containment()
     library = Library.discover()
     counts = ", ".join(_count(len(library.names(kind)), kind) for kind in ("rubrics", "judges"))
     where = f"workspace {library.roots[0]}" if len(library.roots) > 1 else "no workspace here, the shipped library"
@@ -94,6 +96,19 @@ def _base() -> Iterator[Check]:
         detail=f"{counts} ({where})",
         hint="" if library.names("rubrics") else "reinstall tenward: its shipped content is missing",
     )
+
+
+def _containment() -> Check:
+    """How commands of loops are contained."""
+    try:
+        level = containment().level
+    except TenwardError as error:
+        return Check(name="commands", status="warn", detail=error.message, hint=error.hint or "")
+    detail = level.words
+    if level is Level.NONE:
+        hint = "install bubblewrap (bwrap); until then run loops only on programs that you trust"
+        return Check(name="commands", status="warn", detail=detail, hint=hint)
+    return Check(name="commands", status="ok", detail=detail)
 
 
 def _count(number: int, plural: str) -> str:

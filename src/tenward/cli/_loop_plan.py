@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenward.cli._loop_data import price_fault
 from tenward.cli._loop_judges import shared_weakness
+from tenward.containment import containment
 from tenward.errors import UsageError
 from tenward.loop import PathPatterns
 
@@ -91,6 +92,9 @@ class LoopPlan:
     shared_weakness: str
     """That the judges of dev and sealed cases share their weaknesses; empty where they are of different families."""
 
+    contained: str
+    """How the commands that run candidates are contained, in a line; empty where none does."""
+
     scale: str
     """Which scale the judges' scores are on, in a few words; empty where no judge scores."""
 
@@ -162,6 +166,7 @@ def make_plan(loop: OpenedLoop, store: Store) -> LoopPlan:
         drop=_drop(spec, state),
         cost_ratio=None if state is None else state.costs.ratio(spec),
         shared_weakness=shared_weakness(loop),
+        contained=containment().level.words if spec.runs_candidates else "",
         scale=_scale(spec, loop),
         outlook=_outlook(spec, state, dev, sealed),
         sight_cases=looked_at,

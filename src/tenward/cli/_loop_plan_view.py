@@ -43,15 +43,8 @@ def plan_page(loop: OpenedLoop, plan: LoopPlan) -> RenderableType:
     part("proposes", _proposes(spec, plan))
     if spec.produce is not None:
         part("makes outputs", spec.produce.prompt or " ".join(spec.produce.command or ()))
-    part("scored by", scored_by(spec))
-    if plan.scale:
-        part("scale", plan.scale)
-    for stage in spec.stages:
-        if stage.number is not None:
-            best = f"; the best {stage.best:.0%} so far go on" if stage.best is not None else ""
-            part("stage", f"{' '.join(stage.number.command)} ({stage.number.goal}){best}")
-        else:
-            part("stage", f"cases: {stage.cases}" if stage.cases is not None else " ".join(stage.run or ()))
+    for label, told in _measured(spec, plan):
+        part(label, told)
     part("kept by", _keep_words(spec))
     hashes = [f"{digest}  {printable(path)}" for path, digest in plan.sealed.items()]
     part("sealed", "\n".join(hashes) or "the command alone")
@@ -95,6 +88,21 @@ def _hopes(spec: LoopSpec, plan: LoopPlan) -> Iterator[tuple[str, str]]:
     if spec.has_cases and not plan.outlook:
         first = f"tenward loop run {spec.name} --rounds 0"
         yield "outlook", f"known after the calibration: {first} makes it, with the headroom test, and tries nothing"
+
+
+def _measured(spec: LoopSpec, plan: LoopPlan) -> Iterator[tuple[str, str]]:
+    """What scores, on which scale, what commands can reach meanwhile, and the stages before."""
+    yield "scored by", scored_by(spec)
+    if plan.contained:
+        yield "commands", plan.contained
+    if plan.scale:
+        yield "scale", plan.scale
+    for stage in spec.stages:
+        if stage.number is not None:
+            best = f"; the best {stage.best:.0%} so far go on" if stage.best is not None else ""
+            yield "stage", f"{' '.join(stage.number.command)} ({stage.number.goal}){best}"
+        else:
+            yield "stage", f"cases: {stage.cases}" if stage.cases is not None else " ".join(stage.run or ())
 
 
 def _proposes(spec: LoopSpec, plan: LoopPlan) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +38,17 @@ def is_below_home(path: Path) -> bool:
     return path != home and path.is_relative_to(home)
 
 
-@cache
 def roots(*, network: bool) -> tuple[Path, ...]:
-    """The folders of the system and of tools, and links to such; looked for once in a process.
+    """The folders of the system and of tools, and links to such; looked for once for a path.
 
     Args:
         network: Whether names are to be resolved.
     """
+    return _roots(os.environ.get("PATH", ""), network=network)
+
+
+@lru_cache(maxsize=16)
+def _roots(_path: str, *, network: bool) -> tuple[Path, ...]:
     found = [path for path in map(Path, _SYSTEM) if os.path.lexists(path)]
     found += [path for path in toolchain() if not any(path.is_relative_to(one) for one in found)]
     resolver = Path(_RESOLVER).resolve()
@@ -65,7 +69,6 @@ def hidden(paths: Iterable[Path], *, network: bool) -> tuple[Path, ...]:
     return tuple(sorted(path for path in below if os.path.lexists(path)))
 
 
-@lru_cache(maxsize=64)
 def readable(hide: tuple[Path, ...], *, network: bool) -> tuple[Path, ...]:
     """The roots, and of those that hold something hidden all the rest, for rules that can only allow.
 
@@ -73,8 +76,13 @@ def readable(hide: tuple[Path, ...], *, network: bool) -> tuple[Path, ...]:
         hide: What is hidden, besides the system's secrets.
         network: As for :func:`roots`.
     """
-    gone = list(hidden(hide, network=network))
-    return tuple(dict.fromkeys(part for root in roots(network=network) for part in _spread(root, gone)))
+    return _readable(roots(network=network), hidden(hide, network=network))
+
+
+@lru_cache(maxsize=64)
+def _readable(wanted: tuple[Path, ...], hide: tuple[Path, ...]) -> tuple[Path, ...]:
+    gone = list(hide)
+    return tuple(dict.fromkeys(part for root in wanted for part in _spread(root, gone)))
 
 
 def _spread(path: Path, gone: list[Path]) -> Iterator[Path]:

@@ -36,18 +36,19 @@ class AllowSpec(Document):
     network: bool = False
     """Whether they may use the network."""
 
-    def room(self, own: Iterable[Path], *, top: Path, hide: Iterable[Path]) -> Room:
+    def room(self, own: Iterable[Path], *, top: Path, hide: Iterable[Path], read: Iterable[Path] = ()) -> Room:
         """The room of a command.
 
         Args:
             own: Folders that it may write in any case.
             top: Top of the repository.
+            read: What it may read in any case.
             hide: What stays hidden where tools lie around it.
         """
-        read, write = ([_place(path, top) for path in paths] for paths in (self.read, self.write))
+        looked, write = ([_place(path, top) for path in paths] for paths in (self.read, self.write))
         return Room(
             write=(*own, *(path for path in write if path.exists())),
-            read=tuple(read),
+            read=(*read, *looked),
             hide=tuple(hide),
             network=self.network,
         )

@@ -295,6 +295,12 @@ class LoopSpec(Document):
         return self.score.dataset is not None
 
     @property
+    def runs_candidates(self) -> bool:
+        """Whether a command of the loop's file runs what an attempt made."""
+        produced = self.produce is not None and self.produce.command is not None
+        return produced or self.score.number is not None or any(stage.cases is None for stage in self.stages)
+
+    @property
     def edits_one_text(self) -> bool:
         """Whether one file of prose may change, and its score is no number."""
         one = len(self.edit) == 1 and not set(self.edit[0]) & set("*?[")

@@ -351,6 +351,7 @@ class Engine:
             past=proposing.book.since,
             settings=None if search is None else proposing.texts_of(control.state.baseline).get(search.file),
             mark=control.commands.mark,
+            hide=(self.record.git.folder,),
         )
         probe = next((stage.number for stage in spec.stages if stage.number is not None), None)
         return Attempts(

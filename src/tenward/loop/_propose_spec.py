@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tenward.documents import Document, FieldError
 from tenward.guards import is_list
+from tenward.loop._allow_spec import AllowSpec
 from tenward.loop._arms import ARM_OWNERS, ArmName
 from tenward.loop._fields import Command, ModelRef, Seconds, unlike
 from tenward.loop._search_spec import SearchSpec  # noqa: TC001 - pydantic reads the annotation
@@ -60,6 +61,9 @@ class ProposeSpec(Document):
     ``command``, ``python``, ``search``. Left out: the first six, where the embedded engine edits one file of prose, or
     both proposers that are named. All but the last four need such a file."""
 
+    allow: AllowSpec = AllowSpec()
+    """What a command or function may reach besides the system and the attempt's folder."""
+
     timeout: Seconds = 1800.0
     """Seconds after which a command or function is stopped, with everything it started."""
 
@@ -82,6 +86,8 @@ class ProposeSpec(Document):
             raise FieldError("change", found="change beside arms", expected="one of the two")
         if way != "llm" and self.change is not None:
             raise FieldError("change", found=f"change beside {way}", expected="change only beside llm")
+        if "allow" in self.model_fields_set and self.command is None and self.python is None:
+            raise FieldError("allow", found="allow", expected="it only beside command or python")
         if way == "llm" and "timeout" in self.model_fields_set:
             hint = "write llm: {model: …, timeout: 300}"
             raise FieldError("timeout", found="timeout beside llm", expected="it inside llm", hint=hint)

@@ -16,8 +16,9 @@ from tenward.loop.proposers._proposal import Proposal
 from tenward.loop.proposers._said import noted_in, read_said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from tenward.containment import Room
     from tenward.loop._brief import Brief
 
 __all__ = ["CommandProposer"]
@@ -53,15 +54,23 @@ class CommandProposer:
         timeout: Seconds after which it is stopped.
         allow_env: Names of the environment variables it may see besides the usual harmless ones.
         mark: What the processes of the loop carry in their environment.
+        room: What it may reach that may write some folders, where it is contained; None for all that the user can.
     """
 
     def __init__(
-        self, command: Sequence[str], *, timeout: float = 1800.0, allow_env: Sequence[str] = (), mark: str = ""
+        self,
+        command: Sequence[str],
+        *,
+        timeout: float = 1800.0,
+        allow_env: Sequence[str] = (),
+        mark: str = "",
+        room: Callable[..., Room] | None = None,
     ) -> None:
         self._command = tuple(command)
         self._timeout = timeout
         self._allow_env = tuple(allow_env)
         self._mark = mark
+        self._room = room
 
     @property
     def brief_chars(self) -> int:
@@ -89,6 +98,7 @@ class CommandProposer:
                     stdin=text,
                     mark=self._mark,
                     output=printed,
+                    room=None if self._room is None else self._room((workdir, scratch)),
                 )
                 printed.seek(max(0, printed.seek(0, os.SEEK_END) - _SAID_BYTES))
                 said = read_said(printed.read().decode("utf-8", "replace"))

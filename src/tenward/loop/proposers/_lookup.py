@@ -47,7 +47,7 @@ def proposer_fault(spec: LoopSpec, top: Path) -> TenwardError | None:
         ended = subprocess.run(
             [sys.executable, "-P", str(_whereabouts.__file__), function, str(top)],
             cwd=top,
-            env=allowed_environment(spec.allow.env, {}),
+            env=allowed_environment(spec.propose.allow.env, {}),
             capture_output=True,
             timeout=_SECONDS,
             check=False,

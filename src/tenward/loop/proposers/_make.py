@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tenward.errors import LoopError
@@ -76,6 +77,7 @@ def make_proposer(
     past: Callable[[int], Sequence[PastIdea]] | None = None,
     settings: str | None = None,
     mark: str = "",
+    hide: Sequence[Path] = (),
 ) -> Proposer:
     """Make the proposer of a loop.
 
@@ -88,6 +90,7 @@ def make_proposer(
         past: Gives the ideas of ended attempts, all but so many of the first; None for none.
         settings: The file whose settings are searched, as it was when the loop began; None to read it.
         mark: What the processes of the loop carry in their environment.
+        hide: What a command or function is not to see, wherever it lies, besides the repository.
 
     Raises:
         UnknownNameError: There is no judge file of that name.
@@ -96,16 +99,23 @@ def make_proposer(
     """
     propose = spec.propose
     others: dict[str, Proposer] = {}
+    room = partial(propose.allow.room, top=top, hide=(top, *hide))
     model = None if propose.llm is None else propose.llm.spec(library, top=top)
     if model is not None:
         others.update(_of_model(spec, model, refuse=refuse, limits=limits))
     if propose.command is not None:
         others["command"] = CommandProposer(
-            propose.command, timeout=propose.timeout, allow_env=spec.allow.env, mark=mark
+            propose.command, timeout=propose.timeout, allow_env=propose.allow.env, mark=mark, room=room
         )
     if propose.python is not None:
         others["python"] = PythonProposer(
-            propose.python, folders=[top], timeout=propose.timeout, allow_env=spec.allow.env, mark=mark, limits=limits
+            propose.python,
+            folders=[top],
+            timeout=propose.timeout,
+            allow_env=propose.allow.env,
+            mark=mark,
+            room=room,
+            limits=limits,
         )
     if propose.search is not None:
         others["search"] = search_proposer(spec, propose.search, top, past=past, settings=settings)

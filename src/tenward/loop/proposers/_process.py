@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
     from typing import BinaryIO
 
+    from tenward.containment import Room
     from tenward.processes import Completed
 
 __all__ = ["allowed_environment", "beside", "how_it_ended", "read_small", "run_beside"]
@@ -50,6 +51,7 @@ async def run_beside(
     stdin: str,
     mark: str,
     output: BinaryIO | None = None,
+    room: Room | None = None,
 ) -> Completed:
     """Run a command in a thread; when the task is cancelled, the command is killed before the task ends.
 
@@ -61,7 +63,7 @@ async def run_beside(
     stop = threading.Event()
     variables = {**env, **marks(mark, cwd), "GIT_CEILING_DIRECTORIES": str(cwd.parent)}
     run = asyncio.to_thread(
-        run_command, command, cwd=cwd, timeout=timeout, env=variables, stdin=stdin, stop=stop, output=output
+        run_command, command, cwd=cwd, timeout=timeout, env=variables, stdin=stdin, stop=stop, output=output, room=room
     )
     task = asyncio.ensure_future(run)
     try:

@@ -14,9 +14,10 @@ from tenward.loop.proposers._process import allowed_environment, beside, how_it_
 from tenward.loop.proposers._proposal import Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from tenward.containment import Room
     from tenward.loop._brief import Brief
     from tenward.loop._snapshot import Limits
     from tenward.processes import Completed
@@ -49,6 +50,8 @@ class PythonProposer:
         timeout: Seconds after which it is stopped.
         allow_env: Names of the environment variables it may see besides the usual harmless ones.
         mark: What the processes of the loop carry in their environment.
+        room: What it may reach that may write some folders and read others, where it is contained; None for all that
+            the user can.
         limits: How large files may become.
     """
 
@@ -60,6 +63,7 @@ class PythonProposer:
         timeout: float = 1800.0,
         allow_env: Sequence[str] = (),
         mark: str = "",
+        room: Callable[..., Room] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._function = function
@@ -67,6 +71,7 @@ class PythonProposer:
         self._timeout = timeout
         self._allow_env = tuple(allow_env)
         self._mark = mark
+        self._room = room
         self._limits = limits
 
     @property
@@ -81,15 +86,19 @@ class PythonProposer:
             LoopError: Python could not be started.
         """
         with beside(workdir) as scratch:
-            path = scratch / "answer.json"
+            path, folders, room = scratch / "answer.json", self._folders, None
+            if self._room is not None:
+                modules = _modules(folders)
+                room, folders = self._room((workdir, scratch), read=modules.values()), (_linked(scratch, modules),)
             ended = await run_beside(
                 # -P: the worktree, as current folder, must not stand before the standard library.
-                [sys.executable, "-P", "-c", _CALL, self._function, str(path), *map(str, self._folders)],
+                [sys.executable, "-P", "-c", _CALL, self._function, str(path), *map(str, folders)],
                 cwd=workdir,
                 timeout=self._timeout,
                 env=allowed_environment(self._allow_env, {}),
                 stdin=json.dumps(brief.to_json()),
                 mark=self._mark,
+                room=room,
             )
             fault = how_it_ended(ended, self._timeout)
             answer = read_small(path, _ANSWER_BYTES) if fault is None else None
@@ -112,6 +121,25 @@ class PythonProposer:
         if applied.faults:
             return _end("invalid", ended, idea=idea, faults=applied.faults)
         return _end("edited", ended, idea=idea, files=applied.files)
+
+
+def _modules(folders: Sequence[Path]) -> dict[str, Path]:
+    """What can be imported from folders, by the name of its file or folder; the first folder wins."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.suffix == ".py" or (path / "__init__.py").is_file():
+                found.setdefault(path.name, path.resolve())
+    return found
+
+
+def _linked(scratch: Path, modules: Mapping[str, Path]) -> Path:
+    """A folder in which the modules are, and nothing else of what lies around them."""
+    folder = scratch / "modules"
+    folder.mkdir()
+    for name, path in modules.items():
+        (folder / name).symlink_to(path)
+    return folder
 
 
 def _idea_and_edits(data: object, combines: list[int]) -> tuple[Idea, list[Edit] | None]:
