@@ -39,7 +39,7 @@ LOOP = """\
 loop: digits/v1
 goal: A larger number.
 edit: [number.txt]
-propose: {command: "sh propose.sh"}
+propose: {command: "sh propose.sh", allow: {write: [../outside]}}
 score: {number: {command: cat number.txt, goal: maximize}}
 budget: {rounds: 50}
 placebo: 0.0
@@ -494,7 +494,9 @@ def test_plan_lists_what_is_sealed_with_hashes(run: Run, bench: Bench) -> None:
 def test_plan_bounds_what_a_proposing_model_takes(run: Run, bench: Bench) -> None:
     """Where a model proposes for a number, the plan gives calls, tokens, the worst price and the time."""
     model = "{model: openai/m, base_url: 'http://127.0.0.1:9/v1', price: {input: 1, output: 2}, max_tokens: 1000}"
-    text = LOOP.replace('{command: "sh propose.sh"}', f"{{llm: {model}}}").replace("rounds: 50", "rounds: 3")
+    text = LOOP.replace('{command: "sh propose.sh", allow: {write: [../outside]}}', f"{{llm: {model}}}").replace(
+        "rounds: 50", "rounds: 3"
+    )
     (bench.folder / "loop/digits.yaml").write_text(text)
     bench.git("commit", "-qam", "Let a model propose")
     plan = json.loads(run("loop", "plan", "digits", "--json").stdout)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tenward.containment import Level, containment
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from subprocess import CompletedProcess
@@ -19,7 +21,7 @@ NUMBER = """\
 loop: digits/v1
 goal: A larger number.
 edit: [art/**]
-propose: {command: "sh propose.sh", timeout: 30}
+propose: {command: "sh propose.sh", timeout: 30, allow: {write: [../outside]}}
 score: {number: {command: sh measure.sh, goal: maximize, timeout: 3}}
 budget: {rounds: 2}
 placebo: 0.0
@@ -28,7 +30,7 @@ PROMPTED = """\
 loop: digits/v1
 goal: Answers of a better grade.
 edit: ["art/**"]
-propose: {command: "sh propose.sh"}
+propose: {command: "sh propose.sh", allow: {write: [../outside]}}
 produce: {prompt: art/prompt.md, model: stated, max_tokens: 40}
 score: {rubric: mine, judge: stated, dataset: questions}
 keep: {in_play: 8, sealed: 12}
@@ -50,7 +52,7 @@ if os.fork() == 0:
     os.chdir('/')
     pid = os.fork()
     if pid == 0:
-        os.execvp('sleep', ['sleep', '600'])
+        os.execvp('sleep', ['sleep', '600.25'])
     pathlib.Path('{folder}/pid').write_text(str(pid))
     os._exit(0)
 os.wait()"
@@ -147,7 +149,9 @@ def test_nothing_a_proposer_starts_outlives_its_attempt(run: Run, bench: Bench) 
     """Not even a process that has left its group, its parents and its folder."""
     bench.deeds(DETACHED.format(folder=bench.outside))
     assert [end["status"] for end in ends(run, "--rounds", "1")] == ["keep"]
-    assert not is_alive(int((bench.outside / "pid").read_text()))
+    assert (bench.outside / "pid").read_text()
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "sleep 600.25" not in listed
 
 
 def test_a_proposer_that_unmasks_its_slot_does_not_reach_the_repository(run: Run, bench: Bench) -> None:
@@ -185,7 +189,9 @@ def test_the_reason_of_a_crash_says_what_happened(run: Run, bench: Bench) -> Non
         "crashed: stopped after 3 s of 3 s: 0.0",
         "crashed: exit status 3: 5",
         "crashed: stopped: printed more than 50,000,000 bytes",
-        "invalid: .: unreadable (the slot itself: No such file or directory)",
+        "invalid: .: unreadable (the slot itself: No such file or directory)"
+        if containment().level is Level.NONE
+        else "invalid: .git: git's own file (the file that keeps git out was removed)",  # the folder itself stays
     ]
 
 

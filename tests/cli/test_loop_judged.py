@@ -19,7 +19,7 @@ LOOP = """\
 loop: answers/v1
 goal: Answers of a better grade.
 edit: [answer.txt]
-propose: {command: "sh propose.sh"}
+propose: {command: "sh propose.sh", allow: {write: [../outside]}}
 produce: {command: cat answer.txt}
 score: {rubric: mine, judge: stated, dataset: questions}
 stages: [{cases: 2}]

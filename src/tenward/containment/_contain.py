@@ -86,7 +86,7 @@ class Containment:
         if self.level is Level.NONE:
             yield begin(command, env)
             return
-        private = Path(tempfile.mkdtemp(prefix="tenward-room-")).resolve()
+        private = Path(tempfile.mkdtemp(prefix="room-", dir=room.scratch)).resolve()
         try:
             inside = "/tmp" if self.level is Level.BWRAP else str(private)  # noqa: S108 - a folder of its own
             variables = {**env, "TMPDIR": inside, "TMP": inside, "TEMP": inside}

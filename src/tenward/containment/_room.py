@@ -54,5 +54,8 @@ class Room:
     hide: tuple[Path, ...] = ()
     """What stays hidden although it lies among the system's folders or those of tools, but for what is named above."""
 
+    scratch: Path | None = None
+    """Where its temporary folder is made; among the system's if None."""
+
     network: bool = False
     """Whether it may use the network; never a socket in the file system."""

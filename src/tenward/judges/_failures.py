@@ -101,7 +101,7 @@ def _by_status(status: int, cause: BaseException, *, model: str, where: str, key
     too_long = r"context.{0,20}(length|size|window)|exceed_context|too long|maximum context"
     if status == 413 or re.search(too_long, f"{code} {text}", re.IGNORECASE):
         mend = "; choose a smaller target, or a larger context_tokens in the judge file" if where == EMBEDDED else ""
-        return _broken("truncated", f"the prompt does not fit the model's context ({text}){mend}")
+        return _broken("too_long", f"the prompt does not fit the model's context ({text}){mend}")
     raise JudgeUnavailableError(
         f"{where} refused the request for {model} (status {status}): {text}",
         hint="the endpoint may lack a feature this judge needs; see mode:, read: and extra_body: in the judge file",

@@ -23,6 +23,7 @@ FailureKind = Literal[
     "transport",
     "refused",
     "truncated",
+    "too_long",
     "off_scale",
     "schema",
     "bad_quote",

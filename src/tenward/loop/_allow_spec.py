@@ -13,7 +13,7 @@ from tenward.documents import Document
 from tenward.loop._fields import Text, Variable, unlike
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["AllowSpec"]
 
@@ -36,11 +36,11 @@ class AllowSpec(Document):
     network: bool = False
     """Whether they may use the network."""
 
-    def room(self, own: Iterable[Path], *, top: Path, hide: Iterable[Path], read: Iterable[Path] = ()) -> Room:
+    def room(self, own: Sequence[Path], *, top: Path, hide: Iterable[Path], read: Iterable[Path] = ()) -> Room:
         """The room of a command.
 
         Args:
-            own: Folders that it may write in any case.
+            own: Folders that it may write in any case, all in one folder, in which its temporary one will be.
             top: Top of the repository.
             read: What it may read in any case.
             hide: What stays hidden where tools lie around it.
@@ -50,6 +50,7 @@ class AllowSpec(Document):
             write=(*own, *(path for path in write if path.exists())),
             read=(*read, *looked),
             hide=tuple(hide),
+            scratch=own[0].parent,
             network=self.network,
         )
 

@@ -17,6 +17,7 @@ FAILURE_WORDS = {
     "transport": "the connection to the endpoint failed",
     "refused": "the model refused to answer",
     "truncated": "the answer was cut off before its end",
+    "too_long": "the text did not fit what the model can read",
     "off_scale": "the score lay outside the scale",
     "schema": "the answer did not have the form that was asked for",
     "bad_quote": "a cited quote does not stand in the text",
