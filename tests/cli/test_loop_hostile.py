@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from tenward.containment import Level, containment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from subprocess import CompletedProcess
 
     from tenward.testing import StubServer
@@ -125,14 +125,6 @@ def ends(run: Run, *options: str) -> list[dict[str, Any]]:
     assert ended.returncode == 0, ended.stderr
     numbers = [row["number"] for row in json.loads(run("loop", "log", "digits", "--json").stdout)]
     return [json.loads(run("loop", "show", "digits", str(number), "--json").stdout) for number in numbers]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        return (Path("/proc") / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-    except OSError:
-        return False
 
 
 def test_rounds_on_the_command_line_know_no_other_limit(run: Run, bench: Bench) -> None:

@@ -26,7 +26,7 @@ score: {{number: {{command: sh art/measure.sh, goal: maximize}}}}
 budget: {{rounds: 2}}
 placebo: 0.0
 """
-COMMAND = '{command: "sh propose.sh"}'
+COMMAND = '{command: "sh propose.sh", allow: {write: [../outside]}}'
 PROPOSE = """\
 cat > "{folder}/brief"
 [ -f "{folder}/wait" ] && {{ touch "{folder}/waiting"; sleep 60; }}

@@ -243,7 +243,7 @@ async def test_an_overruled_alarm_is_shown_and_blocks_nothing(lab: Lab) -> None:
 def test_only_known_alarms_can_be_overruled() -> None:
     """Another name is an error that lists the names there are."""
     start = "loop: a/v1\ngoal: G.\nedit: a.md\npropose: {llm: local}\nscore: {rubric: skill}\n"
-    with pytest.raises(DocumentError, match="'references-fall', 'dev-only' or 'drift'"):
+    with pytest.raises(DocumentError, match="'references-fall', 'abstains', 'dev-only' or 'drift'"):
         LoopSpec.parse(f"{start}alarms: {{overrule: [lenght]}}\n")
     with pytest.raises(DocumentError, match="'drift' twice"):
         LoopSpec.parse(f"{start}alarms: {{overrule: [drift, drift]}}\n")

@@ -8,18 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tenward.decisions import CaseEffects, Decision, Pooled
+from tenward.judges import Failure
 from tenward.loop import AttemptState, Engine, Journal, LoopRecord, LoopSpec, LoopState, Status, journal_path
 from tenward.testing import ScriptedJudge, ScriptedProposer, SimulatedJudge
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tenward.judges import Failure
+    from tenward.datasets import Case
+    from tenward.judges import FailureKind
 
 Change = Callable[[Any, "Path"], Mapping[str, str]]
 
@@ -373,3 +375,65 @@ async def test_a_loop_may_read_a_part_of_the_sealed_cases(tmp_path: Path) -> Non
         assert before <= sides[0]
         drawn.append(sides[0])
     assert drawn[0] != drawn[1]
+
+
+def falling_silent(kind: str, *, clever: bool) -> ScriptedJudge:
+    """Return a judge that scores 5, and 7 of a text that is ``better`` where it gives a verdict on it at all.
+
+    On every second case there is none on such a text, for some reason.
+    """
+
+    def judged(case: Case) -> Mapping[str, float | Failure]:
+        number = int(case.id[1:])
+        if "better" not in case.output:
+            return {"good": 5.0}
+        if clever and number % 2:
+            return {"good": Failure(kind=cast("FailureKind", kind), detail="x")}
+        return {"good": 7.0}
+
+    return ScriptedJudge(judged)
+
+
+def better(brief: Any, _: Path) -> dict[str, str]:
+    """Return a text that says it is better."""
+    return {PROMPT: f"better {brief.number} {to(0, brief.number)[PROMPT]}", "": to(0, brief.number)[""]}
+
+
+@pytest.mark.parametrize("kind", ["refused", "truncated", "schema", "bad_quote", "off_scale", "too_long"])
+async def test_nothing_is_won_by_falling_silent(tmp_path: Path, kind: str) -> None:
+    """What gets no verdict for a reason that it may have caused itself counts as worth nothing, and is told."""
+    top = make(tmp_path / "work", dev=20, sealed=30)
+    state, attempts = await run(top, better, falling_silent(kind, clever=True), rounds=2)
+    assert [one.status for one in attempts] == [Status.DISCARD] * 2
+    assert state.epoch == 0
+    assert min(value for one in attempts for value in one.by_unit.values()) == pytest.approx(-0.5)
+
+
+async def test_what_the_machine_does_costs_no_candidate(tmp_path: Path) -> None:
+    """A case without a verdict for want of a connection is left out on both sides."""
+    top = make(tmp_path / "work", dev=20, sealed=30)
+    state, attempts = await run(top, better, falling_silent("transport", clever=True), rounds=1)
+    assert [one.status for one in attempts] == [Status.KEEP]
+    assert all(value == pytest.approx(0.2) for value in attempts[0].by_unit.values())
+    assert "unheard" not in state.headline
+
+
+async def test_a_gain_with_outputs_that_were_not_heard_says_so(tmp_path: Path) -> None:
+    """A few that make the judge fail raise an alarm; overruled, they count as worth nothing in the gain."""
+
+    def judged(case: Case) -> Mapping[str, float | Failure]:
+        if "better" in case.output and int(case.id[1:]) % 10 == 3:
+            return {"good": Failure(kind="schema", detail="x")}
+        return {"good": 9.0 if "better" in case.output else 3.0}
+
+    top = make(tmp_path / "work", dev=20, sealed=40)
+    _, attempts = await run(top, better, ScriptedJudge(judged), rounds=3)
+    alarmed = [alarm for one in attempts for alarm in one.alarms]
+    assert {alarm.name for alarm in alarmed} <= {"abstains"}
+    other = make(tmp_path / "other", dev=20, sealed=40)
+    more = "alarms: {overrule: [abstains]}"
+    state, attempts = await run(other, better, ScriptedJudge(judged), rounds=3, more=more)
+    assert Status.KEEP in [one.status for one in attempts]
+    assert state.headline["unheard"] == 4
+    assert "4 of the winner's outputs got no verdict and count as worth nothing" in state.headline["text"]
+    assert state.headline["gain"] == pytest.approx(0.6 - 0.1 * 0.9)

@@ -8,7 +8,7 @@ from typing import Literal
 __all__ = ["Alarm", "AlarmName"]
 
 AlarmName = Literal[
-    "quotes-rubric", "quotes-judge", "quotes-reference", "length", "references-fall", "dev-only", "drift"
+    "quotes-rubric", "quotes-judge", "quotes-reference", "length", "references-fall", "abstains", "dev-only", "drift"
 ]
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["grader_quotes", "mark_overruled", "output_alarms", "split_alarms"]
 
+_ABSTAINED = 2
+_NAMED = 5
 _LONGER = 2.0
 _LONGER_BY = 40
 _CONFIDENCE = 0.95
@@ -63,7 +65,7 @@ def grader_quotes(old: str, new: str, rubric: Rubric, cases: Iterable[Case]) -> 
 
 
 def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]) -> tuple[Alarm, ...]:
-    """What outputs on the same cases say: far longer than before, or a pleased judge while the references fall.
+    """What outputs on the same cases say: far longer than before, without a verdict, or worse by the references.
 
     Args:
         candidate: Scores of the candidate.
@@ -73,6 +75,11 @@ def output_alarms(candidate: Sequence[CaseScore], incumbent: Sequence[CaseScore]
     new, old = (mean(float(len(row.output.split())) for row in rows if row.output) for rows in (candidate, incumbent))
     if new is not None and old is not None and new > _LONGER * old and new - old > _LONGER_BY:
         alarms.append(Alarm(name="length", evidence=f"its outputs have {new:.0f} words, the incumbent's {old:.0f}"))
+    lost, kept = (sorted({row.case_id for row in rows if row.unheard}) for rows in (candidate, incumbent))
+    more = [case for case in lost if case not in kept]
+    if len(more) - len(set(kept) - set(lost)) >= _ABSTAINED:
+        told = f"{len(more)} of its outputs got no verdict where the incumbent's did: {', '.join(more[:_NAMED])}"
+        alarms.append(Alarm(name="abstains", evidence=told))
     fall = _fall(candidate, incumbent)
     if fall is not None and fall[1] < -_ROUNDING:
         mean_fall, least = (signed(number) for number in fall)

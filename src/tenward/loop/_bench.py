@@ -39,6 +39,10 @@ _LINE_CHARS = 200
 _LARGEST = 1e60
 """Numbers beyond it, and shares of numbers below its inverse, could not be squared and added up."""
 
+_OWN_FAULTS = {"crashed", "schema", "truncated", "too_long", "refused"}
+"""Why there is no output where that is the doing of the artefact, and never of the machine or the network: it crashed,
+printed nothing, rambled to its limit, outgrew the model, or asked for what the model refuses."""
+
 Unit = tuple[str, ...]
 """The cases that count as one: a case, or a group of cases."""
 
@@ -244,8 +248,9 @@ class RubricBench(Bench):
         case, made = result.case.id, result.produced
         if made is not None and made.failure is not None:
             told = f"{made.failure.kind}: {made.failure.detail}"
-            if made.failure.kind in {"crashed", "schema"} or (self.runs_commands and made.failure.kind == "timeout"):
-                return self._lost(case, split, sample, told, crashed=made.failure.kind != "schema")
+            if made.failure.kind in _OWN_FAULTS or (self.runs_commands and made.failure.kind == "timeout"):
+                crashed = made.failure.kind in {"crashed", "timeout"}
+                return self._lost(case, split, sample, told, crashed=crashed)
             return CaseScore(case_id=case, split=split, sample=sample, value=None, problem=told)
         failed = [f"{gate.gate}: {gate.detail}" for gate in result.gates if not gate.passed]
         if failed:
@@ -258,6 +263,11 @@ class RubricBench(Bench):
         problem = ""
         if result.value is None and result.verdict is not None:
             failure = next(iter(result.verdict.failures.values()), None)
+            if any(one.kind == "too_long" for one in result.verdict.failures.values()):
+                told = "the output is longer than the judge can read"
+                return replace(
+                    self._lost(case, split, sample, told), output=result.case.output, result=result_to_data(result)
+                )
             problem = "too little was scored" if failure is None else f"{failure.kind}: {failure.detail}"
         return CaseScore(
             case_id=case,

@@ -155,7 +155,7 @@ class Duel:
         )
         await self._check(cases, split)
         factor = self._bench.factor(self._incumbent.mean)
-        new, old = self.table.values(cases), self._incumbent.scores.values(cases)
+        new, old = self.table.values_at_worst(cases), self._incumbent.scores.values(cases)
         differences = differences_by_unit(_times(new, factor), _times(old, factor), self._bench.groups)
         if split == "dev":
             self.by_unit |= differences

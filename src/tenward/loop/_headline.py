@@ -65,7 +65,7 @@ async def measure_headline(control: Control, bench: Bench, *, asked: bool = Fals
             slot=control.slots.slot(0),
             doing=f"headline, {name}",
         )
-        values.append(table.values(cases))
+        values.append(table.values_at_worst(cases) if name == "winner" else table.values(cases))
         tables.append(table)
     before, after = ({case: _oriented(bench, value) for case, value in side.items()} for side in values)
     facts: dict[str, object] = {"winner": state.incumbent, "baseline_mean": mean(values[0].values())}
@@ -84,6 +84,9 @@ async def measure_headline(control: Control, bench: Bench, *, asked: bool = Fals
             "confirmed": told.confirmed and not unchanged,
             "text": same if unchanged else told.text,
         }
+        if not unchanged and (unheard := sum(tables[1].unheard(case) for case in both)):
+            facts["unheard"] = unheard
+            facts["text"] = f"{told.text}; {unheard} of the winner's outputs got no verdict and count as worth nothing"
         if not unchanged and (contrary := _contradicted(bench, tables[0], tables[1], both)):
             facts["disagreement"] = contrary
     elif both:

@@ -38,6 +38,10 @@ CREATE TABLE arrows (id INTEGER PRIMARY KEY, at TEXT NOT NULL, attempt INTEGER N
 _KIND = FileKind(name="journal", version=1, tables=_TABLES, way_out=_WAY_OUT)
 
 
+_TEXTS_DOING = {"refused", "truncated", "off_scale", "schema", "bad_quote"}
+"""Failures of a judge that some texts bring about more often than others."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaseScore:
     """What one pass over one case came to."""
@@ -67,6 +71,11 @@ class CaseScore:
 
     crashed: bool = False
     """Whether the candidate failed to produce anything."""
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it has no score for a reason that its own text may have caused in the judge, and no machine did."""
+        return self.value is None and self.problem.partition(":")[0] in _TEXTS_DOING
 
     @property
     def judged(self) -> bool:

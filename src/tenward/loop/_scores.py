@@ -91,6 +91,15 @@ class ScoreTable:
         """Mean over passes, by case."""
         return {case: self.value(case) for case in cases}
 
+    def unheard(self, case: str) -> bool:
+        """Whether no pass gave a score, and one of them for a reason that the text may have caused."""
+        rows = self.rows(case)
+        return all(row.value is None for row in rows) and any(row.unheard for row in rows)
+
+    def values_at_worst(self, cases: Iterable[str]) -> dict[str, float | None]:
+        """As :meth:`values`, where a text that may have caused its judge to fail is worth nothing."""
+        return {case: 0.0 if self.unheard(case) else self.value(case) for case in cases}
+
     def criterion(self, name: str, cases: Iterable[str]) -> dict[str, float | None]:
         """The same for one criterion, as a share of the scale."""
         return {case: mean(row.criteria.get(name) for row in self.rows(case)) for case in cases}
