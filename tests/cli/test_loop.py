@@ -317,6 +317,26 @@ def test_a_shipped_loop_is_copied_before_it_runs(run: Run, bench: Bench) -> None
     assert "found it there already" in again.stderr
 
 
+def test_where_nothing_contains_commands_a_loop_says_that_it_is_not_sealed(
+    run: Run, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts only if that is said to be meant, on the command line or in its file, and tells it ever after."""
+    monkeypatch.setenv("TENWARD_CONTAINMENT", "none")
+    bench.answers(3, 4)
+    assert "not contained: a command can open every file" in " ".join(run("loop", "plan", "digits").stdout.split())
+    refused = run("loop", "run", "digits", "--rounds", "1")
+    assert refused.returncode == 2
+    assert "not sealed: the candidates of this loop are programs" in refused.stderr
+    assert "--unsealed runs it all the same" in refused.stderr
+    assert bench.git("for-each-ref", "refs/tenward") == ""
+    assert run("loop", "run", "digits", "--rounds", "1", "--unsealed").returncode == 0
+    assert "not sealed: the candidates of this loop" in " ".join(run("loop", "status", "digits").stdout.split())
+    (bench.folder / "loop/digits.yaml").write_text(LOOP.replace("digits/v1", "again/v1") + "unsealed: true\n")
+    bench.git("add", ".")
+    bench.git("commit", "-qm", "Mean it")
+    assert run("loop", "run", "again", "--rounds", "1").returncode == 0
+
+
 def test_what_a_search_found_is_told(run: Run, bench: Bench) -> None:
     """With 0 rounds the start alone is measured; then the values that were kept stand beside those of the start."""
     run("loop", "copy", "curve-fit")

@@ -81,6 +81,7 @@ def _run_options(function: Callable[..., int]) -> Callable[..., int]:
     for option in (
         _JSON,
         click.option("--anyway", is_flag=True, help="Start even where the rule could see no gain at all."),
+        click.option("--unsealed", is_flag=True, help="Run programs that this machine cannot keep from sealed cases."),
         click.option("--parallel", type=click.IntRange(1, 16), metavar="N", help="Attempts side by side."),
         click.option("--calls", type=click.IntRange(1), metavar="N", help="Calls of models in all, likewise."),
         click.option("--usd", type=NumberRange(0, min_open=True), metavar="N", help="US dollars in all, likewise."),
@@ -112,6 +113,7 @@ def run(
     calls: int | None,
     parallel: int | None,
     anyway: bool,
+    unsealed: bool,
     as_json: bool,
 ) -> int:
     """Start a loop, or go on where it was; show it while it runs.
@@ -161,6 +163,7 @@ def run(
             store,
             top=opened.top,
             anyway=anyway,
+            unsealed=unsealed,
             library=opened.library,
             on_event=tell,
         )

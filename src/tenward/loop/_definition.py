@@ -236,6 +236,10 @@ class LoopSpec(Document):
     allow: AllowSpec = AllowSpec()
     """What commands may reach besides the system and their own folder."""
 
+    unsealed: bool = False
+    """Whether to run candidates that are programs where this machine contains no command. What such a loop claims is
+    worth as much as the candidates are honest."""
+
     combine_every: Annotated[int, Field(ge=2, le=1000, strict=True)] | None = 10
     """Every so many rounds two near-misses are combined; null for never."""
 

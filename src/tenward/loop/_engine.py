@@ -20,14 +20,14 @@ from tenward.loop._control import BrokenEvaluatorError, Control
 from tenward.loop._evaluator import evaluator_files
 from tenward.loop._headline import measure_headline
 from tenward.loop._journal import Journal
-from tenward.loop._ledger import Status
 from tenward.loop._making import producer_factory
 from tenward.loop._openings import check_fingerprint, open_loop, prepare, rejudge
 from tenward.loop._placebo import draw_placebo
 from tenward.loop._programs import missing_programs
+from tenward.loop._proposer_watch import ProposerWatch
 from tenward.loop._proposing import Proposing
 from tenward.loop._scores import Incumbent
-from tenward.loop._seal import seal
+from tenward.loop._seal import require_sealed, seal
 from tenward.loop._sentinels import check_sentinels
 from tenward.loop._slots import Slots
 from tenward.loop._sources import read_sources
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "journal_path"]
 
 _STOP = "stop"
-_MOST_PROPOSER_CRASHES = 5
-_MOST_BARREN = 10
 
 
 def journal_path(record: LoopRecord) -> Path:
@@ -77,6 +75,8 @@ class Engine:
         judge: Who judges dev and sealed cases; as the loop's file says if None.
         producer: Makes the producer of what lies in a slot; as the loop's file says if None.
         anyway: Whether to start although the rule could see nothing; otherwise that is an error.
+        unsealed: Whether to run candidates that are programs where this machine contains no command; otherwise that is
+            an error.
         library: Where names are looked up; discovered from ``top`` if None.
         concurrency: Most cases, and most calls, at the same time.
         clock: Seconds that only grow.
@@ -95,6 +95,7 @@ class Engine:
         judge: Judge | None = None,
         producer: Callable[[Slot], Producer] | None = None,
         anyway: bool = False,
+        unsealed: bool = False,
         library: Library | None = None,
         concurrency: int = 8,
         clock: Callable[[], float] = time.monotonic,
@@ -109,13 +110,14 @@ class Engine:
         self._judge = judge
         self._producer = producer
         self._anyway = anyway
+        self._unsealed = unsealed or spec.unsealed
         self._library = library or Library.discover(top)
         self._concurrency = concurrency
         self._clock = clock
         self._on_event = on_event
         self._on_arrow = on_arrow
         self._asked_to_stop = False
-        self._proposer_crashes = self._barren = 0
+        self._watch = ProposerWatch()
         self._end = ""
         self._phase = LoopPhase.ENDED
         self._left: int | None = None
@@ -138,9 +140,10 @@ class Engine:
             LoopError: It cannot start, its evaluator is broken, or its proposer does nothing but crash.
             SystemicError: The machine or a service failed; the loop can go on later.
         """
+        require_sealed(self.spec, anyway=self._unsealed)
         self._left = rounds
         self._asked_to_stop = False
-        self._proposer_crashes = self._barren = 0
+        self._watch = ProposerWatch()
         with self.record.locked(), Journal(journal_path(self.record), on_arrow=self._on_arrow) as journal:
             (self.record.folder / _STOP).unlink(missing_ok=True)
             sealed = self._begin()
@@ -378,7 +381,7 @@ class Engine:
                 attempt = waiting.pop(0) if waiting else await self._open(control, ready)
                 if attempt is None:
                     return
-                self._watch_proposer(await attempts.run(attempt, slot))
+                self._watch.see(await attempts.run(attempt, slot))
                 if attempts.proposing.nothing_left:
                     self._end, self._phase = attempts.proposing.nothing_left, LoopPhase.ENDED
                     return
@@ -386,29 +389,6 @@ class Engine:
             self._end, self._phase = str(error), LoopPhase.ENDED
         except OutOfBudgetError as error:
             self._end, self._phase = f"budget: {error}", LoopPhase.STOPPED
-
-    def _watch_proposer(self, ended: AttemptState) -> None:
-        """Stop where nothing of use comes from the proposer: it would only use up the rounds.
-
-        Raises:
-            LoopError: It crashed, or proposed nothing that can be tried, too often in a row.
-        """
-        if ended.placebo:
-            return
-        nothing = not (ended.stages or ended.looks)
-        crashed = nothing and ended.status is Status.CRASHED and not ended.changes
-        self._proposer_crashes = self._proposer_crashes + 1 if crashed else 0
-        self._barren = self._barren + 1 if nothing and ended.status is Status.INVALID else 0
-        if self._barren >= _MOST_BARREN:
-            raise LoopError(
-                f"nothing that can be tried was proposed {self._barren} times in a row, at last: {ended.reason}",
-                hint="tenward loop show tells more of an attempt; run the loop again to go on all the same",
-            )
-        if self._proposer_crashes >= _MOST_PROPOSER_CRASHES:
-            raise LoopError(
-                f"the proposer crashed {self._proposer_crashes} times in a row, at last with: {ended.reason}",
-                hint="mend it, then run the loop again: it goes on where it stopped",
-            )
 
     def _placebo(self, control: Control, number: int) -> str:
         # A number that comes out the same each time is never taken for a better one, whatever the copy.

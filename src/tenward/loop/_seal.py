@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tenward.containment import Level, containment
 from tenward.datasets import Case, DataSet
 from tenward.errors import LoopError
 from tenward.judges import Judge
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tenward.loop._evaluator import EvaluatorFiles
     from tenward.loop._record import LoopRecord
 
-__all__ = ["Sealed", "broken_seal", "seal", "sealed_hashes"]
+__all__ = ["Sealed", "broken_seal", "require_sealed", "seal", "sealed_hashes"]
 
 # What of the loop's file makes a score or a decision what it is; the rest, such as the budget, may change on the way.
 _DECIDING = ("score", "produce", "stages", "keep", "confirm", "alarms")
@@ -144,7 +145,7 @@ def seal(
 
     return Sealed(
         parts=parts,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *filter(None, [_unsealed_words(spec)])),
         library=sealed,
         rubric=rubric,
         hidden=tuple(_name(path, files) for path in kinds if path is not None and path.is_relative_to(files.top)),
@@ -154,6 +155,26 @@ def seal(
         confirm_file=judge_of(spec.confirm.judge if spec.confirm else None),
         writer_file=judge_of(spec.produce.model.judge if spec.produce and spec.produce.model else None),
     )
+
+
+def _unsealed_words(spec: LoopSpec) -> str:
+    """That a candidate of this loop could cheat on this machine; empty where it could not."""
+    if not spec.runs_candidates or containment().level is not Level.NONE:
+        return ""
+    return (
+        "not sealed: the candidates of this loop are programs, and this machine contains no command, so one could read "
+        "the sealed cases and write the scorer"
+    )
+
+
+def require_sealed(spec: LoopSpec, *, anyway: bool) -> None:
+    """Refuse to run candidates that could cheat here.
+
+    Raises:
+        LoopError: They could, and nobody said that they may be run all the same.
+    """
+    if (told := _unsealed_words(spec)) and not anyway:
+        raise LoopError(told, hint="install bubblewrap (bwrap); --unsealed runs it all the same")
 
 
 def sealed_hashes(files: EvaluatorFiles, record: LoopRecord, base: str) -> dict[str, str]:
