@@ -199,3 +199,29 @@ def test_a_function_sees_its_module_and_those_beside_it(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("SECRET\n")
     state, (attempt,) = run(tmp_path, NUMBER.format(propose="{python: 'ideas:main'}"))
     assert (attempt.idea, state.incumbent_score) == ("saw nothing", 7)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("src/json.py", "stands in for Python's own json"),
+        ("src/random/__init__.py", "stands in for Python's own random"),
+        ("src/conftest.py", "other programs load it by themselves"),
+        ("src/a/sitecustomize.py", "other programs load it by themselves"),
+        ("src/x.pth", "other programs load it by themselves"),
+        ("src/package.json", "other programs load it by themselves"),
+        ("src/Makefile", "other programs load it by themselves"),
+    ],
+)
+def test_a_new_file_that_is_loaded_unasked_is_invalid(tmp_path: Path, path: str, words: str) -> None:
+    """A wildcard does not open what could take over the scorer; a name does, and so does any other new file."""
+    make(tmp_path, {"src/number.txt": "1\n", "measure.sh": "cat src/number.txt\n"})
+    text = NUMBER.format(propose="{python: 'no:body'}").replace("[number.txt]", "['src/**']")
+    more = ScriptedProposer(lambda brief, _: {path: "x = 1\n", "src/number.txt": "2\n", "": f"try {brief.number}"})
+    _, (attempt,) = run(tmp_path, text, more)
+    assert attempt.status is Status.INVALID
+    assert words in attempt.reason
+    other = tmp_path / "other"
+    make(other, {"src/number.txt": "1\n", "measure.sh": "cat src/number.txt\n"})
+    _, (attempt,) = run(other, text.replace("'src/**'", f"'src/**', {path}"), more)
+    assert attempt.status is Status.KEEP

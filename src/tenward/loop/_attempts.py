@@ -13,6 +13,7 @@ from tenward.loop._commands import in_thread
 from tenward.loop._control import BrokenEvaluatorError
 from tenward.loop._deciding import CandidateCrashedError, Duel, IncumbentMovedError
 from tenward.loop._ledger import Draft, Status
+from tenward.loop._loaded import loaded_unasked
 from tenward.loop._notes import attempt_notes, change_of_criteria
 from tenward.loop._placebo import UNCHANGED, damaged_tree
 from tenward.loop._rebase import rebase
@@ -163,7 +164,9 @@ class Attempts:
         if not attempt.placebo:
             if not attempt.changes:
                 return self._end(attempt, Status.DISCARD, "discarded: nothing was changed")
-            if unusable := self.proposing.unusable(attempt) or self._untestable(attempt):
+            added = [change.path for change in attempt.changes if change.kind == "added"]
+            unusable = loaded_unasked(added, self._control.spec.edit) or self.proposing.unusable(attempt)
+            if unusable := unusable or self._untestable(attempt):
                 return self._end(attempt, Status.INVALID, f"invalid: {unusable}")
             if (past := self.proposing.repeats(attempt)) is not None:
                 return self._end(attempt, Status.DISCARD, f"discarded: the idea repeats that of attempt {past}")
