@@ -72,9 +72,9 @@ async def test_an_output_beyond_its_limit_or_the_context_is_a_failure() -> None:
     cut = await short.produce(Case(id="a"))
     long = await short.produce(Case(id="b", input="word " * 4000))
     await short.aclose()
-    for failed in (cut, long):
+    for failed, kind in ((cut, "truncated"), (long, "too_long")):
         assert failed.failure is not None
-        assert failed.failure.kind == "truncated"
+        assert failed.failure.kind == kind
         assert failed.output == ""
     assert long.failure is not None
     assert "2048 tokens" in long.failure.detail

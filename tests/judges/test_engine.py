@@ -134,12 +134,12 @@ async def test_hostile_texts_are_judged_like_others(tmp_path: Path, text: str) -
     assert not verdict.failures
 
 
-async def test_a_text_beyond_the_context_is_truncated(tmp_path: Path) -> None:
+async def test_a_text_beyond_the_context_is_too_long(tmp_path: Path) -> None:
     """It is unscored, and the message holds both its length and the room there is, in tokens."""
     verdict = await judged(judge_file(tmp_path), Case(id="long", output=" ".join(f"w{at}" for at in range(3000))))
     assert set(verdict.scores.values()) == {None}
     for failure in verdict.failures.values():
-        assert failure.kind == "truncated"
+        assert failure.kind == "too_long"
         assert f"({CONTEXT} tokens)" in failure.detail
         assert re.search(r"request \(\d{4,5} tokens", failure.detail)
 
@@ -210,7 +210,7 @@ async def test_half_a_judge_reads_a_text_by_its_state(tmp_path: Path) -> None:
     assert all(np.array_equal(first.own[name], again.own[name]) for name in first.own)
     assert 0.01 < np.linalg.norm(first.mean - other.mean) < 1
     assert isinstance(long, Failure)
-    assert long.kind == "truncated"
+    assert long.kind == "too_long"
 
 
 def test_the_port_needs_the_key() -> None:

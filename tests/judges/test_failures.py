@@ -214,11 +214,11 @@ async def test_an_answer_at_the_token_limit_is_truncated(bench: Bench, fields: d
     ],
     ids=["hosted", "local", "413"],
 )
-async def test_a_prompt_beyond_the_context_is_truncated(bench: Bench, status: Status, fields: dict[str, Any]) -> None:
+async def test_a_prompt_beyond_the_context_is_too_long(bench: Bench, status: Status, fields: dict[str, Any]) -> None:
     """The case is too long, which other cases may not be; both numbers are passed on."""
     bench.server.script(default=status)
     verdict = await bench.ask(**fields)
-    assert all_unscored(verdict, "truncated")
+    assert all_unscored(verdict, "too_long")
     assert "8192" in verdict.failures["clarity"].detail
     assert "9000" in verdict.failures["clarity"].detail
 
@@ -351,7 +351,7 @@ async def test_a_text_beyond_the_engine_says_what_to_do(bench: Bench, embedded: 
     """On the embedded engine the room for a text is the user's own choice."""
     bench.server.script(default=Status(400, message="request (9000 tokens) exceeds the available context size (8192)"))
     verdict = await bench.ask(**embedded)
-    assert all_unscored(verdict, "truncated")
+    assert all_unscored(verdict, "too_long")
     for failure in verdict.failures.values():
         assert failure.detail.endswith("; choose a smaller target, or a larger context_tokens in the judge file")
 

@@ -180,7 +180,7 @@ class LlmProposer:
                 _SYSTEM, question + complaint, shape, slot=f"proposal|{turn}", sample=brief.number
             )
             usage += spent
-            if answer is None and failure is not None and failure.kind not in {"schema", "truncated"}:
+            if answer is None and failure is not None and failure.kind not in {"schema", "truncated", "too_long"}:
                 seconds = time.monotonic() - began
                 return Proposal.crash(failure, idea=idea, usage=usage, log=log, seconds=seconds)
             if answer is None:

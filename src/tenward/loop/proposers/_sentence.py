@@ -158,7 +158,7 @@ class SentenceProposer:
             )
             usage += spent
             if answer is None:
-                if failure is not None and failure.kind not in {"schema", "truncated"}:
+                if failure is not None and failure.kind not in {"schema", "truncated", "too_long"}:
                     return Proposal.crash(failure, idea=idea, usage=usage, log=log, seconds=time.monotonic() - began)
                 continue
             log = answer.model_dump_json(indent=1)
