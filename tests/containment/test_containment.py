@@ -207,3 +207,20 @@ def test_a_level_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TENWARD_CONTAINMENT")
     assert isinstance(containment(), Containment)
     assert all(level.words for level in Level)
+
+
+def test_a_tool_in_the_home_folder_is_run_and_its_credentials_are_not_read(
+    level: Level, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder on the path brings itself, not what lies around it."""
+    home = own.parent / "home"
+    (home / ".cargo" / "bin").mkdir(parents=True)
+    (home / ".cargo" / "bin" / "hello").write_text("#!/bin/sh\necho hello\n")
+    (home / ".cargo" / "bin" / "hello").chmod(0o755)
+    (home / ".cargo" / "credentials.toml").write_text("token")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", f"{home}/.cargo/bin:{os.environ['PATH']}")
+    assert sh("hello", own).tail == "hello"
+    read = sh(f"cat {home}/.cargo/credentials.toml", own)
+    assert read.status != 0
+    assert read.tail != "token"

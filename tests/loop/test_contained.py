@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tenward.containment import Level, containment
-from tenward.errors import LoopError
+from tenward.errors import LoopError, UsageError
 from tenward.loop import Engine, Journal, LoopRecord, LoopSpec, Status, journal_path
 from tenward.testing import ScriptedJudge, ScriptedProposer
 
@@ -112,7 +112,7 @@ def test_a_candidate_finds_no_reference(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("TENWARD_CONTAINMENT", level)
     try:
         containment()
-    except Exception as error:  # noqa: BLE001 - this level is not there
+    except UsageError as error:  # this level is not there
         pytest.skip(str(error))
     make(tmp_path, {**cases(), "answer.py": ANSWER})
     cheat = ScriptedProposer(lambda _brief, _: {"answer.py": CHEAT.format(top=tmp_path), "": "look it up"})

@@ -30,6 +30,8 @@ Stream: TypeAlias = "int | IO[Any] | None"
 
 _VARIABLE = "TENWARD_CONTAINMENT"
 _PROBE_SECONDS = 10.0
+_LEAST_LANDLOCK = 3
+"""Before this version, of Linux 6.2, a file of the user's could be emptied although it could not be opened."""
 
 
 class Containment:
@@ -148,7 +150,7 @@ def _remove(folder: Path) -> None:
 
 def _works(level: Level) -> bool:
     """Whether the machine has a level: a command that does nothing runs in a room."""
-    if level is Level.LANDLOCK and not landlock_version():
+    if level is Level.LANDLOCK and landlock_version() < _LEAST_LANDLOCK:
         return False
     program = {Level.BWRAP: "bwrap", Level.SEATBELT: "sandbox-exec"}.get(level)
     if program is not None and shutil.which(program) is None:

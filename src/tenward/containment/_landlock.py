@@ -1,4 +1,4 @@
-"""Landlock: the kernel keeps a thread, and all that it starts, to some files. For any user, from Linux 5.13 on.
+"""Landlock: the kernel keeps a thread, and all that it starts, to some files. For any user.
 
 A rule is for the calling thread and its children, so a command is started by a thread of its own that is restricted
 first and ends then; nothing of Python runs between fork and exec. System calls by number, as no C library has them:

@@ -19,7 +19,7 @@ class Level(StrEnum):
     """By bubblewrap: it sees a root made for it, no other process, and no network unless it has leave."""
 
     LANDLOCK = "landlock"
-    """By the kernel, Linux 5.13 or later: other files exist and cannot be opened; no socket unless it has leave."""
+    """By the kernel, Linux 6.2 or later: other files exist and cannot be opened; no socket unless it has leave."""
 
     SEATBELT = "sandbox-exec"
     """By the sandbox of macOS."""

@@ -29,6 +29,9 @@ _SECRETS = (
     "/etc/kubernetes",
     "/etc/machine-id",
 )
+_MANAGERS = {".pyenv", ".rbenv", ".nodenv", ".asdf", ".volta"}
+"""Folders in the home folder whose programs need the whole of them; others, such as ~/.cargo, may hold credentials."""
+
 _RESOLVER = "/etc/resolv.conf"
 
 
@@ -124,8 +127,8 @@ def _of_programs(folder: Path) -> list[Path]:
     above = folder.parent
     if (above / "pyvenv.cfg").exists() or (above / "conda-meta").exists():
         return [above]
-    if is_below_home(above) and above.name.startswith(".") and above.name not in {".local", ".config", ".cache"}:
-        return [above]  # such as ~/.pyenv of ~/.pyenv/shims, ~/.cargo of ~/.cargo/bin
+    if is_below_home(above) and above.name in _MANAGERS:
+        return [above]
     libraries = [above / name for name in ("lib", "lib64", "libexec")] if folder.name in {"bin", "sbin"} else []
     return [folder, *libraries]
 
